@@ -1,0 +1,38 @@
+# What each target needs: Rust, a C compiler and git. `e2e` also builds a control plane and helm
+# with Go, once, into a cache.
+
+CARGO ?= cargo
+SEEDS ?= 2000
+
+.PHONY: help demo check test e2e bench docs bless ci
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+demo: ## Watch a change go staging, canary, production, and a bad one being stopped
+	$(CARGO) run --quiet --release -- demo
+
+check: ## Format, lints, tidy, licences
+	$(CARGO) fmt --check
+	$(CARGO) clippy --quiet --all-targets --locked -- -D warnings
+	$(CARGO) test --quiet --locked --test it tidy::
+	@if command -v cargo-deny >/dev/null; then cargo deny --log-level error check; \
+	else echo "check: cargo-deny is not installed, so licences and advisories were not checked"; fi
+
+test: ## Unit and integration tests, without a network or a cluster
+	$(CARGO) test --locked
+
+e2e: ## The main job on three real control planes, with the real helm and kubectl
+	tools=$$(tests/controlplane/build.sh) && export $$tools && \
+	FITOUT_E2E=1 $(CARGO) test --locked --test it e2e:: -- --nocapture --test-threads=1
+
+bench: ## Ratios against helm, and figures of the engine
+	$(CARGO) bench --locked
+
+docs: ## Rewrite the generated reference pages
+	FITOUT_BLESS=1 $(CARGO) test --quiet --locked --test it reference::
+
+bless: ## Accept every changed snapshot; read the diff afterwards
+	INSTA_UPDATE=always FITOUT_BLESS=1 $(CARGO) test --locked
+
+ci: check test e2e ## What .ci/run runs

@@ -1,0 +1,473 @@
+//! One attempt to bring a release to its target.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+use serde_json::{Value as Json, json};
+
+use super::error::{ApplyError, Doing, ObjectError, Refused};
+use super::history::{self, Ending, Tenure, failed};
+use super::objects::{Applying, Wanted, at, evidence};
+use super::ownership::{self, Owner};
+use super::prune::{self, Pruning};
+use super::target::{Direction, Target};
+use super::{Action, ApplyOptions, Outcome, crds, hooks, order};
+use crate::base::clock::Clock;
+use crate::chart::model::Manifest;
+use crate::k8s::{ClusterClient, RequestError, Resource};
+use crate::live::read::read;
+use crate::live::record::{RecordHead, ReleaseStatus};
+use crate::live::{Gap, GapSubject, Live, ObjectRef, observe, releases};
+use crate::object::key::ObjectKey;
+use crate::object::{access, noise};
+use crate::render::Release;
+
+/// Brings a release to what git says: one attempt.
+///
+/// # Expected flow
+/// Namespace → release record (pending) → CRDs, waited for → pre hooks → objects in order, those of
+/// one step at the same time → objects that are no longer wanted → post hooks → release record
+/// (deployed). Where the cluster already is at the release's digest, only objects that somebody has
+/// changed are applied; where nobody has, nothing is written at all.
+///
+/// # Guarantees
+/// Refusals ([`ApplyError::is_refused`]) come before the first write. Killed at any point, the next
+/// attempt goes on.
+///
+/// # Errors
+/// Everything else marks the record as failed; objects stay as they are then.
+pub async fn realize(
+    client: &ClusterClient,
+    release: &Release,
+    options: &ApplyOptions,
+    clock: &dyn Clock,
+) -> Result<Outcome, ApplyError> {
+    let target = Target::of(release);
+    Attempt { client, target: &target, options, clock }.run().await
+}
+
+/// One attempt; see [`realize`].
+pub(super) struct Attempt<'a> {
+    pub(super) client: &'a ClusterClient,
+    pub(super) target: &'a Target,
+    pub(super) options: &'a ApplyOptions,
+    pub(super) clock: &'a dyn Clock,
+}
+
+/// What was found out before the first write.
+pub(super) struct Survey {
+    pub(super) wanted: Vec<Wanted>,
+    pub(super) live: Live,
+    pub(super) pruning: Pruning,
+    /// What the records have that may be on the cluster.
+    pub(super) before: BTreeMap<ObjectKey, Manifest>,
+}
+
+/// What the steps have done so far.
+#[derive(Default)]
+struct Done {
+    applied: BTreeMap<ObjectKey, Json>,
+    unchanged: BTreeMap<ObjectKey, String>,
+    pruned: Vec<ObjectKey>,
+}
+
+impl Attempt<'_> {
+    pub(super) async fn run(&self) -> Result<Outcome, ApplyError> {
+        let id = &self.target.id;
+        let heads = releases::heads(self.client, id).await;
+        let heads = heads.map_err(failed(self.client, "reading the release records"))?;
+        let wanted = self.settle().await?;
+        if let Some(head) = self.same_as_deployed(&heads) {
+            return self.heal(head, wanted).await;
+        }
+        if let Some(newest) = heads.last() {
+            history::ensure_free(newest, &self.options.holder, self.clock.now())?;
+        }
+        let survey = self.survey(&heads, wanted).await?;
+        self.check(&survey)?;
+        self.ensure_namespace().await?;
+        let mut tenure =
+            Tenure::open(self.client, &heads, self.target, &self.options.holder, self.clock)
+                .await?;
+        match self.steps(&mut tenure, &survey, &heads).await {
+            Ok(done) => self.finish(&mut tenure, &heads, survey, done).await,
+            Err(error @ ApplyError::Lost { .. }) => Err(error),
+            Err(error) => {
+                let ending = Ending {
+                    status: ReleaseStatus::Failed,
+                    description: format!("{} failed: {error}", self.verb()),
+                    ownership: None,
+                };
+                // The attempt's error matters more. A record that stays pending is closed by the
+                // next attempt.
+                let _ = tenure.close(ending).await;
+                Err(error)
+            }
+        }
+    }
+
+    fn verb(&self) -> String {
+        match self.target.direction {
+            Direction::Forward => "Release".to_owned(),
+            Direction::Back { to } => format!("Rollback to {to}"),
+        }
+    }
+
+    fn applying(&self) -> Applying<'_> {
+        Applying {
+            client: self.client,
+            id: Some(&self.target.id),
+            options: self.options,
+            on_immutable: self.target.upgrade.on_immutable,
+            ignored: &self.target.ignored,
+            clock: self.clock,
+        }
+    }
+
+    /// Where each object belongs, as far as the cluster knows its kind.
+    pub(super) async fn settle(&self) -> Result<Vec<Wanted>, ApplyError> {
+        let jobs = self
+            .target
+            .manifests
+            .iter()
+            .map(|manifest| Wanted::settle(self.client, manifest.clone()));
+        collect(join_all(jobs).await)
+    }
+
+    /// The deployed record, if it already is what the target is.
+    pub(super) fn same_as_deployed<'h>(&self, heads: &'h [RecordHead]) -> Option<&'h RecordHead> {
+        let newest = heads.last()?;
+        let is_same = newest.status == ReleaseStatus::Deployed
+            && newest.origin.digest.is_some()
+            && newest.origin.digest == self.target.origin.digest
+            && self.target.direction == Direction::Forward;
+        is_same.then_some(newest)
+    }
+
+    pub(super) async fn survey(
+        &self,
+        heads: &[RecordHead],
+        wanted: Vec<Wanted>,
+    ) -> Result<Survey, ApplyError> {
+        let before = history::inventory(&history::present(self.client, heads).await?)?;
+        let mut gone = before.clone();
+        for wanted in &wanted {
+            gone.retain(|key, _| !is_same_object(key, wanted.key(), wanted.resource.as_ref()));
+        }
+        let references = wanted.iter().map(|wanted| observe::reference(&wanted.manifest));
+        let references = references.chain(gone.iter().map(|(key, manifest)| ObjectRef {
+            key: key.clone(),
+            api_version: manifest.api_version.clone(),
+        }));
+        let live = read(self.client, references, self.clock.now()).await;
+        self.ensure_answer(&live)?;
+        let pruning = prune::decide(gone, &live, &self.target.id);
+        Ok(Survey { wanted, live, pruning, before })
+    }
+
+    pub(super) fn ensure_answer(&self, live: &Live) -> Result<(), ApplyError> {
+        let hidden = live.gaps.iter().find(|gap| gap.subject == GapSubject::Cluster);
+        match hidden {
+            None => Ok(()),
+            Some(Gap { reason, .. }) => Err(ApplyError::Cluster {
+                cluster: self.client.name.clone(),
+                doing: "reading the release's objects",
+                source: RequestError::Unreachable { source: reason.clone().into() },
+            }),
+        }
+    }
+
+    /// Refuses what must not be done, before anything is.
+    pub(super) fn check(&self, survey: &Survey) -> Result<(), Refused> {
+        let mut seen: BTreeMap<&ObjectKey, &Manifest> = BTreeMap::new();
+        for Wanted { manifest, .. } in &survey.wanted {
+            let template = manifest.source.clone();
+            if manifest.key.name.is_empty() {
+                return Err(Refused::NoName { kind: manifest.key.kind.clone(), template });
+            }
+            if let Some(other) = seen.insert(&manifest.key, manifest) {
+                let object = manifest.key.clone();
+                return Err(Refused::Twice { object, template, other: other.source.clone() });
+            }
+            let Some(live) = survey.live.objects.get(&manifest.key) else { continue };
+            match ownership::owner(live, &self.target.id) {
+                Owner::Ours => {}
+                Owner::Other(owner) => {
+                    return Err(Refused::Owned { object: manifest.key.clone(), template, owner });
+                }
+                Owner::Nobody if self.may_take(manifest, live, survey) => {}
+                Owner::Nobody => {
+                    return Err(Refused::NotOwned { object: manifest.key.clone(), template });
+                }
+            }
+        }
+        if self.options.ignores_limits {
+            return Ok(());
+        }
+        prune::check_limits(&survey.pruning, &self.target.limits)
+    }
+
+    /// Whether an object without an owner is the release's all the same: it was told to be, it is
+    /// the release's own namespace, or somebody took the annotations off.
+    fn may_take(&self, manifest: &Manifest, live: &Json, survey: &Survey) -> bool {
+        let key = &manifest.key;
+        self.options.takes_ownership
+            || (key.kind == "Namespace" && key.name == self.target.id.namespace)
+            || noise::ownership(live).is_some()
+            || survey.before.keys().any(|before| {
+                (&before.group, &before.kind, &before.name) == (&key.group, &key.kind, &key.name)
+            })
+    }
+
+    /// The release's namespace, made if it is not there. Without the right to look it is taken to
+    /// be there.
+    async fn ensure_namespace(&self) -> Result<(), ApplyError> {
+        let namespaces = Resource::core("Namespace", "namespaces", false);
+        let name = &self.target.id.namespace;
+        let failed = failed(self.client, "making the release's namespace");
+        match self.client.get(&namespaces, "", name).await {
+            Ok(Some(_)) | Err(RequestError::Forbidden { .. }) => return Ok(()),
+            Ok(None) => {}
+            Err(error) => return Err(failed(error)),
+        }
+        let namespace = json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": name, "labels": {"name": name}},
+        });
+        match self.client.create(&namespaces, "", &namespace).await {
+            Ok(_) | Err(RequestError::AlreadyExists { .. }) => Ok(()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    async fn steps(
+        &self,
+        tenure: &mut Tenure<'_>,
+        survey: &Survey,
+        heads: &[RecordHead],
+    ) -> Result<Done, ApplyError> {
+        let applying = self.applying();
+        let (pre, post) = self.events(tenure.record.info.status);
+        let of_chart = Applying { id: None, ..self.applying() };
+        crds::install(&of_chart, &self.target.crds, self.target.upgrade.crds).await?;
+        hooks::run(&applying, tenure, &self.target.hooks, pre).await?;
+        let mut done = Done::default();
+        let untouched = self.untouched(survey, heads);
+        for wave in order::waves(survey.wanted.clone(), |wanted| &wanted.manifest) {
+            self.apply_wave(&applying, wave, survey, &untouched, &mut done).await?;
+        }
+        done.pruned = prune::delete(&applying, &survey.pruning.doomed).await?;
+        hooks::run(&applying, tenure, &self.target.hooks, post).await?;
+        Ok(done)
+    }
+
+    fn events(&self, status: ReleaseStatus) -> (&'static str, &'static str) {
+        match (self.target.direction, status) {
+            (Direction::Back { .. }, _) => ("pre-rollback", "post-rollback"),
+            (Direction::Forward, ReleaseStatus::PendingInstall) => ("pre-install", "post-install"),
+            (Direction::Forward, _) => ("pre-upgrade", "post-upgrade"),
+        }
+    }
+
+    /// Objects that the deployed record has in the same words, and whose fields nobody has
+    /// touched since: with the digest of what fitout owns of them.
+    pub(super) fn untouched(
+        &self,
+        survey: &Survey,
+        heads: &[RecordHead],
+    ) -> BTreeMap<ObjectKey, String> {
+        let mut untouched = BTreeMap::new();
+        let Some(newest) = heads.last().filter(|head| head.status == ReleaseStatus::Deployed)
+        else {
+            return untouched;
+        };
+        for Wanted { manifest, resource } in &survey.wanted {
+            let same = survey
+                .before
+                .iter()
+                .find(|(key, _)| is_same_object(key, &manifest.key, resource.as_ref()));
+            let is_same = same.is_some_and(|(_, before)| before.object == manifest.object);
+            let owned = survey.live.objects.get(&manifest.key).and_then(noise::ownership);
+            let recorded = newest.ownership.get(&manifest.key.to_string());
+            if let (true, Some(owned)) = (is_same, owned)
+                && recorded == Some(&owned)
+            {
+                untouched.insert(manifest.key.clone(), owned);
+            }
+        }
+        untouched
+    }
+
+    /// Applies the objects of one step. All are tried; then the first step with an error is the
+    /// last one.
+    async fn apply_wave(
+        &self,
+        applying: &Applying<'_>,
+        wave: Vec<Wanted>,
+        survey: &Survey,
+        untouched: &BTreeMap<ObjectKey, String>,
+        done: &mut Done,
+    ) -> Result<(), ApplyError> {
+        let mut jobs = Vec::new();
+        for wanted in &wave {
+            match untouched.get(wanted.key()) {
+                Some(owned) => {
+                    done.unchanged.insert(wanted.key().clone(), owned.clone());
+                }
+                None => jobs.push(self.apply_one(applying, wanted, &survey.live)),
+            }
+        }
+        let applied = collect(join_all(jobs).await)?;
+        let definitions: Vec<_> =
+            applied.iter().map(|(key, _)| key).filter(|key| crds::is_crd(key)).collect();
+        if !definitions.is_empty() {
+            crds::established(applying, definitions).await?;
+        }
+        done.applied.extend(applied);
+        Ok(())
+    }
+
+    async fn apply_one(
+        &self,
+        applying: &Applying<'_>,
+        wanted: &Wanted,
+        live: &Live,
+    ) -> Result<(ObjectKey, Json), ObjectError> {
+        // A kind that was not served at first may be by now: its CRD is part of the release.
+        let settled = match &wanted.resource {
+            Some(_) => wanted.clone(),
+            None => Wanted::settle(self.client, wanted.manifest.clone()).await?,
+        };
+        let Some(resource) = &settled.resource else {
+            let error = RequestError::NoSuchKind {
+                api_version: settled.manifest.api_version.clone(),
+                kind: settled.manifest.key.kind.clone(),
+            };
+            return Err(at(Doing::Applying, &settled.manifest, error));
+        };
+        let live = live.objects.get(settled.key());
+        let object = applying.apply(&settled.manifest, resource, live).await?;
+        Ok((settled.key().clone(), object))
+    }
+
+    async fn finish(
+        &self,
+        tenure: &mut Tenure<'_>,
+        heads: &[RecordHead],
+        survey: Survey,
+        done: Done,
+    ) -> Result<Outcome, ApplyError> {
+        let (action, description) = match (self.target.direction, tenure.record.info.status) {
+            (Direction::Back { to }, _) => (Action::RolledBack, format!("Rollback to {to}")),
+            (_, ReleaseStatus::PendingInstall) => {
+                (Action::Installed, "Install complete".to_owned())
+            }
+            _ => (Action::Upgraded, "Upgrade complete".to_owned()),
+        };
+        let ending = Ending {
+            status: ReleaseStatus::Deployed,
+            description,
+            ownership: Some(ownership_of(&done)),
+        };
+        tenure.close(ending).await?;
+        let revision = tenure.record.version;
+        history::tidy(self.client, heads, revision, self.clock.now()).await?;
+        Ok(outcome(action, revision, done, survey.pruning))
+    }
+
+    /// Applies what somebody has changed; the release stays at its revision.
+    async fn heal(&self, head: &RecordHead, wanted: Vec<Wanted>) -> Result<Outcome, ApplyError> {
+        let references = wanted.iter().map(|wanted| observe::reference(&wanted.manifest));
+        let live = read(self.client, references, self.clock.now()).await;
+        self.ensure_answer(&live)?;
+        let mut done = Done::default();
+        let mut touched = Vec::new();
+        for wanted in wanted {
+            let owned = live.objects.get(wanted.key()).and_then(noise::ownership);
+            match owned {
+                Some(owned) if head.ownership.get(&wanted.key().to_string()) == Some(&owned) => {
+                    done.unchanged.insert(wanted.key().clone(), owned);
+                }
+                _ => touched.push(wanted),
+            }
+        }
+        if touched.is_empty() {
+            return Ok(outcome(Action::Unchanged, head.revision, done, Pruning::default()));
+        }
+        let survey =
+            Survey { wanted: touched, live, pruning: Pruning::default(), before: BTreeMap::new() };
+        self.check(&survey)?;
+        let applying = self.applying();
+        for wave in order::waves(survey.wanted.clone(), |wanted| &wanted.manifest) {
+            self.apply_wave(&applying, wave, &survey, &BTreeMap::new(), &mut done).await?;
+        }
+        let ownership = ownership_of(&done);
+        let is_news = ownership != head.ownership;
+        if is_news {
+            self.note_ownership(head, &ownership).await?;
+        }
+        let moved = done.applied.iter().any(|(key, object)| {
+            let before = survey.live.objects.get(key).map_or("", access::resource_version);
+            before != access::resource_version(object)
+        });
+        let action = if moved { Action::Healed } else { Action::Unchanged };
+        Ok(outcome(action, head.revision, done, Pruning::default()))
+    }
+
+    async fn note_ownership(
+        &self,
+        head: &RecordHead,
+        ownership: &BTreeMap<String, String>,
+    ) -> Result<(), ApplyError> {
+        use crate::live::record::OWNERSHIP_ANNOTATION;
+        let text = serde_json::to_string(ownership).expect("text keys and values");
+        let patch = json!({"metadata": {"annotations": {OWNERSHIP_ANNOTATION: text}}});
+        let namespace = &head.id.namespace;
+        self.client
+            .merge_patch(&releases::secrets(), namespace, &head.secret_name, &patch)
+            .await
+            .map_err(failed(self.client, "writing the release record"))?;
+        Ok(())
+    }
+}
+
+/// Whether a key of a record stands for an object: its scope was not settled then.
+fn is_same_object(recorded: &ObjectKey, key: &ObjectKey, resource: Option<&Resource>) -> bool {
+    let is_cluster_scoped = resource.is_some_and(|resource| !resource.is_namespaced);
+    recorded.group == key.group
+        && recorded.kind == key.kind
+        && recorded.name == key.name
+        && (is_cluster_scoped || recorded.namespace == key.namespace)
+}
+
+fn ownership_of(done: &Done) -> BTreeMap<String, String> {
+    let applied = done
+        .applied
+        .iter()
+        .filter_map(|(key, object)| Some((key.to_string(), noise::ownership(object)?)));
+    let unchanged = done.unchanged.iter().map(|(key, owned)| (key.to_string(), owned.clone()));
+    applied.chain(unchanged).collect()
+}
+
+fn outcome(action: Action, release_revision: u32, done: Done, pruning: Pruning) -> Outcome {
+    Outcome {
+        action,
+        release_revision,
+        unchanged: done.unchanged.len(),
+        applied: done.applied.iter().map(|(key, object)| (key.clone(), evidence(object))).collect(),
+        pruned: done.pruned,
+        kept: pruning.kept,
+    }
+}
+
+fn collect<T>(results: Vec<Result<T, ObjectError>>) -> Result<Vec<T>, ApplyError> {
+    let mut values = Vec::with_capacity(results.len());
+    let mut errors = Vec::new();
+    for result in results {
+        match result {
+            Ok(value) => values.push(value),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok(values) } else { Err(ApplyError::Objects { errors }) }
+}

@@ -1,0 +1,305 @@
+//! What an attempt would do: the same survey, then a server-side dry run instead of a write.
+//!
+//! Sends nothing that can mutate.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+use serde_json::Value as Json;
+
+use super::attempt::{Attempt, Survey};
+use super::error::{ApplyError, Doing, ObjectError, Refused};
+use super::history::failed;
+use super::objects::{Wanted, at, body, is_meant};
+use super::ownership;
+use super::prune::Pruning;
+use super::target::Target;
+use super::{ApplyOptions, Kept};
+use crate::base::clock::Clock;
+use crate::base::ids::Digest;
+use crate::diff::{Change, Op};
+use crate::fleet::model::{CrdPolicy, ImmutablePolicy};
+use crate::k8s::{Apply, ClusterClient, RequestError, Resource};
+use crate::live::read::read;
+use crate::live::record::{RecordHead, ReleaseStatus};
+use crate::live::{Adopted, Gap, Live, observe, releases};
+use crate::object::key::ObjectKey;
+use crate::object::{access, noise, secret};
+use crate::render::Release;
+
+/// A release against its cluster, at one time.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    /// What the release is at.
+    pub adopted: Option<Adopted>,
+    /// A change that is under way, or that somebody left half done.
+    pub pending: Option<Adopted>,
+    /// Whether the cluster is at the release's digest already.
+    pub is_current: bool,
+    /// What would happen, in order of objects.
+    pub changes: Vec<Change>,
+    /// Objects that the server would not take.
+    pub problems: Vec<ObjectError>,
+    /// Why the whole would not be done.
+    pub refused: Option<Refused>,
+    /// What could not be read.
+    pub gaps: Vec<Gap>,
+    /// The state of every object that would be touched: see [`state_of`].
+    pub states: BTreeMap<String, String>,
+}
+
+/// A word for the state of an object, which changes whenever anything but its status does. For a
+/// Secret it is the version, so that nothing can be guessed from it.
+pub fn state_of(object: Option<&Json>) -> String {
+    match object {
+        None => "absent".to_owned(),
+        Some(object) if secret::is_secret(object) => {
+            format!("version {}", access::resource_version(object))
+        }
+        Some(object) => {
+            let text = noise::without_server_fields(object).to_string();
+            format!("{} {}", access::uid(object), Digest::of(text.as_bytes()).short())
+        }
+    }
+}
+
+/// Compares a release with its cluster. Where the cluster is at the release's digest and nobody
+/// has touched its objects, there is no dry run.
+pub async fn compare(
+    client: &ClusterClient,
+    release: &Release,
+    options: &ApplyOptions,
+    clock: &dyn Clock,
+) -> Result<Comparison, ApplyError> {
+    let target = Target::of(release);
+    let attempt = Attempt { client, target: &target, options, clock };
+    let heads = releases::heads(client, &target.id).await;
+    let heads = heads.map_err(failed(client, "reading the release records"))?;
+    let (settled, pending) = releases::adopted(&heads);
+    let mut comparison = Comparison {
+        adopted: settled.map(Adopted::from),
+        pending: pending.map(Adopted::from),
+        ..Comparison::default()
+    };
+    let wanted = attempt.settle().await?;
+    if let Some(head) = attempt.same_as_deployed(&heads) {
+        comparison.is_current = true;
+        attempt.compare_current(head, wanted, &mut comparison).await?;
+        return Ok(comparison);
+    }
+    let survey = attempt.survey(&heads, wanted).await?;
+    comparison.refused = attempt.check(&survey).err();
+    comparison.gaps.clone_from(&survey.live.gaps);
+    attempt.compare_crds(&mut comparison).await?;
+    let untouched = attempt.untouched(&survey, &heads);
+    let touched: Vec<&Wanted> =
+        survey.wanted.iter().filter(|wanted| !untouched.contains_key(wanted.key())).collect();
+    attempt.compare_objects(&touched, &survey.live, &mut comparison).await;
+    removed(&survey, &mut comparison);
+    comparison.changes.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(comparison)
+}
+
+impl Attempt<'_> {
+    async fn compare_current(
+        &self,
+        head: &RecordHead,
+        wanted: Vec<Wanted>,
+        comparison: &mut Comparison,
+    ) -> Result<(), ApplyError> {
+        debug_assert_eq!(head.status, ReleaseStatus::Deployed);
+        let references = wanted.iter().map(|wanted| observe::reference(&wanted.manifest));
+        let live = read(self.client, references, self.clock.now()).await;
+        self.ensure_answer(&live)?;
+        comparison.gaps.clone_from(&live.gaps);
+        let is_touched = |wanted: &&Wanted| {
+            let owned = live.objects.get(wanted.key()).and_then(noise::ownership);
+            owned.is_none() || head.ownership.get(&wanted.key().to_string()) != owned.as_ref()
+        };
+        let touched: Vec<&Wanted> = wanted.iter().filter(is_touched).collect();
+        self.compare_objects(&touched, &live, comparison).await;
+        comparison.changes.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(())
+    }
+
+    async fn compare_objects(&self, touched: &[&Wanted], live: &Live, comparison: &mut Comparison) {
+        let jobs = touched.iter().map(|wanted| self.compare_object(wanted, live));
+        for (result, wanted) in join_all(jobs).await.into_iter().zip(touched) {
+            let found = live.objects.get(wanted.key());
+            match result {
+                Ok(Some(change)) => {
+                    comparison.states.insert(wanted.key().to_string(), state_of(found));
+                    comparison.changes.push(change);
+                }
+                Ok(None) => {}
+                Err(error) => comparison.problems.push(error),
+            }
+        }
+    }
+
+    async fn compare_object(
+        &self,
+        wanted: &Wanted,
+        live: &Live,
+    ) -> Result<Option<Change>, ObjectError> {
+        let manifest = &wanted.manifest;
+        let found = live.objects.get(wanted.key());
+        if let Some(gap) = live.gap_over(wanted.key()) {
+            let source = RequestError::Protocol { message: gap.reason.clone() };
+            return Err(at(Doing::Reading, manifest, source));
+        }
+        let is_namespaced = wanted.resource.as_ref().is_none_or(|resource| resource.is_namespaced);
+        let ignored = &self.target.ignored;
+        let body = body(manifest, is_namespaced, Some(&self.target.id), found, ignored);
+        let (Some(found), Some(resource)) = (found, &wanted.resource) else {
+            return Ok(Some(Change::create(manifest, &body)));
+        };
+        let rules: Vec<_> = ignored.iter().filter(|rule| is_meant(rule, &manifest.key)).collect();
+        let (op, predicted) = match self.predict(resource, manifest.key.clone(), &body).await {
+            Ok(predicted) => (Op::Update, predicted),
+            Err(error)
+                if error.is_immutable()
+                    && self.target.upgrade.on_immutable == ImmutablePolicy::Recreate =>
+            {
+                (Op::Replace, merged(found, &body))
+            }
+            Err(error) => return Err(at(Doing::Applying, manifest, error)),
+        };
+        Ok(Change::update(manifest, op, found, &predicted, &rules))
+    }
+
+    async fn predict(
+        &self,
+        resource: &Resource,
+        key: ObjectKey,
+        body: &Json,
+    ) -> Result<Json, RequestError> {
+        let apply = Apply { is_dry_run: true, is_forced: self.options.is_forced };
+        match self.client.apply(resource, &key.namespace, body, apply).await {
+            Err(RequestError::FieldConflict { owners })
+                if owners.iter().all(|owner| ownership::is_helm(&owner.manager)) =>
+            {
+                let apply = Apply { is_forced: true, ..apply };
+                self.client.apply(resource, &key.namespace, body, apply).await
+            }
+            other => other,
+        }
+    }
+
+    /// CRDs of `crds/` folders, by their policy. They are not in the inventory.
+    async fn compare_crds(&self, comparison: &mut Comparison) -> Result<(), ApplyError> {
+        let policy = self.target.upgrade.crds;
+        if policy == CrdPolicy::Skip || self.target.crds.is_empty() {
+            return Ok(());
+        }
+        let jobs = self.target.crds.iter().map(|crd| Wanted::settle(self.client, crd.clone()));
+        let mut wanted = Vec::new();
+        for settled in join_all(jobs).await {
+            match settled {
+                Ok(settled) => wanted.push(settled),
+                Err(error) => comparison.problems.push(error),
+            }
+        }
+        let references = wanted.iter().map(|wanted| observe::reference(&wanted.manifest));
+        let live = read(self.client, references, self.clock.now()).await;
+        self.ensure_answer(&live)?;
+        for crd in &wanted {
+            let found = live.objects.get(crd.key());
+            let change = match found {
+                Some(_) if policy == CrdPolicy::Create => continue,
+                Some(found) => self.compare_crd(crd, found).await,
+                None => Ok(Some(Change::create(&crd.manifest, &crd.manifest.object))),
+            };
+            match change {
+                Ok(Some(change)) => {
+                    comparison.states.insert(crd.key().to_string(), state_of(found));
+                    comparison.changes.push(change);
+                }
+                Ok(None) => {}
+                Err(error) => comparison.problems.push(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn compare_crd(&self, crd: &Wanted, found: &Json) -> Result<Option<Change>, ObjectError> {
+        let Some(resource) = &crd.resource else { return Ok(None) };
+        let body = body(&crd.manifest, resource.is_namespaced, None, None, &[]);
+        let predicted = self.predict(resource, crd.manifest.key.clone(), &body).await;
+        let predicted = predicted.map_err(|error| at(Doing::Applying, &crd.manifest, error))?;
+        Ok(Change::update(&crd.manifest, Op::Update, found, &predicted, &[]))
+    }
+}
+
+/// What an object is after it was created anew, as far as that is known without the server: the
+/// fields of the desired one over those of the live one.
+fn merged(live: &Json, body: &Json) -> Json {
+    match (live, body) {
+        (Json::Object(live), Json::Object(body)) => {
+            let mut fields = live.clone();
+            for (name, value) in body {
+                let before = live.get(name).unwrap_or(&Json::Null);
+                fields.insert(name.clone(), merged(before, value));
+            }
+            Json::Object(fields)
+        }
+        (_, body) => body.clone(),
+    }
+}
+
+fn removed(survey: &Survey, comparison: &mut Comparison) {
+    let Pruning { doomed, kept } = &survey.pruning;
+    for (manifest, _) in doomed {
+        let found = survey.live.objects.get(&manifest.key);
+        comparison.states.insert(manifest.key.to_string(), state_of(found));
+        comparison.changes.push(Change::remove(manifest, found, None));
+    }
+    for (key, reason) in kept {
+        let Some(manifest) = survey
+            .before
+            .values()
+            .find(|manifest| (&manifest.key.kind, &manifest.key.name) == (&key.kind, &key.name))
+        else {
+            continue;
+        };
+        let manifest = crate::chart::model::Manifest { key: key.clone(), ..manifest.clone() };
+        comparison.changes.push(Change::remove(&manifest, None, Some(reason.to_string())));
+    }
+}
+
+impl std::fmt::Display for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Policy => f.write_str("its `helm.sh/resource-policy` says keep"),
+            Self::NotOurs => f.write_str("it does not belong to the release"),
+            Self::Gap(gap) => write!(f, "it could not be read: {}", gap.reason),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_state_of_an_object_moves_with_all_but_its_status() {
+        let object = |replicas: i64, ready: i64, version: &str| {
+            json!({"kind": "Deployment", "apiVersion": "apps/v1",
+                   "metadata": {"uid": "u", "resourceVersion": version},
+                   "spec": {"replicas": replicas}, "status": {"ready": ready}})
+        };
+        let before = state_of(Some(&object(1, 0, "1")));
+        assert_eq!(before, state_of(Some(&object(1, 1, "2"))));
+        assert_ne!(before, state_of(Some(&object(2, 0, "1"))));
+        assert_eq!(state_of(None), "absent");
+    }
+
+    #[test]
+    fn the_state_of_a_secret_is_its_version() {
+        let object = json!({"kind": "Secret", "apiVersion": "v1",
+                            "metadata": {"resourceVersion": "7"}, "data": {"k": "cGFzcw=="}});
+        assert_eq!(state_of(Some(&object)), "version 7");
+    }
+}

@@ -1,0 +1,103 @@
+//! CRDs: applied by their policy, and waited for before anything uses them.
+
+use std::time::Duration;
+
+use super::error::{ApplyError, Doing, ObjectError};
+use super::objects::{Applying, Wanted, at};
+use crate::chart::model::Manifest;
+use crate::fleet::model::CrdPolicy;
+use crate::health;
+use crate::k8s::{RequestError, Resource};
+use crate::object::key::ObjectKey;
+
+/// How often a CRD is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Whether an object is a CRD.
+pub(super) fn is_crd(key: &ObjectKey) -> bool {
+    key.kind == "CustomResourceDefinition"
+}
+
+/// Applies the CRDs of a chart's `crds/` folders and waits until they are in use.
+pub(super) async fn install(
+    applying: &Applying<'_>,
+    crds: &[Manifest],
+    policy: CrdPolicy,
+) -> Result<(), ApplyError> {
+    if policy == CrdPolicy::Skip || crds.is_empty() {
+        return Ok(());
+    }
+    let jobs = crds.iter().map(|crd| install_one(applying, crd, policy));
+    let mut errors: Vec<ObjectError> = Vec::new();
+    for result in futures::future::join_all(jobs).await {
+        errors.extend(result.err());
+    }
+    if !errors.is_empty() {
+        return Err(ApplyError::Objects { errors });
+    }
+    established(applying, crds.iter().map(|crd| &crd.key)).await
+}
+
+async fn install_one(
+    applying: &Applying<'_>,
+    crd: &Manifest,
+    policy: CrdPolicy,
+) -> Result<(), ObjectError> {
+    let wanted = Wanted::settle(applying.client, crd.clone()).await?;
+    let Some(resource) = &wanted.resource else {
+        let error = RequestError::NoSuchKind {
+            api_version: crd.api_version.clone(),
+            kind: crd.key.kind.clone(),
+        };
+        return Err(at(Doing::Applying, crd, error));
+    };
+    let live = applying
+        .client
+        .get(resource, "", &crd.key.name)
+        .await
+        .map_err(|error| at(Doing::Reading, crd, error))?;
+    if live.is_some() && policy == CrdPolicy::Create {
+        return Ok(());
+    }
+    applying.apply(&wanted.manifest, resource, live.as_ref()).await?;
+    Ok(())
+}
+
+/// Waits until CRDs are established, and forgets which kinds were served before.
+pub(super) async fn established(
+    applying: &Applying<'_>,
+    crds: impl IntoIterator<Item = &ObjectKey>,
+) -> Result<(), ApplyError> {
+    for crd in crds {
+        wait_for(applying, &crd.name).await?;
+    }
+    applying.client.forget_resources();
+    Ok(())
+}
+
+async fn wait_for(applying: &Applying<'_>, name: &str) -> Result<(), ApplyError> {
+    let definitions = Resource {
+        group: "apiextensions.k8s.io".to_owned(),
+        version: "v1".to_owned(),
+        kind: "CustomResourceDefinition".to_owned(),
+        plural: "customresourcedefinitions".to_owned(),
+        is_namespaced: false,
+    };
+    let started = applying.clock.now();
+    let timeout = applying.options.timeout;
+    loop {
+        let found = applying.client.get(&definitions, "", name).await;
+        let found = found.map_err(|source| ApplyError::Cluster {
+            cluster: applying.client.name.clone(),
+            doing: "looking at a CRD",
+            source,
+        })?;
+        if found.is_some_and(|crd| health::of(&crd).is_ready()) {
+            return Ok(());
+        }
+        if applying.clock.now().duration_since(started).unsigned_abs() >= timeout {
+            return Err(ApplyError::NotEstablished { crd: name.to_owned(), after: timeout });
+        }
+        applying.clock.sleep(LOOK_EVERY).await;
+    }
+}

@@ -1,0 +1,143 @@
+//! Bringing a cluster to a release: one attempt, waiting, rollback, uninstall.
+//!
+//! Every function makes **one attempt** and can be repeated at any time: what an attempt that was
+//! killed left behind is what the next one starts from. Callers loop.
+//!
+//! # Expected flow
+//! [`realize`] → [`wait`] → done, or [`rollback`]; [`uninstall`].
+//!
+//! # Guarantees
+//! - Nothing is deleted that is not in the inventory of the release, nothing because of a
+//!   [`crate::live::Gap`], and nothing beyond the limits.
+//! - An object that belongs to another release, or to nobody, is not taken over.
+//! - A record is marked as under way before anything changes and as deployed after everything has.
+//!
+//! # Assumptions
+//! - Two processes that work on one release at the same time see one another's record: the second
+//!   one gets [`ApplyError::Busy`], and a write of one that lost its place fails.
+//!
+//! # Errors
+//! [`ApplyError::is_passing`] tells whether the same attempt may succeed later.
+
+mod attempt;
+mod bring;
+mod compare;
+mod crds;
+mod error;
+mod history;
+pub mod holder;
+mod hooks;
+mod objects;
+mod order;
+mod ownership;
+mod prune;
+mod rollback;
+mod target;
+mod uninstall;
+mod wait;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::live::Gap;
+use crate::object::key::ObjectKey;
+
+pub use attempt::realize;
+pub use bring::{Brought, Failure, HEALTH_TIMEOUT, Recovery, bring, health_timeout, mark_failed};
+pub use compare::{Comparison, compare, state_of};
+pub use error::{ApplyError, ObjectError, Refused};
+pub use rollback::rollback;
+pub use uninstall::{compare_uninstall, uninstall};
+pub use wait::{WaitError, wait};
+
+/// How an attempt is made.
+#[derive(Clone, Debug)]
+pub struct ApplyOptions {
+    /// Who makes it: whoever finds the record of an attempt that did not end knows by this
+    /// whether it goes on somewhere. See [`holder::current`].
+    pub holder: String,
+    /// Fields that other managers own are taken over.
+    pub is_forced: bool,
+    /// Objects that are there but belong to no release are taken over.
+    pub takes_ownership: bool,
+    /// Limits of what may be deleted do not count: somebody has agreed.
+    pub ignores_limits: bool,
+    /// How long a hook, a CRD or a deletion may take.
+    pub timeout: Duration,
+}
+
+impl ApplyOptions {
+    /// What is usual, for `holder`.
+    pub fn new(holder: impl Into<String>) -> Self {
+        Self {
+            holder: holder.into(),
+            is_forced: false,
+            takes_ownership: false,
+            ignores_limits: false,
+            timeout: Duration::from_mins(5),
+        }
+    }
+}
+
+/// What an attempt did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// What it came to.
+    pub action: Action,
+    /// Helm's revision number now.
+    pub release_revision: u32,
+    /// Objects that were written, with the evidence of it.
+    #[serde(skip)]
+    pub applied: BTreeMap<ObjectKey, Applied>,
+    /// How many objects were as they should be, and were not written.
+    pub unchanged: usize,
+    /// Objects that were deleted.
+    #[serde(skip)]
+    pub pruned: Vec<ObjectKey>,
+    /// Objects that are no longer wanted and still are there, and why.
+    #[serde(skip)]
+    pub kept: Vec<(ObjectKey, Kept)>,
+}
+
+/// What an attempt came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    /// There was no release.
+    Installed,
+    /// There is a new revision.
+    Upgraded,
+    /// Somebody had changed objects; they are as git says again, at the same revision.
+    Healed,
+    /// All was as it should be.
+    Unchanged,
+    /// A new revision repeats an earlier one.
+    RolledBack,
+    /// The release is gone.
+    Uninstalled,
+}
+
+/// The state of an object right after it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Its identity on the cluster.
+    pub uid: String,
+    /// Of kinds that have one: health only counts from here on.
+    pub generation: Option<i64>,
+    /// The version that was written.
+    pub resource_version: String,
+}
+
+/// Why an object that is no longer wanted was not deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// `helm.sh/resource-policy: keep`.
+    Policy,
+    /// It belongs to another release, or to none.
+    NotOurs,
+    /// It could not be read.
+    Gap(Gap),
+}

@@ -1,0 +1,229 @@
+//! Deletion, by inventory only: what may go, what stays and why, and what is too much.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+use serde_json::Value as Json;
+
+use super::error::{ApplyError, Doing, ObjectError, Refused};
+use super::objects::{Applying, at};
+use super::order::rank;
+use super::ownership::{self, Owner, RESOURCE_POLICY};
+use super::{Kept, crds};
+use crate::chart::model::Manifest;
+use crate::fleet::model::Limits;
+use crate::k8s::Delete;
+use crate::live::{Live, ReleaseId, observe};
+use crate::object::access;
+use crate::object::key::ObjectKey;
+
+/// What goes and what stays.
+#[derive(Debug, Default)]
+pub(super) struct Pruning {
+    /// In the order of deletion, with the uid that was seen.
+    pub(super) doomed: Vec<(Manifest, String)>,
+    /// With the reason.
+    pub(super) kept: Vec<(ObjectKey, Kept)>,
+}
+
+/// Decides about objects that the inventory has and that are no longer wanted.
+///
+/// An object goes only if it was seen, belongs to the release, and nothing says that it stays.
+pub(super) fn decide(
+    candidates: BTreeMap<ObjectKey, Manifest>,
+    live: &Live,
+    id: &ReleaseId,
+) -> Pruning {
+    let mut pruning = Pruning::default();
+    for (key, manifest) in candidates {
+        let found = observe::find(live, &key);
+        let Some((key, object)) = found else {
+            if let Some(gap) = live.gap_over(&key) {
+                pruning.kept.push((key, Kept::Gap(gap.clone())));
+            }
+            continue;
+        };
+        if says_keep(object) || says_keep(&manifest.object) {
+            pruning.kept.push((key.clone(), Kept::Policy));
+        } else if ownership::owner(object, id) != Owner::Ours {
+            pruning.kept.push((key.clone(), Kept::NotOurs));
+        } else {
+            let manifest = Manifest { key: key.clone(), ..manifest };
+            pruning.doomed.push((manifest, access::uid(object).to_owned()));
+        }
+    }
+    pruning.doomed.sort_by_key(|(manifest, _)| std::cmp::Reverse(rank(&manifest.key.kind)));
+    pruning
+}
+
+fn says_keep(object: &Json) -> bool {
+    access::annotation(object, RESOURCE_POLICY)
+        .is_some_and(|policy| policy.trim().eq_ignore_ascii_case("keep"))
+}
+
+/// Refuses what is beyond the limits.
+pub(super) fn check_limits(pruning: &Pruning, limits: &Limits) -> Result<(), Refused> {
+    type Meant = fn(&ObjectKey) -> bool;
+    let rules: [(&'static str, u32, Meant); 3] = [
+        ("objects", limits.deleted_objects, |_| true),
+        ("namespaces", limits.deleted_namespaces, |key| {
+            key.kind == "Namespace" && key.group.is_empty()
+        }),
+        ("CRDs", limits.removed_crds, crds::is_crd),
+    ];
+    for (what, limit, is_meant) in rules {
+        let objects: Vec<ObjectKey> = pruning
+            .doomed
+            .iter()
+            .map(|(manifest, _)| &manifest.key)
+            .filter(|key| is_meant(key))
+            .cloned()
+            .collect();
+        if objects.len() > limit as usize {
+            return Err(Refused::Limit { deleted: objects.len(), what, limit, objects });
+        }
+    }
+    Ok(())
+}
+
+/// Deletes what is to go, one kind's rank after the other.
+pub(super) async fn delete(
+    applying: &Applying<'_>,
+    doomed: &[(Manifest, String)],
+) -> Result<Vec<ObjectKey>, ApplyError> {
+    let mut deleted = Vec::new();
+    let mut errors: Vec<ObjectError> = Vec::new();
+    for wave in doomed.chunk_by(|(a, _), (b, _)| rank(&a.key.kind) == rank(&b.key.kind)) {
+        let jobs = wave.iter().map(|(manifest, uid)| delete_one(applying, manifest, uid));
+        for (result, (manifest, _)) in join_all(jobs).await.into_iter().zip(wave) {
+            match result {
+                Ok(()) => deleted.push(manifest.key.clone()),
+                Err(error) => errors.push(error),
+            }
+        }
+        if !errors.is_empty() {
+            return Err(ApplyError::Objects { errors });
+        }
+    }
+    Ok(deleted)
+}
+
+async fn delete_one(
+    applying: &Applying<'_>,
+    manifest: &Manifest,
+    uid: &str,
+) -> Result<(), ObjectError> {
+    let failed = |error| at(Doing::Deleting, manifest, error);
+    let (api_version, kind) = (&manifest.api_version, &manifest.key.kind);
+    let resource = applying.client.resource_at_any_version(api_version, kind).await;
+    let resource = resource.map_err(failed)?;
+    let options = Delete { uid: uid.to_owned(), is_foreground: false };
+    let key = &manifest.key;
+    applying.client.delete(&resource, &key.namespace, &key.name, &options).await.map_err(failed)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::base::clock::Timestamp;
+    use crate::live::{Gap, GapSubject};
+
+    fn id() -> ReleaseId {
+        ReleaseId { namespace: "apps".to_owned(), name: "web".to_owned() }
+    }
+
+    fn key(kind: &str, name: &str) -> ObjectKey {
+        ObjectKey {
+            group: String::new(),
+            kind: kind.to_owned(),
+            namespace: "apps".to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    fn manifest(key: &ObjectKey) -> Manifest {
+        Manifest {
+            key: key.clone(),
+            api_version: "v1".to_owned(),
+            object: json!({"kind": key.kind}),
+            text: String::new(),
+            source: String::new(),
+            line: 1,
+        }
+    }
+
+    fn live_object(release: Option<&str>, policy: Option<&str>) -> Json {
+        let mut object = json!({"metadata": {"uid": "u"}});
+        if let Some(release) = release {
+            access::set_metadata(&mut object, "annotations", ownership::RELEASE_NAME, release);
+        }
+        if let Some(policy) = policy {
+            access::set_metadata(&mut object, "annotations", RESOURCE_POLICY, policy);
+        }
+        object
+    }
+
+    #[test]
+    fn only_what_was_seen_and_is_ours_goes() {
+        let keys: Vec<_> = ["ours", "kept", "other", "nobody", "hidden", "absent"]
+            .map(|n| key("Secret", n))
+            .into();
+        let gap = Gap { subject: GapSubject::Object(keys[4].clone()), reason: "no".to_owned() };
+        let live = Live {
+            objects: [
+                (keys[0].clone(), live_object(Some("web"), None)),
+                (keys[1].clone(), live_object(Some("web"), Some("keep"))),
+                (keys[2].clone(), live_object(Some("shop"), None)),
+                (keys[3].clone(), live_object(None, None)),
+            ]
+            .into(),
+            gaps: vec![gap.clone()],
+            observed_at: Timestamp::UNIX_EPOCH,
+        };
+        let candidates = keys.iter().map(|key| (key.clone(), manifest(key))).collect();
+        let pruning = decide(candidates, &live, &id());
+        let doomed: Vec<_> = pruning.doomed.iter().map(|(m, _)| m.key.clone()).collect();
+        assert_eq!(doomed, [keys[0].clone()]);
+        let mut kept = pruning.kept;
+        kept.sort_by(|a, b| a.0.cmp(&b.0));
+        assert_eq!(
+            kept,
+            [
+                (keys[4].clone(), Kept::Gap(gap)),
+                (keys[1].clone(), Kept::Policy),
+                (keys[3].clone(), Kept::NotOurs),
+                (keys[2].clone(), Kept::NotOurs),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_namespace_is_beyond_the_limit_by_default() {
+        let doomed = vec![(manifest(&key("Namespace", "n")), String::new())];
+        let pruning = Pruning { doomed, kept: Vec::new() };
+        let refused = check_limits(&pruning, &Limits::default()).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "1 namespaces would be deleted, and the limit is 0: Namespace/apps/n"
+        );
+        let limits = Limits { deleted_namespaces: 1, ..Limits::default() };
+        assert_eq!(check_limits(&pruning, &limits), Ok(()));
+    }
+
+    #[test]
+    fn deletion_runs_the_other_way_round() {
+        let keys = [key("Secret", "s"), key("Deployment", "d"), key("Service", "v")];
+        let live = Live {
+            objects: keys.iter().map(|k| (k.clone(), live_object(Some("web"), None))).collect(),
+            gaps: Vec::new(),
+            observed_at: Timestamp::UNIX_EPOCH,
+        };
+        let candidates = keys.iter().map(|key| (key.clone(), manifest(key))).collect();
+        let pruning = decide(candidates, &live, &id());
+        let kinds: Vec<_> = pruning.doomed.iter().map(|(m, _)| m.key.kind.clone()).collect();
+        assert_eq!(kinds, ["Deployment", "Service", "Secret"]);
+    }
+}

@@ -1,0 +1,100 @@
+//! Back to an earlier revision, from its record.
+
+use super::attempt::Attempt;
+use super::error::ApplyError;
+use super::history::{failed, origin, records_failed};
+use super::target::Target;
+use super::{ApplyOptions, Outcome};
+use crate::base::clock::Clock;
+use crate::k8s::ClusterClient;
+use crate::live::record::{RecordHead, ReleaseStatus};
+use crate::live::{ReleaseId, releases};
+
+/// Goes back to `revision`, or else to the newest revision before the present one that was ever
+/// deployed. The record that is made repeats the earlier one, its commit and digest included.
+///
+/// # Errors
+/// [`ApplyError::NoRevision`] when there is nothing to go back to, such as after a first install.
+pub async fn rollback(
+    client: &ClusterClient,
+    id: &ReleaseId,
+    revision: Option<u32>,
+    options: &ApplyOptions,
+    clock: &dyn Clock,
+) -> Result<Outcome, ApplyError> {
+    let heads = releases::heads(client, id).await;
+    let heads = heads.map_err(failed(client, "reading the release records"))?;
+    let nothing = || ApplyError::NoRevision { release: id.clone(), revision };
+    let head = choose(&heads, revision).ok_or_else(nothing)?;
+    let record = releases::record(client, head).await;
+    let record = record.map_err(|error| records_failed(client, error))?.ok_or_else(nothing)?;
+    let target = Target::of_record(record.clone(), origin(head, &record), id.clone())?;
+    Attempt { client, target: &target, options, clock }.run().await
+}
+
+/// The revision to go back to. A rollback that was interrupted goes on to where it was going.
+fn choose(heads: &[RecordHead], revision: Option<u32>) -> Option<&RecordHead> {
+    if let Some(revision) = revision {
+        return heads.iter().find(|head| head.revision == revision);
+    }
+    let newest = heads.last()?;
+    let was_deployed = |head: &&RecordHead| {
+        matches!(head.status, ReleaseStatus::Deployed | ReleaseStatus::Superseded)
+    };
+    let mut earlier = heads.iter().rev().skip(1);
+    if newest.status == ReleaseStatus::PendingRollback && newest.origin.digest.is_some() {
+        let same = earlier
+            .clone()
+            .filter(was_deployed)
+            .find(|head| head.origin.digest == newest.origin.digest);
+        if same.is_some() {
+            return same;
+        }
+    }
+    earlier.find(was_deployed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::live::record::Origin;
+
+    fn heads(statuses: &[(ReleaseStatus, &str)]) -> Vec<RecordHead> {
+        let head = |(index, (status, digest)): (usize, &(ReleaseStatus, &str))| RecordHead {
+            id: ReleaseId { namespace: "n".to_owned(), name: "r".to_owned() },
+            revision: index as u32 + 1,
+            status: *status,
+            origin: Origin { digest: Some((*digest).into()), ..Origin::default() },
+            holder: None,
+            renewed_at: None,
+            ownership: BTreeMap::new(),
+            secret_name: String::new(),
+            resource_version: String::new(),
+            created_at: None,
+        };
+        statuses.iter().enumerate().map(head).collect()
+    }
+
+    fn chosen(statuses: &[(ReleaseStatus, &str)], revision: Option<u32>) -> Option<u32> {
+        choose(&heads(statuses), revision).map(|head| head.revision)
+    }
+
+    #[test]
+    fn without_a_revision_the_newest_that_was_deployed_before_is_chosen() {
+        use ReleaseStatus::{Deployed, Failed, PendingRollback, Superseded};
+        assert_eq!(chosen(&[(Superseded, "a"), (Deployed, "b")], None), Some(1));
+        assert_eq!(chosen(&[(Deployed, "a"), (Failed, "b")], None), Some(1));
+        assert_eq!(chosen(&[(Superseded, "a"), (Deployed, "b"), (Failed, "c")], None), Some(2));
+        assert_eq!(chosen(&[(Deployed, "a")], None), None);
+        assert_eq!(chosen(&[(Failed, "a")], None), None);
+        assert_eq!(chosen(&[], None), None);
+        assert_eq!(chosen(&[(Superseded, "a"), (Deployed, "b")], Some(2)), Some(2));
+        assert_eq!(chosen(&[(Deployed, "b")], Some(7)), None);
+        assert_eq!(
+            chosen(&[(Superseded, "a"), (Deployed, "b"), (PendingRollback, "a")], None),
+            Some(1)
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! What an attempt brings a release to: from git, or from an earlier record.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value as Json;
+
+use crate::chart::model::{Chart, ChartFile, Hook, Manifest};
+use crate::fleet::model::{IgnoreDifference, Limits, UpgradeSpec};
+use crate::live::ReleaseId;
+use crate::live::record::{
+    HookRun, Origin, RecordedChart, RecordedFile, RecordedHook, ReleaseInfo, ReleaseRecord,
+};
+use crate::object::manifest::{self, ManifestError};
+use crate::render::Release;
+
+/// Which way an attempt goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// To what git says.
+    Forward,
+    /// Back to a revision.
+    Back {
+        /// Which one.
+        to: u32,
+    },
+}
+
+/// What an attempt brings a release to.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) id: ReleaseId,
+    pub(super) direction: Direction,
+    pub(super) origin: Origin,
+    pub(super) crds: Vec<Manifest>,
+    /// Without lists.
+    pub(super) manifests: Vec<Manifest>,
+    pub(super) hooks: Vec<Hook>,
+    /// The record to be; its revision, times and status are still to come.
+    pub(super) draft: ReleaseRecord,
+    pub(super) upgrade: UpgradeSpec,
+    pub(super) limits: Limits,
+    pub(super) ignored: Vec<IgnoreDifference>,
+}
+
+impl Target {
+    /// What git says.
+    pub(super) fn of(release: &Release) -> Self {
+        let instance = &release.instance;
+        let rendered = &release.rendered;
+        let id = ReleaseId::of(instance);
+        let origin = Origin {
+            addon: Some(instance.key.addon.clone()),
+            rev: Some(release.rev.clone()),
+            digest: Some(release.digest.clone()),
+            chart_version: release.chart_version().to_owned(),
+        };
+        let draft = ReleaseRecord {
+            name: id.name.clone(),
+            info: ReleaseInfo { notes: rendered.notes.clone(), ..ReleaseInfo::default() },
+            chart: recorded_chart(&release.chart),
+            config: (*release.values).clone(),
+            manifest: manifest::write(&rendered.manifests),
+            hooks: rendered.hooks.iter().map(recorded_hook).collect(),
+            version: 0,
+            namespace: id.namespace.clone(),
+        };
+        Self {
+            direction: Direction::Forward,
+            origin,
+            crds: manifest::expanded(&rendered.crds, &id.namespace),
+            manifests: manifest::expanded(&rendered.manifests, &id.namespace),
+            hooks: rendered.hooks.clone(),
+            draft,
+            upgrade: instance.upgrade.clone(),
+            limits: instance.limits.clone(),
+            ignored: instance.ignore_differences.clone(),
+            id,
+        }
+    }
+
+    /// What a record says. The objects that a rollback removes were brought by the revisions it
+    /// undoes, so their number has no limit; namespaces and CRDs keep theirs.
+    pub(super) fn of_record(
+        record: ReleaseRecord,
+        origin: Origin,
+        id: ReleaseId,
+    ) -> Result<Self, ManifestError> {
+        let manifests = manifest::parse(&record.manifest, &id.namespace)?;
+        let hooks = hooks_of(&record)?;
+        Ok(Self {
+            direction: Direction::Back { to: record.version },
+            origin,
+            crds: Vec::new(),
+            manifests,
+            hooks,
+            draft: record,
+            upgrade: UpgradeSpec::default(),
+            limits: Limits { deleted_objects: u32::MAX, ..Limits::default() },
+            ignored: Vec::new(),
+            id,
+        })
+    }
+}
+
+/// The hooks of a record.
+pub(super) fn hooks_of(record: &ReleaseRecord) -> Result<Vec<Hook>, ManifestError> {
+    let mut hooks = Vec::new();
+    for hook in &record.hooks {
+        for mut object in manifest::parse(&hook.manifest, &record.namespace)? {
+            object.source.clone_from(&hook.path);
+            hooks.push(Hook {
+                manifest: object,
+                events: hook.events.clone(),
+                weight: hook.weight,
+                delete_policies: hook.delete_policies.clone(),
+            });
+        }
+    }
+    Ok(hooks)
+}
+
+fn recorded_chart(chart: &Chart) -> RecordedChart {
+    let files = |files: &[ChartFile]| {
+        let recorded = files.iter().map(|file| RecordedFile {
+            name: file.name.clone(),
+            data: STANDARD.encode(&file.data),
+        });
+        recorded.collect()
+    };
+    RecordedChart {
+        metadata: chart.metadata.clone(),
+        lock: chart.lock.clone().unwrap_or(Json::Null),
+        templates: files(&chart.templates),
+        values: chart.values.clone(),
+        schema: chart.schema.as_ref().map(|schema| STANDARD.encode(schema)),
+        files: files(&chart.files),
+    }
+}
+
+fn recorded_hook(hook: &Hook) -> RecordedHook {
+    RecordedHook {
+        name: hook.manifest.key.name.clone(),
+        kind: hook.manifest.key.kind.clone(),
+        path: hook.manifest.source.clone(),
+        manifest: hook.manifest.text.clone(),
+        events: hook.events.clone(),
+        last_run: HookRun::default(),
+        weight: hook.weight,
+        delete_policies: hook.delete_policies.clone(),
+    }
+}

@@ -1,0 +1,86 @@
+//! Waiting for health: level-triggered and bounded.
+
+use std::time::Duration;
+
+use crate::base::clock::Clock;
+use crate::health::Condition;
+use crate::k8s::ClusterClient;
+use crate::live::{Observation, Subject, observe};
+
+/// The first pause between two looks; it doubles up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+/// The longest pause between two looks.
+const PAUSE_MAX: Duration = Duration::from_secs(4);
+/// How long something may be stalled before waiting is given up: an image that cannot be pulled
+/// may be there a moment later.
+const STALLED_FOR: Duration = Duration::from_secs(45);
+
+/// A release that did not become healthy.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    /// Not in time.
+    #[error(
+        "not healthy after {}: {}",
+        humantime::format_duration(*.after),
+        .observation.health.message
+    )]
+    TimedOut {
+        /// How long was waited.
+        after: Duration,
+        /// What was seen last.
+        observation: Box<Observation>,
+    },
+    /// It failed, or has been stalled for a while.
+    #[error("{}", .observation.health.message)]
+    Failed {
+        /// What was seen last.
+        observation: Box<Observation>,
+    },
+}
+
+impl WaitError {
+    /// What was seen last.
+    pub fn observation(&self) -> &Observation {
+        match self {
+            Self::TimedOut { observation, .. } | Self::Failed { observation } => observation,
+        }
+    }
+}
+
+/// Waits until a release is healthy. Each look reads the present state; nothing is remembered
+/// but since when it is stalled.
+pub async fn wait<'a>(
+    client: &ClusterClient,
+    subject: impl Into<Subject<'a>>,
+    timeout: Duration,
+    clock: &dyn Clock,
+) -> Result<Observation, WaitError> {
+    let subject = subject.into();
+    let started = clock.now();
+    let mut stalled_since = None;
+    let mut pause = PAUSE_MIN;
+    loop {
+        let observation = observe(client, subject, clock).await;
+        let now = clock.now();
+        let waited = now.duration_since(started).unsigned_abs();
+        match observation.health.condition {
+            Condition::Ready if observation.gaps.is_empty() => return Ok(observation),
+            Condition::Failed => {
+                return Err(WaitError::Failed { observation: Box::new(observation) });
+            }
+            Condition::Stalled => {
+                let since = *stalled_since.get_or_insert(now);
+                if now.duration_since(since).unsigned_abs() >= STALLED_FOR {
+                    return Err(WaitError::Failed { observation: Box::new(observation) });
+                }
+            }
+            _ => stalled_since = None,
+        }
+        if waited >= timeout {
+            let observation = Box::new(observation);
+            return Err(WaitError::TimedOut { after: timeout, observation });
+        }
+        clock.sleep(pause.min(timeout.saturating_sub(waited))).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}

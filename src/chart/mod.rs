@@ -1,0 +1,177 @@
+//! Helm charts: loading, values, rendering, hooks and order. The measure is byte-equality with
+//! `helm template` of Helm 3.22.
+
+mod archive;
+pub mod capabilities;
+pub mod directory;
+mod engine;
+pub mod error;
+mod glob;
+pub mod ignore;
+pub mod load;
+pub mod manifest;
+pub mod metadata;
+pub mod model;
+mod objects;
+pub mod print;
+pub mod release_name;
+mod schema;
+mod scope;
+pub mod set;
+pub mod source;
+pub mod values;
+pub mod world;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use self::capabilities::Capabilities;
+use self::error::RenderError;
+use self::manifest::Sorted;
+use self::model::{Chart, Manifest, RenderInput, Rendered};
+use self::print::push_document;
+use self::scope::{Scope, is_compatible};
+use self::values::{Coalescing, Nulls, to_json, to_map};
+use self::world::Watched;
+use crate::template::value::Value;
+use crate::template::world::World;
+
+/// Templates within templates need more stack than a thread has by itself.
+const STACK_BYTES: usize = 64 << 20;
+
+/// Renders a chart with its subcharts: the same as `helm template`, as data.
+///
+/// # Errors
+/// Whatever Helm refuses, in its words and as a diagnostic.
+pub fn render(
+    chart: &Arc<Chart>,
+    input: &RenderInput,
+    world: &dyn World,
+) -> Result<Rendered, RenderError> {
+    let rendered = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("render".to_owned()).stack_size(STACK_BYTES);
+        let thread = thread.spawn_scoped(scope, || render_here(chart, input, world));
+        thread.map(std::thread::ScopedJoinHandle::join)
+    });
+    match rendered {
+        Ok(Ok(rendered)) => rendered,
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        Err(error) => Err(RenderError::chart(format!("no thread to render in: {error}"))),
+    }
+}
+
+fn render_here(
+    chart: &Arc<Chart>,
+    input: &RenderInput,
+    world: &dyn World,
+) -> Result<Rendered, RenderError> {
+    check_requirements(chart)?;
+    let mut warnings = chart.warnings.clone();
+    let user = to_map(&input.values);
+    let scope = Scope::resolve(chart, &user, &mut warnings).map_err(RenderError::values)?;
+    let capabilities = Capabilities::new(&input.kube_version, &input.api_versions)
+        .map_err(RenderError::capabilities)?;
+    let values = Coalescing::new(Nulls::Remove, &mut warnings)
+        .values(&scope, &user)
+        .map_err(RenderError::values)?;
+    let coalesced = to_json(&Value::Map(values.clone()));
+    schema::check(&scope, &coalesced).map_err(RenderError::values)?;
+    check_kube_version(chart, &capabilities)?;
+    let world = Watched::new(world);
+    let mut files = engine::render(&scope, &values, input, &world, &capabilities)
+        .map_err(|error| RenderError::template(error, &scope, &coalesced))?;
+    let notes = take_notes(&mut files, &scope);
+    let sorted = manifest::sort(&files, &input.namespace)
+        .map_err(|problem| RenderError::manifest(&problem, &files))?;
+    warnings.extend(sorted.warnings.iter().cloned());
+    let (crds, crd_text) = crds(&scope, &input.namespace)?;
+    let text = manifest_text(&sorted);
+    let manifests = sorted
+        .documents
+        .into_iter()
+        .filter(|document| document.is_object)
+        .flat_map(|document| manifest::objects(document.manifest, &input.namespace))
+        .collect();
+    Ok(Rendered {
+        crds,
+        crd_text,
+        manifests,
+        hooks: sorted.hooks,
+        text,
+        notes,
+        impure: world.is_asked(),
+        values: coalesced,
+        warnings,
+    })
+}
+
+/// Helm installs no libraries, and no charts whose dependencies are not there.
+fn check_requirements(chart: &Chart) -> Result<(), RenderError> {
+    let kind = chart.metadata["type"].as_str().unwrap_or_default();
+    if !matches!(kind, "" | "application") {
+        return Err(RenderError::chart(format!("{kind} charts are not installable")));
+    }
+    let missing = scope::missing_requirements(chart);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(RenderError::chart(format!(
+        "An error occurred while checking for chart dependencies. You may need to run `helm \
+         dependency build` to fetch missing dependencies: found in Chart.yaml, but missing in \
+         charts/ directory: {}",
+        missing.join(", ")
+    )))
+}
+
+fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Result<(), RenderError> {
+    let range = chart.metadata["kubeVersion"].as_str().unwrap_or_default();
+    let version = &capabilities.kube_version.version;
+    if range.is_empty() || is_compatible(range, version) {
+        return Ok(());
+    }
+    Err(RenderError::chart(format!(
+        "chart requires kubeVersion: {range} which is incompatible with Kubernetes {version}"
+    )))
+}
+
+/// Takes the notes of all charts out of the files; gives those of the chart itself.
+fn take_notes(files: &mut BTreeMap<String, String>, scope: &Scope) -> String {
+    let own = format!("{}/templates/NOTES.txt", scope.name);
+    let notes = files.get(&own).cloned().unwrap_or_default();
+    files.retain(|name, _| !name.ends_with("NOTES.txt"));
+    notes
+}
+
+fn manifest_text(sorted: &Sorted) -> String {
+    let mut text = String::new();
+    for document in &sorted.documents {
+        push_document(&mut text, &document.manifest.source, &document.manifest.text);
+    }
+    text
+}
+
+fn crds(scope: &Scope, namespace: &str) -> Result<(Vec<Manifest>, String), RenderError> {
+    let mut crds = Vec::new();
+    let mut printed = String::new();
+    for (name, data) in crd_files(scope, &scope.name) {
+        let text = String::from_utf8_lossy(data);
+        push_document(&mut printed, &name, &text);
+        crds.extend(manifest::plain(&text, &name, namespace).map_err(RenderError::values)?);
+    }
+    Ok((crds, printed))
+}
+
+/// Files of `crds/` folders with their full names, the chart's own first.
+fn crd_files<'a>(scope: &'a Scope, path: &str) -> Vec<(String, &'a [u8])> {
+    let is_manifest = |name: &str| {
+        let extension = name.rsplit_once('.').map(|(_, e)| e.to_lowercase()).unwrap_or_default();
+        name.starts_with("crds/") && matches!(extension.as_str(), "yaml" | "yml" | "json")
+    };
+    let own = scope.chart.files.iter().filter(|file| is_manifest(&file.name));
+    let mut files: Vec<(String, &[u8])> =
+        own.map(|file| (format!("{path}/{}", file.name), file.data.as_slice())).collect();
+    for subchart in &scope.dependencies {
+        files.extend(crd_files(subchart, &format!("{path}/charts/{}", subchart.name)));
+    }
+    files
+}

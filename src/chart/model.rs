@@ -1,0 +1,140 @@
+//! A chart in memory and what a render of it gives.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::engine::Parsed;
+use super::metadata::{Requirement, requirements};
+use crate::base::ids::Digest;
+use crate::object::key::ObjectKey;
+
+/// A chart with its subcharts, as loaded; immutable and shared between renders.
+#[derive(Debug)]
+pub struct Chart {
+    /// `Chart.yaml` as JSON, with Helm's field names; fields that Helm does not know and empty
+    /// ones are left out.
+    pub metadata: Json,
+    /// `Chart.lock` (or `requirements.lock`), if there is one.
+    pub lock: Option<Json>,
+    /// `values.yaml` as text, for provenance and for the release record.
+    pub values_text: String,
+    /// `values.yaml` as Helm reads it; always an object, every number a float.
+    pub values: Json,
+    /// `values.schema.json`.
+    pub schema: Option<Vec<u8>>,
+    /// Files below `templates/`, in Helm's order.
+    pub templates: Vec<ChartFile>,
+    /// All other files, CRDs included.
+    pub files: Vec<ChartFile>,
+    /// Subcharts below `charts/`.
+    pub dependencies: Vec<Arc<Chart>>,
+    /// Of every file, subcharts included.
+    pub digest: Digest,
+    /// What Helm would log while loading.
+    pub warnings: Vec<String>,
+    /// Templates of the tree below this chart, parsed once for all renders of it.
+    pub(super) parsed: Parsed,
+}
+
+impl Chart {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.metadata["name"].as_str().unwrap_or_default()
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &str {
+        self.metadata["version"].as_str().unwrap_or_default()
+    }
+
+    /// The charts it asks for; `None` when it has no such field.
+    pub fn requirements(&self) -> Option<Vec<Requirement>> {
+        requirements(&self.metadata)
+    }
+}
+
+/// One file of a chart.
+#[derive(Clone, Debug)]
+pub struct ChartFile {
+    /// Relative to the chart, such as `templates/service.yaml`.
+    pub name: String,
+    /// Its bytes, without a byte order mark.
+    pub data: Vec<u8>,
+}
+
+/// What Helm calls the release options of a render.
+#[derive(Clone, Debug)]
+pub struct RenderInput {
+    /// `.Release.Name`.
+    pub release_name: String,
+    /// `.Release.Namespace`.
+    pub namespace: String,
+    /// `.Release.Revision`.
+    pub revision: u32,
+    /// `.Release.IsUpgrade`; otherwise `.Release.IsInstall`.
+    pub is_upgrade: bool,
+    /// The user's values, merged from all layers; always an object. Numbers of files are floats,
+    /// numbers of `--set` integers, as in Helm; the difference shows in how they print.
+    pub values: Json,
+    /// `.Capabilities.KubeVersion`, such as `v1.35.0`.
+    pub kube_version: String,
+    /// `.Capabilities.APIVersions` beyond the built-in ones.
+    pub api_versions: Vec<String>,
+}
+
+/// What a render gives.
+#[derive(Clone, Debug)]
+pub struct Rendered {
+    /// Objects of `crds/` folders, in Helm's order.
+    pub crds: Vec<Manifest>,
+    /// The files of `crds/` folders, each below its `# Source:`.
+    pub crd_text: String,
+    /// Objects in install order.
+    pub manifests: Vec<Manifest>,
+    /// Hooks in install order.
+    pub hooks: Vec<Hook>,
+    /// Every document that is no hook, in install order, each below its `# Source:`: what a
+    /// release record has as its manifest.
+    pub text: String,
+    /// `NOTES.txt`, rendered.
+    pub notes: String,
+    /// Whether anything random or the time of day went in: two renders may differ.
+    pub impure: bool,
+    /// Values after coalescing, as the templates saw them.
+    pub values: Json,
+    /// What Helm would log on the way.
+    pub warnings: Vec<String>,
+}
+
+/// One rendered object and where it came from.
+#[derive(Clone, Debug, Serialize)]
+pub struct Manifest {
+    /// Identity; the namespace is the release's where the object says none. Whether the kind is
+    /// cluster-scoped is settled against the cluster.
+    pub key: ObjectKey,
+    /// `apiVersion`.
+    pub api_version: String,
+    /// The object.
+    pub object: Json,
+    /// The YAML text as rendered.
+    pub text: String,
+    /// `CHART/templates/FILE`, as in Helm's `# Source:` comment.
+    pub source: String,
+    /// The line of that template's output it starts at, from 1.
+    pub line: usize,
+}
+
+/// A rendered hook.
+#[derive(Clone, Debug, Serialize)]
+pub struct Hook {
+    /// The object.
+    pub manifest: Manifest,
+    /// `pre-install`, `post-upgrade`, `test`, …
+    pub events: Vec<String>,
+    /// Lower runs first.
+    pub weight: i64,
+    /// `before-hook-creation`, `hook-succeeded`, `hook-failed`.
+    pub delete_policies: Vec<String>,
+}

@@ -1,0 +1,60 @@
+//! Connections to the fleet's clusters, as the arguments and the environment say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+
+use super::context::Context;
+use crate::base::ids::ClusterName;
+use crate::base::limits::CLUSTERS_IN_PARALLEL;
+use crate::fleet::model::{Cluster, Fleet};
+use crate::git::Repository;
+use crate::k8s::{ClusterClient, ConnectError, ConnectOptions, connect};
+
+/// How long one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The clusters that could be connected to, and why others could not.
+pub type Connections = BTreeMap<ClusterName, Result<ClusterClient, ConnectError>>;
+
+/// What connecting depends on, for commands that work on a repository.
+pub fn options(context: &Context, repository: &Repository) -> ConnectOptions {
+    let folder = repository.folder().map_or_else(|| PathBuf::from("."), PathBuf::from);
+    // A list of files in `KUBECONFIG` is what kube itself reads.
+    let kubeconfig = context
+        .global
+        .kubeconfig
+        .clone()
+        .filter(|path| path.exists() || !path.to_string_lossy().contains(':'));
+    ConnectOptions { kubeconfig, base_dir: folder, timeout: REQUEST_TIMEOUT }
+}
+
+/// Connects to clusters, many at a time.
+pub async fn connect_all(
+    fleet: &Fleet,
+    names: &BTreeSet<ClusterName>,
+    options: &ConnectOptions,
+) -> Connections {
+    let clusters: Vec<Cluster> = names
+        .iter()
+        .filter_map(|name| fleet.clusters.get(name).map(|document| document.value.clone()))
+        .collect();
+    futures::stream::iter(clusters)
+        .map(|cluster| async move {
+            let connected = connect(&cluster, options).await;
+            (cluster.metadata.name, connected)
+        })
+        .buffer_unordered(CLUSTERS_IN_PARALLEL)
+        .collect()
+        .await
+}
+
+/// Keeps what simulated clusters have become.
+pub fn save<'a>(clients: impl IntoIterator<Item = &'a ClusterClient>) -> anyhow::Result<()> {
+    for client in clients {
+        client.save()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,20 @@
+//! One file for each command.
+
+pub mod apply;
+pub mod completions;
+pub mod controller;
+pub mod demo;
+pub mod diff;
+pub mod graph;
+pub mod history;
+pub mod plan;
+pub mod render;
+pub mod rollback;
+pub mod rollout;
+pub mod schema;
+pub mod sim;
+pub mod status;
+pub mod template;
+pub mod uninstall;
+pub mod validate;
+pub mod why;

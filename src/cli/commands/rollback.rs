@@ -1,0 +1,73 @@
+//! `fitout rollback`: back to an earlier revision of a release.
+
+use super::history::instance;
+use crate::apply::{self, ApplyOptions, HEALTH_TIMEOUT, holder};
+use crate::base::clock::SystemClock;
+use crate::cli::clusters;
+use crate::cli::context::Context;
+use crate::cli::execute::{status_of, told};
+use crate::cli::exit::Exit;
+use crate::cli::load;
+use crate::fleet::Desired;
+use crate::live::{ReleaseId, Subject};
+use crate::report::errors::chain;
+
+/// Arguments of `fitout rollback`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The cluster
+    #[arg(value_name = "CLUSTER")]
+    cluster: String,
+    /// The addon
+    #[arg(value_name = "ADDON")]
+    addon: String,
+    /// The revision; by default the newest that was deployed before this one
+    #[arg(value_name = "REVISION")]
+    revision: Option<u32>,
+}
+
+/// Runs it.
+pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
+    let repository = load::repository(context)?;
+    let rev = context.global.rev.clone();
+    let source = load::source(&repository, rev.as_deref())?;
+    let desired = load::accept(context, Desired::read(source))?;
+    let instance = instance(&desired, &args.cluster, &args.addon)?;
+    let connect = clusters::options(context, &repository);
+    let names = [instance.key.cluster.clone()].into();
+    let mut connections = clusters::connect_all(&desired.fleet, &names, &connect).await;
+    let Some((_, connection)) = connections.pop_first() else {
+        anyhow::bail!("cluster `{}` is not in the fleet", args.cluster);
+    };
+    let client = connection?;
+    let id = ReleaseId::of(instance);
+    let options = ApplyOptions::new(holder::current());
+    let key = &instance.key;
+    let done = apply::rollback(&client, &id, args.revision, &options, &SystemClock).await;
+    let exit = match done {
+        Err(error) => {
+            writeln!(context.err, "error: {key}: {}", chain(&error))?;
+            for help in error.help() {
+                writeln!(context.err, "  help: {help}")?;
+            }
+            status_of(&error).exit()
+        }
+        Ok(outcome) => {
+            let timeout = instance.health.timeout.map_or(HEALTH_TIMEOUT, |timeout| timeout.0);
+            let subject = Subject { checks: &instance.health.checks, ..Subject::from(&id) };
+            match apply::wait(&client, subject, timeout, &SystemClock).await {
+                Ok(_) => {
+                    writeln!(context.out, "{key}: {}, healthy", told(&outcome))?;
+                    writeln!(context.err, "  note: git still says what it said; apply goes there")?;
+                    Exit::Done
+                }
+                Err(error) => {
+                    writeln!(context.out, "{key}: {}, not healthy: {error}", told(&outcome))?;
+                    Exit::Refused
+                }
+            }
+        }
+    };
+    clusters::save([&client])?;
+    Ok(exit)
+}

@@ -1,0 +1,13 @@
+//! `fitout sim`.
+
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+
+/// Arguments of `fitout sim`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs it.
+pub async fn run(_args: Args, _context: &mut Context) -> anyhow::Result<Exit> {
+    anyhow::bail!("`fitout sim` is not built yet")
+}

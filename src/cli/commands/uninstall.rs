@@ -1,0 +1,119 @@
+//! `fitout uninstall`: removes an addon's release from clusters.
+
+use std::io::IsTerminal as _;
+
+use anyhow::Context as _;
+
+use crate::apply::{self, ApplyOptions, holder};
+use crate::base::clock::SystemClock;
+use crate::base::ids::AddonName;
+use crate::cli::clusters;
+use crate::cli::context::Context;
+use crate::cli::execute::{status_of, told};
+use crate::cli::exit::Exit;
+use crate::cli::load;
+use crate::cli::selection::ClusterArgs;
+use crate::fleet::Desired;
+use crate::k8s::{ClusterClient, RequestError};
+use crate::live::{ReleaseId, releases};
+use crate::report::errors::chain;
+
+/// Arguments of `fitout uninstall`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    clusters: ClusterArgs,
+    /// The addon; it need not be in git any more
+    #[arg(long, value_name = "ADDON")]
+    addon: String,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// Runs it.
+pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
+    let repository = load::repository(context)?;
+    let rev = context.global.rev.clone();
+    let source = load::source(&repository, rev.as_deref())?;
+    let desired = load::accept(context, Desired::read(source))?;
+    let names = args.clusters.select(&desired.fleet)?;
+    let addon = AddonName::from(args.addon.as_str());
+    if !args.yes && !agreed(context, &addon, names.len())? {
+        return Ok(Exit::Refused);
+    }
+    let connect = clusters::options(context, &repository);
+    let connections = clusters::connect_all(&desired.fleet, &names, &connect).await;
+    let options = ApplyOptions::new(holder::current());
+    let mut exit = Exit::Done;
+    for (name, connection) in &connections {
+        let ended = match connection {
+            Err(error) => Err((chain(error), Exit::World)),
+            Ok(client) => on_cluster(client, &addon, &desired, &options).await,
+        };
+        match ended {
+            Ok(message) => writeln!(context.out, "{name}/{addon}: {message}")?,
+            Err((message, worse)) => {
+                writeln!(context.out, "{name}/{addon}: failed: {message}")?;
+                exit = if exit == Exit::World { exit } else { worse };
+            }
+        }
+    }
+    clusters::save(connections.values().filter_map(|connection| connection.as_ref().ok()))?;
+    Ok(exit)
+}
+
+async fn on_cluster(
+    client: &ClusterClient,
+    addon: &AddonName,
+    desired: &Desired,
+    options: &ApplyOptions,
+) -> Result<String, (String, Exit)> {
+    let ids = releases_of(client, addon, desired).await;
+    let ids = ids.map_err(|error| (chain(&error), Exit::World))?;
+    if ids.is_empty() {
+        return Ok("is not installed".to_owned());
+    }
+    let mut messages = Vec::new();
+    for id in &ids {
+        let done = apply::uninstall(client, id, None, options, &SystemClock).await;
+        let outcome = done.map_err(|error| (chain(&error), status_of(&error).exit()))?;
+        messages.push(told(&outcome));
+    }
+    Ok(messages.join(", "))
+}
+
+/// The releases of an addon: those that say so, and the one that git wants.
+async fn releases_of(
+    client: &ClusterClient,
+    addon: &AddonName,
+    desired: &Desired,
+) -> Result<Vec<ReleaseId>, RequestError> {
+    let heads = releases::all_heads(client).await?;
+    let wanted = desired
+        .instances
+        .iter()
+        .find(|instance| instance.key.cluster == client.name && instance.key.addon == *addon)
+        .map(ReleaseId::of);
+    let mut ids: Vec<ReleaseId> = heads
+        .into_iter()
+        .filter(|head| {
+            head.origin.addon.as_ref() == Some(addon) || wanted.as_ref() == Some(&head.id)
+        })
+        .map(|head| head.id)
+        .collect();
+    ids.dedup();
+    Ok(ids)
+}
+
+fn agreed(context: &mut Context, addon: &AddonName, clusters: usize) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(true);
+    }
+    let plural = if clusters == 1 { "" } else { "s" };
+    write!(context.err, "Uninstall {addon} from {clusters} cluster{plural}? [y/N] ")?;
+    context.err.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).context("reading the answer")?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

@@ -1,0 +1,94 @@
+//! What every command gets: global arguments, output streams, colour.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::exit::{CommandError, Exit};
+use crate::report::diagnostics;
+
+/// Arguments of every command.
+#[derive(Clone, Debug, Args)]
+pub struct GlobalArgs {
+    /// The fleet's repository: a folder or a URL; by default the one around the working folder
+    #[arg(long, global = true, value_name = "DIR|URL")]
+    pub repo: Option<String>,
+    /// A revision instead of the files of the working folder
+    #[arg(long, global = true, value_name = "REV")]
+    pub rev: Option<String>,
+    /// The kubeconfig that contexts are looked up in
+    #[arg(long, global = true, value_name = "FILE", env = "KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
+    /// When to colour
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    pub color: clap::ColorChoice,
+    /// More talk on stderr; repeat for more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// What a command works with.
+pub struct Context {
+    /// The global arguments.
+    pub global: GlobalArgs,
+    /// Data.
+    pub out: Box<dyn Write + Send>,
+    /// Talk.
+    pub err: Box<dyn Write + Send>,
+    /// Whether stdout may be coloured.
+    pub is_coloured: bool,
+}
+
+impl Context {
+    /// The process's own streams.
+    pub fn new(global: GlobalArgs) -> Self {
+        let choice = match global.color {
+            clap::ColorChoice::Auto => anstream::AutoStream::choice(&std::io::stdout()),
+            clap::ColorChoice::Always => anstream::ColorChoice::Always,
+            clap::ColorChoice::Never => anstream::ColorChoice::Never,
+        };
+        Self {
+            global,
+            // Raw: data may hold escape sequences of its own, which are not ours to strip.
+            out: Box::new(std::io::stdout()),
+            err: Box::new(anstream::stderr()),
+            is_coloured: choice != anstream::ColorChoice::Never,
+        }
+    }
+
+    /// Tells an error with its causes and returns the exit code that fits it.
+    pub(crate) fn fail(&mut self, error: &anyhow::Error) -> Exit {
+        let (text, exit) = match error.downcast_ref::<CommandError>() {
+            Some(CommandError::Input(found)) => {
+                (diagnostics::text(found, self.is_coloured), Exit::of_findings(found))
+            }
+            Some(usage @ CommandError::Usage { help, .. }) => {
+                let help: String = help.iter().map(|help| format!("  help: {help}\n")).collect();
+                (format!("error: {usage}\n{help}"), Exit::Usage)
+            }
+            Some(refused @ CommandError::Refused(_)) => {
+                (format!("error: {refused}\n"), Exit::Refused)
+            }
+            None => (format!("error: {}\n", chain(error)), Exit::World),
+        };
+        // Nothing is left to tell the user where the terminal itself is gone.
+        let _ = self.err.write_all(text.as_bytes());
+        exit
+    }
+}
+
+/// An error and its causes. Some errors repeat their cause in their own text: those are told once.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}

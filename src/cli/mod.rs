@@ -1,0 +1,93 @@
+//! The command line: arguments in, an exit code out. Decides nothing itself.
+
+pub mod clusters;
+pub mod commands;
+pub mod context;
+pub mod execute;
+pub mod exit;
+pub mod load;
+pub mod selection;
+pub mod survey;
+pub mod user_values;
+
+use clap::{Parser, Subcommand};
+
+use self::context::{Context, GlobalArgs};
+use self::exit::Exit;
+
+/// Declarative lifecycle manager for the addons of Kubernetes cluster fleets.
+#[derive(Debug, Parser)]
+#[command(name = "fitout", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+macro_rules! commands {
+    ($($(#[$doc:meta])* $variant:ident => $module:ident,)*) => {
+        #[derive(Debug, Subcommand)]
+        enum Command {
+            $($(#[$doc])* $variant(commands::$module::Args),)*
+        }
+
+        async fn dispatch(command: Command, context: &mut Context) -> anyhow::Result<Exit> {
+            match command {
+                $(Command::$variant(args) => commands::$module::run(args, context).await,)*
+            }
+        }
+    };
+}
+
+commands! {
+    /// Check every document of the fleet and report everything that is wrong
+    Validate => validate,
+    /// Show what depends on what
+    Graph => graph,
+    /// Render instances to YAML
+    Render => render,
+    /// Render one chart, with the arguments of `helm template`
+    Template => template,
+    /// Show what apply would change
+    Diff => diff,
+    /// Show, and save, every step that apply would take
+    Plan => plan,
+    /// Bring clusters to what git says
+    Apply => apply,
+    /// Remove an addon's release from clusters
+    Uninstall => uninstall,
+    /// List, show and steer rollouts
+    Rollout => rollout,
+    /// Show the matrix of clusters and addons
+    Status => status,
+    /// Explain a value, a wait or a difference
+    Why => why,
+    /// List the revisions of a release
+    History => history,
+    /// Go back to an earlier revision of a release
+    Rollback => rollback,
+    /// Run the fleet controller
+    Controller => controller,
+    /// Watch the main job on simulated clusters
+    Demo => demo,
+    /// Serve simulated clusters
+    Sim => sim,
+    /// Print the JSON Schema of a document kind
+    Schema => schema,
+    /// Print a shell's completion script
+    Completions => completions,
+}
+
+/// Parses the arguments, runs the command and returns the exit code.
+pub async fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return exit::usage(&error),
+    };
+    let mut context = Context::new(cli.global);
+    match dispatch(cli.command, &mut context).await {
+        Ok(exit) => exit,
+        Err(error) => context.fail(&error),
+    }
+}

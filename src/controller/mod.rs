@@ -1,0 +1,1 @@
+//! The fleet controller: polls git, reconciles every cluster, advances rollouts.

@@ -1,0 +1,12 @@
+//! Desired against live: what would change, field by field.
+//!
+//! A function of objects: what the API server would make of the desired one comes from a
+//! server-side dry run, which is made elsewhere. Secrets are masked before they get here.
+
+pub mod change;
+pub mod fields;
+pub mod path;
+
+pub use change::{Change, Op, Provenance};
+pub use fields::{FieldChange, apply, between};
+pub use path::{FieldPath, Step};

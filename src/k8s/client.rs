@@ -1,0 +1,415 @@
+//! Requests to one cluster: bounded in number and time, retried where that is harmless.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use kube::client::Body;
+use serde_json::{Value as Json, json};
+use tokio::sync::Semaphore;
+
+use super::discovery::{Resource, Resources};
+use super::error::RequestError;
+use crate::base::ids::ClusterName;
+use crate::object::noise::FIELD_MANAGER;
+use crate::object::{access, secret};
+
+/// Requests under way at once, per cluster: API priority and fairness gives a user about as many.
+const REQUESTS_IN_PARALLEL: usize = 16;
+/// Tries of one request, the first included.
+const ATTEMPTS_MAX: u32 = 5;
+/// Objects of one page of a list, as client-go has it.
+const PAGE_SIZE: usize = 500;
+
+/// A connection to one cluster. Cheap to clone.
+#[derive(Clone)]
+pub struct ClusterClient {
+    /// The cluster's name in the fleet.
+    pub name: ClusterName,
+    /// What requests go through.
+    pub client: kube::Client,
+    pub(super) resources: Arc<Resources>,
+    permits: Arc<Semaphore>,
+    timeout: Duration,
+}
+
+impl std::fmt::Debug for ClusterClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ClusterClient({})", self.name)
+    }
+}
+
+/// How an object is applied.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Apply {
+    /// Nothing is kept; the answer is what would be.
+    pub is_dry_run: bool,
+    /// Fields of other managers are taken over.
+    pub is_forced: bool,
+}
+
+/// How an object is deleted.
+#[derive(Clone, Debug, Default)]
+pub struct Delete {
+    /// Only the object with this uid; any when empty.
+    pub uid: String,
+    /// Only once everything it owns is gone.
+    pub is_foreground: bool,
+}
+
+impl ClusterClient {
+    /// A client of `name` that asks `client`, with `timeout` for each request.
+    pub fn new(name: ClusterName, client: kube::Client, timeout: Duration) -> Self {
+        Self {
+            name,
+            client,
+            resources: Arc::default(),
+            permits: Arc::new(Semaphore::new(REQUESTS_IN_PARALLEL)),
+            timeout,
+        }
+    }
+
+    /// Keeps what a simulated cluster has become; nothing to do for a real one.
+    pub fn save(&self) -> Result<(), super::ConnectError> {
+        Ok(())
+    }
+
+    /// One object; `None` when there is none.
+    pub async fn get(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Json>, RequestError> {
+        self.get_path(&resource.path(namespace, name)).await
+    }
+
+    /// All objects of a kind with `labels`, in one namespace or, when empty, in all.
+    pub async fn list(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        labels: &str,
+    ) -> Result<Vec<Json>, RequestError> {
+        self.pages(resource, namespace, labels, "application/json").await
+    }
+
+    /// As [`Self::list`], but only `metadata` of each object.
+    pub async fn list_metadata(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        labels: &str,
+    ) -> Result<Vec<Json>, RequestError> {
+        const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,\
+                                application/json";
+        self.pages(resource, namespace, labels, METADATA).await
+    }
+
+    async fn pages(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        labels: &str,
+        accept: &str,
+    ) -> Result<Vec<Json>, RequestError> {
+        let mut objects = Vec::new();
+        let mut next = String::new();
+        loop {
+            let path = format!(
+                "{}?limit={PAGE_SIZE}&labelSelector={}&continue={}",
+                resource.path(namespace, ""),
+                encoded(labels),
+                encoded(&next),
+            );
+            let call = Call { accept, ..Call::get(&path) };
+            let mut page = self.call(&call).await?;
+            match page.get_mut("items").map(Json::take) {
+                Some(Json::Array(items)) => {
+                    objects.extend(items.into_iter().map(|item| typed(item, resource)));
+                }
+                // Go writes an empty list as `null` at times.
+                Some(Json::Null) => {}
+                _ => {
+                    let message = "a list has no items".to_owned();
+                    return Err(RequestError::Protocol { message });
+                }
+            }
+            match access::text(&page, &["metadata", "continue"]) {
+                Some(token) if !token.is_empty() => token.clone_into(&mut next),
+                _ => return Ok(objects),
+            }
+        }
+    }
+
+    /// Server-side apply under fitout's field manager. Gives the object as it is then.
+    pub async fn apply(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        object: &Json,
+        options: Apply,
+    ) -> Result<Json, RequestError> {
+        let mut path = format!(
+            "{}?fieldManager={FIELD_MANAGER}&force={}",
+            resource.path(namespace, access::name(object)),
+            options.is_forced,
+        );
+        if options.is_dry_run {
+            path.push_str("&dryRun=All");
+        }
+        let call = Call {
+            method: Method::PATCH,
+            body: Some(object),
+            content_type: "application/apply-patch+yaml",
+            withhold: is_secret(resource),
+            ..Call::get(&path)
+        };
+        self.call(&call).await
+    }
+
+    /// Creates an object; with `generateName` the server gives it a name.
+    pub async fn create(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        object: &Json,
+    ) -> Result<Json, RequestError> {
+        let path = format!("{}?fieldManager={FIELD_MANAGER}", resource.path(namespace, ""));
+        let call = Call {
+            method: Method::POST,
+            body: Some(object),
+            withhold: is_secret(resource),
+            ..Call::get(&path)
+        };
+        self.call(&call).await
+    }
+
+    /// Replaces an object; a `resourceVersion` in it must still be the present one.
+    pub async fn replace(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        object: &Json,
+    ) -> Result<Json, RequestError> {
+        let path = format!(
+            "{}?fieldManager={FIELD_MANAGER}",
+            resource.path(namespace, access::name(object))
+        );
+        let call = Call {
+            method: Method::PUT,
+            body: Some(object),
+            withhold: is_secret(resource),
+            ..Call::get(&path)
+        };
+        self.call(&call).await
+    }
+
+    /// Changes the fields of a JSON merge patch.
+    pub async fn merge_patch(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+        patch: &Json,
+    ) -> Result<Json, RequestError> {
+        let path = format!("{}?fieldManager={FIELD_MANAGER}", resource.path(namespace, name));
+        let call = Call {
+            method: Method::PATCH,
+            body: Some(patch),
+            content_type: "application/merge-patch+json",
+            withhold: is_secret(resource),
+            ..Call::get(&path)
+        };
+        self.call(&call).await
+    }
+
+    /// Changes an object by a JSON patch (RFC 6902).
+    pub async fn json_patch(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+        patch: &Json,
+    ) -> Result<Json, RequestError> {
+        let path = format!("{}?fieldManager={FIELD_MANAGER}", resource.path(namespace, name));
+        let call = Call {
+            method: Method::PATCH,
+            body: Some(patch),
+            content_type: "application/json-patch+json",
+            withhold: is_secret(resource),
+            ..Call::get(&path)
+        };
+        self.call(&call).await
+    }
+
+    /// Deletes an object. Tells whether there was one.
+    pub async fn delete(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+        options: &Delete,
+    ) -> Result<bool, RequestError> {
+        let policy = if options.is_foreground { "Foreground" } else { "Background" };
+        let mut body = json!({
+            "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy,
+        });
+        if !options.uid.is_empty() {
+            body["preconditions"] = json!({"uid": options.uid});
+        }
+        let path = resource.path(namespace, name);
+        let call = Call { method: Method::DELETE, body: Some(&body), ..Call::get(&path) };
+        match self.call(&call).await {
+            Ok(_) => Ok(true),
+            Err(RequestError::NotFound { .. }) => Ok(false),
+            // Another object has taken the name: the one that was meant is gone.
+            Err(RequestError::Conflict { .. }) if !options.uid.is_empty() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The server's version, such as `v1.35.4`.
+    pub async fn version(&self) -> Result<String, RequestError> {
+        let version = self.call(&Call::get("/version")).await?;
+        Ok(access::text(&version, &["gitVersion"]).unwrap_or_default().to_owned())
+    }
+
+    /// What a path gives; `None` for 404.
+    pub(super) async fn get_path(&self, path: &str) -> Result<Option<Json>, RequestError> {
+        match self.call(&Call::get(path)).await {
+            Ok(object) => Ok(Some(object)),
+            Err(RequestError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One request with its retries. Every request of fitout can be repeated: applies, replaces
+    /// and deletes by their nature, and a create that got through answers 409 the second time.
+    async fn call(&self, call: &Call<'_>) -> Result<Json, RequestError> {
+        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
+        let mut attempt = 1;
+        loop {
+            let error = match self.attempt(call).await {
+                Ok(answer) => return Ok(answer),
+                Err(Attempt { error, .. }) if attempt == ATTEMPTS_MAX => return Err(error),
+                Err(attempt) => attempt,
+            };
+            let is_worth_it = match &error.error {
+                RequestError::Server { code, .. } => matches!(code, 429 | 500 | 502 | 503 | 504),
+                RequestError::Unreachable { .. } => attempt < 3,
+                _ => false,
+            };
+            if !is_worth_it {
+                return Err(error.error);
+            }
+            let backoff = Duration::from_millis(50 << attempt.min(5));
+            tokio::time::sleep(error.retry_after.unwrap_or(backoff)).await;
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(&self, call: &Call<'_>) -> Result<Json, Attempt> {
+        let answer = tokio::time::timeout(self.timeout, self.send(call)).await;
+        answer.unwrap_or_else(|_| {
+            Err(RequestError::Timeout { seconds: self.timeout.as_secs() }.into())
+        })
+    }
+
+    /// Does not go through [`kube::Client::request`], which logs what a server answers: an answer
+    /// about a Secret may quote its values.
+    async fn send(&self, call: &Call<'_>) -> Result<Json, Attempt> {
+        let body = call.body.map(Json::to_string).unwrap_or_default().into_bytes();
+        let request = Request::builder()
+            .method(call.method.clone())
+            .uri(call.path)
+            .header(header::ACCEPT, call.accept)
+            .header(header::CONTENT_TYPE, call.content_type)
+            .body(Body::from(body))
+            .map_err(|error| RequestError::Protocol { message: error.to_string() })?;
+        let response = self.client.send(request).await.map_err(unreachable)?;
+        let code = response.status();
+        let retry_after = response
+            .headers()
+            .get(header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map(|seconds: u64| Duration::from_secs(seconds.min(10)));
+        let body = response.into_body().collect().await.map_err(unreachable)?.to_bytes();
+        if code.is_client_error() || code.is_server_error() {
+            let error = RequestError::of(code, &body, call.withhold);
+            return Err(Attempt { error, retry_after });
+        }
+        if code == StatusCode::NO_CONTENT || body.is_empty() {
+            return Ok(Json::Null);
+        }
+        serde_json::from_slice(&body).map_err(|error| {
+            // The error says line and column, never the text.
+            RequestError::Protocol { message: error.to_string() }.into()
+        })
+    }
+}
+
+/// An attempt that failed, and when the server wants the next one.
+struct Attempt {
+    error: RequestError,
+    retry_after: Option<Duration>,
+}
+
+impl From<RequestError> for Attempt {
+    fn from(error: RequestError) -> Self {
+        Self { error, retry_after: None }
+    }
+}
+
+struct Call<'a> {
+    method: Method,
+    path: &'a str,
+    body: Option<&'a Json>,
+    accept: &'a str,
+    content_type: &'a str,
+    withhold: bool,
+}
+
+impl<'a> Call<'a> {
+    fn get(path: &'a str) -> Self {
+        Self {
+            method: Method::GET,
+            path,
+            body: None,
+            accept: "application/json",
+            content_type: "application/json",
+            withhold: false,
+        }
+    }
+}
+
+fn unreachable(error: kube::Error) -> RequestError {
+    RequestError::Unreachable { source: Box::new(error) }
+}
+
+fn is_secret(resource: &Resource) -> bool {
+    secret::is_secret_kind(&resource.group, &resource.kind)
+}
+
+/// An item of a list with the `apiVersion` and `kind` that lists leave out.
+fn typed(mut item: Json, resource: &Resource) -> Json {
+    if let Some(fields) = item.as_object_mut() {
+        fields.insert("apiVersion".to_owned(), Json::from(resource.api_version()));
+        fields.insert("kind".to_owned(), Json::from(resource.kind.as_str()));
+    }
+    item
+}
+
+/// A value of a URL's query.
+fn encoded(value: &str) -> String {
+    use std::fmt::Write as _;
+    value.bytes().fold(String::with_capacity(value.len()), |mut text, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            write!(text, "%{byte:02X}").expect("writing to a String cannot fail");
+        }
+        text
+    })
+}

@@ -1,0 +1,84 @@
+//! Release records as they are on a cluster.
+
+use serde_json::Value as Json;
+
+use super::record::{self, RecordError, RecordHead, ReleaseRecord};
+use super::{Adopted, ReleaseId};
+use crate::k8s::{ClusterClient, RequestError, Resource};
+
+/// The kind of a record.
+pub fn secrets() -> Resource {
+    Resource::core("Secret", "secrets", true)
+}
+
+/// A record that could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordsError {
+    /// The request failed.
+    #[error("reading the release records")]
+    Request(#[from] RequestError),
+    /// The record makes no sense.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+/// The heads of all revisions of one release, oldest first.
+pub async fn heads(
+    client: &ClusterClient,
+    id: &ReleaseId,
+) -> Result<Vec<RecordHead>, RequestError> {
+    let labels = format!("owner=helm,name={}", id.name);
+    let secrets = client.list_metadata(&secrets(), &id.namespace, &labels).await?;
+    Ok(sorted(&secrets))
+}
+
+/// The heads of all revisions of all releases of a cluster, by release, oldest first.
+pub async fn all_heads(client: &ClusterClient) -> Result<Vec<RecordHead>, RequestError> {
+    let secrets = client.list_metadata(&secrets(), "", "owner=helm").await?;
+    Ok(sorted(&secrets))
+}
+
+fn sorted(secrets: &[Json]) -> Vec<RecordHead> {
+    let mut heads: Vec<_> = secrets.iter().filter_map(record::head).collect();
+    heads.sort_by(|a, b| (&a.id, a.revision).cmp(&(&b.id, b.revision)));
+    heads
+}
+
+/// One record with its content; `None` when it is gone.
+pub async fn record(
+    client: &ClusterClient,
+    head: &RecordHead,
+) -> Result<Option<ReleaseRecord>, RecordsError> {
+    let secret = client.get(&secrets(), &head.id.namespace, &head.secret_name).await?;
+    Ok(secret.as_ref().map(record::decode).transpose()?)
+}
+
+/// What a release is at, and what is under way. `heads` are of one release, oldest first.
+///
+/// The newest record that is not pending decides; one that failed counts, since its objects may
+/// be there.
+pub fn adopted(heads: &[RecordHead]) -> (Option<&RecordHead>, Option<&RecordHead>) {
+    let pending = heads.last().filter(|head| head.status.is_pending());
+    let settled = heads.iter().rev().find(|head| {
+        matches!(
+            head.status,
+            record::ReleaseStatus::Deployed
+                | record::ReleaseStatus::Failed
+                | record::ReleaseStatus::Unknown
+        )
+    });
+    (settled, pending)
+}
+
+impl From<&RecordHead> for Adopted {
+    fn from(head: &RecordHead) -> Self {
+        Self {
+            rev: head.origin.rev.clone(),
+            digest: head.origin.digest.clone(),
+            addon: head.origin.addon.clone(),
+            chart_version: head.origin.chart_version.clone(),
+            release_revision: head.revision,
+            status: head.status,
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Instances to releases: every distinct render once, in parallel.
+//!
+//! Charts come through a [`ChartStore`], which may fetch; everything else is a function of the
+//! instances. Time and randomness in templates have a fixed seed, so that equal inputs give equal
+//! releases.
+
+mod digest;
+mod merge;
+mod work;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use crate::base::diagnostic::{Checked, Diagnostic, few};
+use crate::base::ids::{Digest, Rev};
+use crate::chart;
+use crate::chart::model::{Chart, RenderInput, Rendered};
+use crate::chart::source::ChartStore;
+use crate::chart::world::SeededWorld;
+use crate::fleet::instance::Instance;
+use crate::git::Source;
+
+/// One instance, rendered: what apply, diff and rollouts work on.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// What git says.
+    pub instance: Instance,
+    /// The revision that said it.
+    pub rev: Rev,
+    /// The chart.
+    pub chart: Arc<Chart>,
+    /// The merged user values, as the release record keeps them.
+    pub values: Arc<Json>,
+    /// The objects; shared by instances with identical inputs.
+    pub rendered: Arc<Rendered>,
+    /// Of the rendered objects, hooks and CRDs, namespace, release name and chart version. Two
+    /// revisions with equal digests are no change. Random parts are rendered with a fixed seed.
+    pub digest: Digest,
+}
+
+impl Release {
+    /// The chart's version, as in `Chart.yaml`.
+    pub fn chart_version(&self) -> &str {
+        self.chart.metadata["version"].as_str().unwrap_or_default()
+    }
+}
+
+/// What a render assumes of the release beyond what git says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenderOptions {
+    /// `.Release.Revision`.
+    pub revision: u32,
+    /// `.Release.IsUpgrade`.
+    pub is_upgrade: bool,
+    /// `.Capabilities.APIVersions` beyond the built-in ones.
+    pub api_versions: Vec<String>,
+}
+
+impl RenderOptions {
+    /// As a first installation: what is compared between revisions, so that how often a release
+    /// was upgraded makes no difference.
+    pub fn install() -> Self {
+        Self { revision: 1, is_upgrade: false, api_versions: Vec::new() }
+    }
+}
+
+/// Renders instances at a revision. Blocks: charts may be fetched, and all cores are used.
+///
+/// # Errors
+/// A chart that cannot be had, or a render that fails, is a diagnostic for its instances, told
+/// once for all of them; the others are in the value, in the order given.
+pub fn render_fleet(
+    instances: &[Instance],
+    source: &Source,
+    store: &ChartStore,
+    options: &RenderOptions,
+) -> Checked<Vec<Release>> {
+    let mut failures = Failures::default();
+    let charts = load_charts(instances, source, store);
+    let mut merger = merge::Merger::default();
+    let mut jobs: BTreeMap<JobKey, usize> = BTreeMap::new();
+    let mut inputs: Vec<(Arc<Chart>, RenderInput)> = Vec::new();
+    let mut assigned = Vec::new();
+    for instance in instances {
+        let chart = match &charts[&location(instance)] {
+            Ok(chart) => Arc::clone(chart),
+            Err(error) => {
+                failures.add(&error.diagnostic(&instance.span), instance);
+                continue;
+            }
+        };
+        let values = merger.merge(&instance.values);
+        let key = JobKey {
+            chart: chart.digest.clone(),
+            values: values.digest.clone(),
+            release_name: instance.release_name.clone(),
+            namespace: instance.namespace.clone(),
+            kubernetes_version: instance.kubernetes_version.clone(),
+        };
+        let job = *jobs.entry(key).or_insert_with(|| {
+            inputs.push((Arc::clone(&chart), input(instance, &values.values, options)));
+            inputs.len() - 1
+        });
+        assigned.push((instance, chart, values.values, job));
+    }
+    let results = work::in_parallel(&inputs, |(chart, input)| render(chart, input));
+    let digests: Vec<Option<Digest>> = inputs
+        .iter()
+        .zip(&results)
+        .map(|((chart, input), result)| {
+            result.as_ref().ok().map(|rendered| digest::of(chart, input, rendered))
+        })
+        .collect();
+    let mut releases = Vec::new();
+    for (instance, chart, values, job) in assigned {
+        match (&results[job], &digests[job]) {
+            (Ok(rendered), Some(digest)) => releases.push(Release {
+                instance: instance.clone(),
+                rev: source.rev.clone(),
+                chart,
+                values,
+                rendered: Arc::clone(rendered),
+                digest: digest.clone(),
+            }),
+            (Err(found), _) => failures.add(found, instance),
+            (Ok(_), None) => {}
+        }
+    }
+    Checked { value: releases, diagnostics: failures.into_diagnostics() }
+}
+
+/// Inputs that make a render what it is.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct JobKey {
+    chart: Digest,
+    values: Digest,
+    release_name: String,
+    namespace: String,
+    kubernetes_version: String,
+}
+
+type Loaded = Result<Arc<Chart>, crate::chart::source::SourceError>;
+
+fn load_charts(
+    instances: &[Instance],
+    source: &Source,
+    store: &ChartStore,
+) -> BTreeMap<String, Loaded> {
+    let distinct: BTreeMap<String, &Instance> =
+        instances.iter().map(|instance| (location(instance), instance)).collect();
+    let order: Vec<(String, &Instance)> = distinct.into_iter().collect();
+    let loaded = work::in_parallel(&order, |(_, instance)| store.load(&instance.chart, source));
+    order.into_iter().map(|(location, _)| location).zip(loaded).collect()
+}
+
+fn location(instance: &Instance) -> String {
+    format!("{:?}", instance.chart)
+}
+
+fn input(instance: &Instance, values: &Arc<Json>, options: &RenderOptions) -> RenderInput {
+    RenderInput {
+        release_name: instance.release_name.clone(),
+        namespace: instance.namespace.clone(),
+        revision: options.revision,
+        is_upgrade: options.is_upgrade,
+        values: (**values).clone(),
+        kube_version: kube_version(&instance.kubernetes_version),
+        api_versions: options.api_versions.clone(),
+    }
+}
+
+/// `1.35` as Helm has it: `v1.35.0`.
+fn kube_version(text: &str) -> String {
+    let text = text.strip_prefix('v').unwrap_or(text);
+    let numbers = text.split(['-', '+']).next().unwrap_or_default();
+    if numbers.matches('.').count() >= 2 { format!("v{text}") } else { format!("v{text}.0") }
+}
+
+/// What randomness in templates follows from.
+const SEED: u64 = 0;
+/// What templates take for the present: 2026-01-01T00:00:00Z.
+const RENDER_TIME_NANOSECONDS: i128 = 1_767_225_600_000_000_000;
+
+fn render(chart: &Arc<Chart>, input: &RenderInput) -> Result<Arc<Rendered>, Diagnostic> {
+    let world = SeededWorld::new(SEED, RENDER_TIME_NANOSECONDS);
+    Ok(Arc::new(chart::render(chart, input, &world)?))
+}
+
+/// Failures, each told once for all instances that have it.
+#[derive(Default)]
+struct Failures {
+    found: BTreeMap<(String, String), (Diagnostic, Vec<String>)>,
+}
+
+impl Failures {
+    fn add(&mut self, diagnostic: &Diagnostic, instance: &Instance) {
+        let mut diagnostic = diagnostic.clone();
+        if !diagnostic.labels.iter().any(|label| label.span == instance.span) {
+            diagnostic = diagnostic.label(&instance.span, "of this addon");
+        }
+        let place = diagnostic.labels.first().map(|label| label.span.to_string());
+        let key = (place.unwrap_or_default(), diagnostic.message.clone());
+        let (_, clusters) = self.found.entry(key).or_insert((diagnostic, Vec::new()));
+        clusters.push(instance.key.cluster.to_string());
+    }
+
+    fn into_diagnostics(self) -> Vec<Diagnostic> {
+        self.found
+            .into_values()
+            .map(|(diagnostic, clusters)| {
+                let names: Vec<&str> = clusters.iter().map(String::as_str).collect();
+                diagnostic.note(format!("on {}", few(&names)))
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kubernetes_version_becomes_what_helm_has() {
+        for (text, expected) in [
+            ("1.35", "v1.35.0"),
+            ("v1.35", "v1.35.0"),
+            ("1.35.2", "v1.35.2"),
+            ("1.35.2+k3s1", "v1.35.2+k3s1"),
+        ] {
+            assert_eq!(kube_version(text), expected);
+        }
+    }
+}

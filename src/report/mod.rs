@@ -1,0 +1,7 @@
+//! Renderers of diagnostics, diffs and plans: text, JSON, markdown.
+
+pub mod diagnostics;
+pub mod diff;
+pub mod errors;
+mod paint;
+pub mod plan;

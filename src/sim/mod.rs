@@ -1,0 +1,1 @@
+//! Simulated clusters: an in-memory Kubernetes API as a `tower` service.

@@ -1,0 +1,193 @@
+//! Every function against Helm: expressions, and what Helm made of each of them.
+//!
+//! `FITOUT_BLESS_HELM=/path/to/helm cargo test --lib sprig::tests` asks Helm again and writes what
+//! it says; the clock, randomness and everything else that differs from run to run stays out of
+//! the expressions.
+
+use std::cell::Cell;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::template::error::{Error, Reason};
+use crate::template::exec::{Environment, Limits, MissingKey, execute};
+use crate::template::set::Set;
+use crate::template::value::{Element, Map, Value};
+use crate::template::world::World;
+
+const CHAPTERS: [&str; 10] =
+    ["dates", "dicts", "encoding", "flow", "lists", "math", "paths", "regex", "semver", "strings"];
+
+/// A fixed instant and numbers that follow one another.
+#[derive(Debug, Default)]
+struct Still {
+    state: AtomicU64,
+}
+
+impl World for Still {
+    fn now(&self) -> i128 {
+        1_772_000_000_123_456_789
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        for byte in bytes {
+            let next =
+                |state: u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+            let state = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+            *byte = (state.expect("there is always a next one") >> 33) as u8;
+        }
+    }
+
+    fn lookup(&self, _: &str, _: &str, _: &str, _: &str) -> Result<Value, String> {
+        Ok(Value::map([]))
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/sprig")
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(folder().join(file)).expect("the cases are there")
+}
+
+/// What a chart with the values of the cases sees.
+fn data() -> Value {
+    let values = crate::yaml::helm::read(&read("values.yaml")).expect("the values are YAML");
+    let Value::Map(values) = helm::from_json_value(values) else { panic!("the values are a map") };
+    let values = Map { element: Element::Values, entries: values.entries };
+    let root = [("Values".into(), Value::Map(values))];
+    Value::Map(Map::from_entries(Element::Values, root))
+}
+
+fn evaluate(expression: &str) -> Result<String, Box<Error>> {
+    let mut set = Set::new();
+    set.parse("t", expression, functions())?;
+    let environment = Environment {
+        functions: functions(),
+        world: &Still::default(),
+        limits: Limits { depth: 100, nesting: 500, output_bytes: 1 << 20 },
+        fuel: Cell::new(100_000_000),
+        missing_key: MissingKey::Zero,
+    };
+    execute(&set, "t", data(), &environment)
+}
+
+/// The outcome in the form of the cases.
+fn outcome(expression: &str) -> Json {
+    match evaluate(expression) {
+        // Only Helm's last step removes it.
+        Ok(out) => json!({ "in": expression, "out": out }),
+        Err(error) if error.reason == Reason::Requested => {
+            json!({ "in": expression, "requested": error.message })
+        }
+        Err(error) => json!({ "in": expression, "error": error.message }),
+    }
+}
+
+#[test]
+fn every_function_does_what_helm_does() {
+    let helm = std::env::var("FITOUT_BLESS_HELM").ok();
+    let mut differences = String::new();
+    for chapter in CHAPTERS {
+        let file = format!("{chapter}.jsonl");
+        let mut recorded = String::new();
+        for row in read(&file).lines() {
+            let mut case: Json = serde_json::from_str(row).expect("a case is JSON");
+            let expression = case["in"].as_str().expect("a case has an input").to_owned();
+            if let Some(helm) = &helm {
+                case = ask(helm, &expression);
+                writeln!(recorded, "{case}").expect("a String takes everything");
+            }
+            let found = outcome(&expression);
+            if found != case {
+                write!(differences, "\n{chapter}: {expression}\n  helm {case}\n  ours {found}\n")
+                    .expect("a String takes everything");
+            }
+        }
+        if helm.is_some() {
+            std::fs::write(folder().join(&file), recorded).expect("the cases can be written");
+        }
+    }
+    assert!(differences.is_empty(), "{differences}");
+}
+
+/// What Helm says about an expression.
+fn ask(helm: &str, expression: &str) -> Json {
+    let chart = tempfile::tempdir().expect("a temporary folder can be made");
+    let write = |name: &str, text: &str| {
+        std::fs::write(chart.path().join(name), text).expect("the folder is ours");
+    };
+    std::fs::create_dir(chart.path().join("templates")).expect("the folder is ours");
+    write("Chart.yaml", "apiVersion: v2\nname: c\nversion: 0.1.0\n");
+    write("values.yaml", &read("values.yaml"));
+    write("templates/_t.tpl", &format!("{{{{ define \"t\" }}}}{expression}{{{{ end }}}}"));
+    write("templates/a.yaml", "x: {{ include \"t\" . | toJson | quote }}\n");
+    let output = Command::new(helm)
+        .args(["template", "r"])
+        .arg(chart.path())
+        .env("TZ", "UTC")
+        .output()
+        .expect("helm can be started");
+    let (text, complaint) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.success() {
+        let line = text.lines().find_map(|line| line.strip_prefix("x: ")).expect("one document");
+        let quoted: String = serde_json::from_str(line).expect("the line is a JSON text");
+        let out: String = serde_json::from_str(&quoted).expect("the text is JSON");
+        return json!({ "in": expression, "out": out });
+    }
+    let complaint = complaint.trim().trim_start_matches("Error: ");
+    let complaint = complaint.replace("\n\nUse --debug flag to render out invalid YAML", "");
+    if let Some(rest) = complaint.strip_prefix("execution error at (") {
+        let (_, asked) = rest.split_once("): ").expect("a place and a text");
+        return json!({ "in": expression, "requested": asked });
+    }
+    let (_, innermost) = complaint.rsplit_once("executing \"t\" at <").expect("a place");
+    let (_, error) = innermost.split_once(">: ").expect("a place and a text");
+    json!({ "in": expression, "error": error })
+}
+
+#[test]
+fn every_function_of_helm_is_there() {
+    let expected = read("names.txt");
+    let found: Vec<&str> = functions().names().collect();
+    assert_eq!(found, expected.lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn the_same_world_gives_the_same_secrets() {
+    let expression = concat!(
+        r#"{{ $ca := genCA "ca" 9 }}{{ $leaf := genSignedCert "x" nil (list "a.b") 9 $ca }}"#,
+        r#"{{ $ca.Cert }}{{ $leaf.Cert }}{{ $leaf.Key }}{{ genPrivateKey "ecdsa" }}"#,
+        r#"{{ randAlphaNum 20 }}{{ uuidv4 }}{{ htpasswd "u" "p" }}{{ shuffle "abcdef" }}"#,
+        r#"{{ encryptAES "key" "text" }}{{ genPrivateKey "ed25519" }}{{ now }}"#,
+    );
+    let first = evaluate(expression).expect("the expression is fine");
+    assert_eq!(evaluate(expression).expect("the expression is fine"), first);
+}
+
+#[test]
+fn a_map_that_contains_itself_is_no_end() {
+    let cycle = r#"{{ $d := dict "a" 1 }}{{ $_ := set $d "self" $d }}"#;
+    for call in [
+        "toJson $d",
+        "toYaml $d",
+        "toYamlPretty $d",
+        "toToml $d",
+        "toString $d | len",
+        "deepEqual $d $d",
+        "merge (dict) $d | len",
+        "mergeOverwrite (dict \"self\" $d) $d | len",
+        "list $d | uniq | len",
+        "mustToJson $d",
+        "deepCopy $d | len",
+    ] {
+        // Whether it is an error or a text does not matter as long as it comes back.
+        let _ = evaluate(&format!("{cycle}{{{{ {call} }}}}"));
+    }
+}

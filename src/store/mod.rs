@@ -1,0 +1,1 @@
+//! The append-only event log: rollouts' progress and the audit trail.

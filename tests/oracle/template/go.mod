@@ -1,0 +1,3 @@
+module fitout.dev/oracle/template
+
+go 1.26
