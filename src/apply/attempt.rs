@@ -252,7 +252,7 @@ impl Attempt<'_> {
         crds::install(&of_chart, &self.target.crds, self.target.upgrade.crds).await?;
         hooks::run(&applying, tenure, &self.target.hooks, pre).await?;
         let mut done = Done::default();
-        let untouched = self.untouched(survey, heads);
+        let untouched = Self::untouched(survey, heads);
         for wave in order::waves(survey.wanted.clone(), |wanted| &wanted.manifest) {
             self.apply_wave(&applying, wave, survey, &untouched, &mut done).await?;
         }
@@ -271,11 +271,7 @@ impl Attempt<'_> {
 
     /// Objects that the deployed record has in the same words, and whose fields nobody has
     /// touched since: with the digest of what fitout owns of them.
-    pub(super) fn untouched(
-        &self,
-        survey: &Survey,
-        heads: &[RecordHead],
-    ) -> BTreeMap<ObjectKey, String> {
+    pub(super) fn untouched(survey: &Survey, heads: &[RecordHead]) -> BTreeMap<ObjectKey, String> {
         let mut untouched = BTreeMap::new();
         let Some(newest) = heads.last().filter(|head| head.status == ReleaseStatus::Deployed)
         else {

@@ -91,7 +91,7 @@ pub async fn compare(
     comparison.refused = attempt.check(&survey).err();
     comparison.gaps.clone_from(&survey.live.gaps);
     attempt.compare_crds(&mut comparison).await?;
-    let untouched = attempt.untouched(&survey, &heads);
+    let untouched = Attempt::untouched(&survey, &heads);
     let touched: Vec<&Wanted> =
         survey.wanted.iter().filter(|wanted| !untouched.contains_key(wanted.key())).collect();
     attempt.compare_objects(&touched, &survey.live, &mut comparison).await;

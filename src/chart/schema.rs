@@ -24,10 +24,10 @@ pub(super) fn check(scope: &Scope, values: &Json) -> Result<(), String> {
 }
 
 fn check_tree(scope: &Scope, values: &Json, report: &mut String) {
-    if let Some(schema) = &scope.chart.schema {
-        if let Err(problem) = check_one(schema, values) {
-            let _ = write!(report, "{}:\n{problem}", scope.name);
-        }
+    if let Some(schema) = &scope.chart.schema
+        && let Err(problem) = check_one(schema, values)
+    {
+        let _ = write!(report, "{}:\n{problem}", scope.name);
     }
     for subchart in &scope.dependencies {
         match values.get(&subchart.name) {

@@ -345,10 +345,10 @@ fn typed(text: &str) -> Json {
         return Json::Null;
     }
     // Other texts with a leading zero are names more often than numbers.
-    if text == "0" || !text.starts_with('0') {
-        if let Ok(number) = text.parse::<i64>() {
-            return Json::from(number);
-        }
+    if (text == "0" || !text.starts_with('0'))
+        && let Ok(number) = text.parse::<i64>()
+    {
+        return Json::from(number);
     }
     Json::from(text)
 }

@@ -64,7 +64,8 @@ impl Context {
                 (diagnostics::text(found, self.is_coloured), Exit::of_findings(found))
             }
             Some(usage @ CommandError::Usage { help, .. }) => {
-                let help: String = help.iter().map(|help| format!("  help: {help}\n")).collect();
+                let help: Vec<_> = help.iter().map(|help| format!("  help: {help}\n")).collect();
+                let help = help.concat();
                 (format!("error: {usage}\n{help}"), Exit::Usage)
             }
             Some(refused @ CommandError::Refused(_)) => {

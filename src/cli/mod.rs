@@ -1,6 +1,7 @@
 //! The command line: arguments in, an exit code out. Decides nothing itself.
 
 pub mod clusters;
+#[allow(clippy::unused_async, reason = "every command has the same signature")]
 pub mod commands;
 pub mod context;
 pub mod execute;

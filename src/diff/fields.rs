@@ -4,7 +4,7 @@
 //! with `protocol`, …) where both lists have them; an item that comes in the middle is one change
 //! then, not a shift of all that follow. Law: `apply(between(a, b), a) == b`.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -149,11 +149,11 @@ fn keys_of(before: &[Json], after: &[Json]) -> Option<&'static [&'static str]> {
 }
 
 fn are_keyed(items: &[Json], keys: &[&str]) -> bool {
-    let mut seen = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     items.iter().all(|item| {
         let is_keyed = item.get(keys[0]).is_some_and(is_scalar);
-        let key: String = keys.iter().map(|key| format!("{:?}\n", item.get(key))).collect();
-        is_keyed && seen.insert(key, ()).is_none()
+        let key: Vec<_> = keys.iter().map(|key| format!("{:?}", item.get(key))).collect();
+        is_keyed && seen.insert(key)
     })
 }
 

@@ -23,8 +23,8 @@ pub(super) fn health(object: &Json) -> Health {
     {
         return Health::progressing(format!("is reconciling: {}", reconciling.words()));
     }
-    let decisive = ["Ready", "Available", "Healthy"].into_iter();
-    match decisive.filter_map(|kind| condition(object, kind)).next() {
+    let mut decisive = ["Ready", "Available", "Healthy"].into_iter();
+    match decisive.find_map(|kind| condition(object, kind)) {
         Some(ready) if ready.is_true() => Health::ready("is ready"),
         Some(ready) => Health::progressing(format!("is not ready: {}", ready.words())),
         None => Health::ready("is there"),

@@ -37,7 +37,7 @@ pub enum ConnectError {
         cluster: ClusterName,
     },
     /// The kubeconfig lacks the context, cannot be read or makes no sense.
-    #[error("reading the kubeconfig of cluster `{cluster}`{}", of(.path))]
+    #[error("reading the kubeconfig of cluster `{cluster}`{}", of(.path.as_ref()))]
     Kubeconfig {
         /// Which cluster.
         cluster: ClusterName,
@@ -92,8 +92,8 @@ pub enum ConnectError {
     },
 }
 
-fn of(path: &Option<PathBuf>) -> String {
-    path.as_deref().map(|path| format!(" at `{}`", path.display())).unwrap_or_default()
+fn of(path: Option<&PathBuf>) -> String {
+    path.map(|path| format!(" at `{}`", path.display())).unwrap_or_default()
 }
 
 /// A client for a real cluster. Nothing is sent yet, except for `kubeconfigSecret`, which is read

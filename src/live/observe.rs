@@ -164,7 +164,7 @@ async fn judge(
     live: Live,
     observation: &mut Observation,
 ) {
-    observation.gaps = live.gaps.clone();
+    observation.gaps.clone_from(&live.gaps);
     for manifest in inventory {
         let found = find(&live, &manifest.key);
         let key = found.map_or(&manifest.key, |(key, _)| key);

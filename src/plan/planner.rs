@@ -78,7 +78,7 @@ pub fn make(rev: Rev, candidates: impl IntoIterator<Item = Candidate>) -> Plan {
                 steps.insert(id.clone(), step);
             }
             Verdict::Refused(because) => {
-                report.refused.push(RefusedInstance { instance: candidate.key.clone(), because })
+                report.refused.push(RefusedInstance { instance: candidate.key.clone(), because });
             }
             Verdict::Skipped(because) => {
                 report.skipped.push(Skipped { instance: candidate.key.clone(), because });

@@ -15,10 +15,14 @@ pub(super) fn of(chart: &Chart, input: &RenderInput, rendered: &Rendered) -> Dig
     hash.text(chart.metadata["version"].as_str().unwrap_or_default());
     for (title, manifests) in [("crds", &rendered.crds), ("manifests", &rendered.manifests)] {
         hash.text(title);
-        manifests.iter().for_each(|manifest| hash.manifest(manifest));
+        for manifest in manifests {
+            hash.manifest(manifest);
+        }
     }
     hash.text("hooks");
-    rendered.hooks.iter().for_each(|hook| hash.hook(hook));
+    for hook in &rendered.hooks {
+        hash.hook(hook);
+    }
     Digest::new(hex(&hash.0.finalize()))
 }
 

@@ -70,18 +70,15 @@ impl ChartStore {
         fleet: &Source,
     ) -> Result<Arc<Chart>, SourceError> {
         match location {
-            ChartLocation::Path(path) => self.from_folder(fleet, path),
+            ChartLocation::Path(path) => self.load_folder(fleet, path),
             ChartLocation::Git { url, reference, path } => {
                 let source = self.git_source(url, reference)?;
-                self.from_folder(&source, path)
+                self.load_folder(&source, path)
             }
             ChartLocation::Http { url, name, version, credentials, verify, .. } => {
                 let wanted = repository::Wanted { url, name, version, verify };
-                let credential = match credentials {
-                    Some(named) => Some(self.credential(&named.env)),
-                    None => None,
-                };
-                self.from_repository(&wanted, credential)
+                let credential = credentials.as_ref().map(|named| self.credential(&named.env));
+                self.load_packed(&wanted, credential)
             }
         }
     }
@@ -93,12 +90,12 @@ impl ChartStore {
             .ok_or_else(|| SourceError::NoCredentials { variable: variable.to_owned() })
     }
 
-    fn from_folder(&self, source: &Source, path: &str) -> Result<Arc<Chart>, SourceError> {
+    fn load_folder(&self, source: &Source, path: &str) -> Result<Arc<Chart>, SourceError> {
         let files = folder::files(source, path)?;
         self.chart(folder::digest(&files), || load::from_files(files))
     }
 
-    fn from_repository(
+    fn load_packed(
         &self,
         wanted: &repository::Wanted<'_>,
         credential: Option<Result<Credential, SourceError>>,

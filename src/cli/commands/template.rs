@@ -74,8 +74,8 @@ pub struct Args {
     disable_openapi_validation: bool,
     #[arg(long, hide = true)]
     render_subchart_notes: bool,
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
-    dry_run: Option<Option<String>>,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "client")]
+    dry_run: Option<String>,
 }
 
 /// Runs it.

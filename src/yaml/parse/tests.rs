@@ -1,3 +1,5 @@
+//! Tests of `parse`.
+
 use super::*;
 
 fn shape(node: &Node) -> String {

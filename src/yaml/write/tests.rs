@@ -1,3 +1,5 @@
+//! Tests of `write`.
+
 use super::*;
 use crate::yaml::helm;
 
