@@ -151,9 +151,9 @@ fn real_charts_render_as_helm_renders_them() {
         }
     });
     let found = found.into_inner().expect("no thread panics");
-    let report: String = found.iter().map(|(id, about)| format!("# {id} {about}\n")).collect();
+    let report: Vec<_> = found.iter().map(|(id, about)| format!("# {id} {about}\n")).collect();
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("corpus-differences.txt");
-    std::fs::write(&path, report).expect("the target folder is writable");
+    std::fs::write(&path, report.concat()).expect("the target folder is writable");
     let equal = cases.len() - found.len();
     let is_absent = |case: &&Case| !folder.join("charts").join(&case.chart).exists();
     let absent = cases.iter().filter(is_absent).count();

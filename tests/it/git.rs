@@ -283,9 +283,9 @@ fn serve(mut stream: TcpStream, folder: &PathBuf, authorization: Option<&str>) {
         reader.read_line(&mut header).unwrap();
         let Some((name, value)) = header.trim_end().split_once(": ") else { break };
         match name.to_ascii_lowercase().as_str() {
-            "content-type" => content_type = value.to_owned(),
+            "content-type" => value.clone_into(&mut content_type),
             "content-length" => length = value.parse().unwrap(),
-            "authorization" => given = value.to_owned(),
+            "authorization" => value.clone_into(&mut given),
             _ => {}
         }
     }

@@ -1,6 +1,13 @@
 //! Integration tests: one binary, one module for each area.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "in a test a panic is the report, and what it prints is shown with it"
+)]
 
 mod corpus;
 mod env;
 mod git;
 mod tidy;
+mod validate;
