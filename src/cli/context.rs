@@ -59,6 +59,9 @@ impl Context {
 
     /// Tells an error with its causes and returns the exit code that fits it.
     pub(crate) fn fail(&mut self, error: &anyhow::Error) -> Exit {
+        if is_closed_pipe(error) {
+            return Exit::Done;
+        }
         let (text, exit) = match error.downcast_ref::<CommandError>() {
             Some(CommandError::Input(found)) => {
                 (diagnostics::text(found, self.is_coloured), Exit::of_findings(found))
@@ -77,6 +80,13 @@ impl Context {
         let _ = self.err.write_all(text.as_bytes());
         exit
     }
+}
+
+/// Whether whoever reads our output has had enough, as `head` does. A connection to a cluster that
+/// breaks off is told with what it was for, and is not meant here.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// An error and its causes. Some errors repeat their cause in their own text: those are told once.

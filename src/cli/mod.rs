@@ -80,6 +80,11 @@ commands! {
     Completions => completions,
 }
 
+/// The whole command line, for completion scripts and the reference.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Parses the arguments, runs the command and returns the exit code.
 pub async fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     let cli = match Cli::try_parse_from(args) {

@@ -28,6 +28,31 @@ impl Env {
         env
     }
 
+    /// The clusters `dev` and `prod`, and an addon `web` that depends on `base`; charts of one
+    /// object each. Not committed.
+    pub(crate) fn small() -> Self {
+        let env = Self::new();
+        for name in ["dev", "prod"] {
+            let text = SMALL_CLUSTER.replace("NAME", name);
+            env.write(&format!("clusters/{name}.yaml"), &text);
+        }
+        env.write("addons/base/addon.yaml", SMALL_BASE);
+        env.chart("addons/base/chart", "base", "1.2.0");
+        env.write("addons/web/addon.yaml", SMALL_WEB);
+        env.write("addons/web/values.yaml", "size: 1\ncolour: grey\n");
+        env.write("addons/web/values/prod.yaml", "size: 3\n");
+        env.chart("addons/web/chart", "web", "2.0.0");
+        env
+    }
+
+    /// Writes a chart with one ConfigMap that holds every value.
+    pub(crate) fn chart(&self, folder: &str, name: &str, version: &str) {
+        let metadata = format!("apiVersion: v2\nname: {name}\nversion: {version}\n");
+        self.write(&format!("{folder}/Chart.yaml"), &metadata);
+        self.write(&format!("{folder}/values.yaml"), "size: 0\nshape: round\n");
+        self.write(&format!("{folder}/templates/config.yaml"), SMALL_TEMPLATE);
+    }
+
     /// The temporary folder.
     pub(crate) fn root(&self) -> &Path {
         self.folder.path()
@@ -122,6 +147,53 @@ impl Env {
         command
     }
 }
+
+const SMALL_CLUSTER: &str = "\
+apiVersion: fitout.dev/v1alpha1
+kind: Cluster
+metadata:
+  name: NAME
+  labels: {environment: NAME}
+spec:
+  kubernetesVersion: \"1.35\"
+  connection: {simulated: {nodes: 1}}
+";
+
+const SMALL_BASE: &str = "\
+apiVersion: fitout.dev/v1alpha1
+kind: Addon
+metadata: {name: base}
+spec:
+  chart: {path: chart}
+  namespace: base
+  placement: {}
+";
+
+const SMALL_WEB: &str = "\
+apiVersion: fitout.dev/v1alpha1
+kind: Addon
+metadata: {name: web}
+spec:
+  chart: {path: chart}
+  namespace: web
+  placement: {}
+  values:
+    - file: values.yaml
+    - {file: \"values/{{ .Cluster.labels.environment }}.yaml\", optional: true}
+  dependsOn:
+    - {addon: base, version: \">=1\"}
+";
+
+const SMALL_TEMPLATE: &str = "\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ .Release.Name }}
+data:
+  {{- range $name, $value := .Values }}
+  {{ $name }}: {{ $value | quote }}
+  {{- end }}
+";
 
 /// The root of this repository.
 pub(crate) fn repository() -> PathBuf {

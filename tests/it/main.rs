@@ -6,8 +6,11 @@
     reason = "in a test a panic is the report, and what it prints is shown with it"
 )]
 
+mod completions;
 mod corpus;
 mod env;
 mod git;
+mod render;
+mod schema;
 mod tidy;
 mod validate;
