@@ -1,1 +1,42 @@
 //! The rollout state machine: a pure function of state, observation and time.
+//!
+//! A rollout moves the instances of one addon that a commit changed, stage by stage. Its state is
+//! the fold of its [`Event`]s; [`advance`] looks at the state, at what was observed and at the
+//! time, and says which events follow and what is to be done on which cluster. It does nothing
+//! itself and knows neither Kubernetes nor git.
+//!
+//! # Expected flow
+//! [`ensure`] → `rollout.started` → ([`advance`] → the caller records the events, then carries out
+//! the decisions) again and again → an event that ends it.
+//!
+//! # Guarantees
+//! The laws of [`laws::check`], whatever the order and content of observations and commands.
+//!
+//! # Assumptions
+//! - Events are recorded before the decisions that come with them are carried out. A decision may
+//!   be carried out any number of times.
+//! - An observation's time is when its reading began, by the same clock as `now`.
+//!
+//! # Caveats
+//! A rollout is pinned to its policy and goals: a policy that changes counts from the next one on.
+
+pub mod advance;
+pub mod begin;
+pub mod command;
+pub mod event;
+pub mod laws;
+pub mod model;
+pub mod observation;
+pub mod stages;
+pub mod waiting;
+
+#[cfg(test)]
+mod tests;
+
+pub use advance::{Action, Advance, Decision, advance};
+pub use begin::{Ensure, Wish, ensure};
+pub use command::{Command, Refused, command};
+pub use event::{Event, EventKind, fold};
+pub use model::{Goal, Member, MemberState, Phase, Place, Rollout, RolloutId};
+pub use observation::{Attempt, AttemptResult, Observation, Seen};
+pub use waiting::WaitingOn;

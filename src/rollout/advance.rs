@@ -1,0 +1,647 @@
+//! The transition: what follows from a rollout's state, what was seen, and the time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{Event, EventKind};
+use super::model::{Member, MemberState, Phase, Place, Rollout};
+use super::observation::{Attempt, AttemptResult, Observation, Seen};
+use super::stages::{allowed, failures_max};
+use super::waiting::WaitingOn;
+use crate::base::clock::Timestamp;
+use crate::base::ids::{ClusterName, Digest};
+use crate::fleet::model::{OnFailure, Stage};
+use crate::health::Condition;
+
+/// How long a cluster may take when the policy does not say.
+const PROGRESS_DEADLINE: Duration = Duration::from_mins(20);
+
+/// What is to be done on a cluster. It may be done any number of times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Where.
+    pub cluster: ClusterName,
+    /// What.
+    pub action: Action,
+}
+
+/// What is to be done on a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    /// Bring it to its goal.
+    Move,
+    /// Take it back to where it was.
+    GoBack,
+}
+
+/// What follows.
+#[derive(Clone, Debug)]
+pub struct Advance {
+    /// The state after the events.
+    pub rollout: Rollout,
+    /// What happened, in order. Must be on record before a decision is carried out.
+    pub events: Vec<Event>,
+    /// What is to be done.
+    pub decisions: Vec<Decision>,
+    /// Why each member that is not done is not.
+    pub waiting: BTreeMap<ClusterName, WaitingOn>,
+    /// When time alone will change the answer.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// One step.
+///
+/// # Guarantees
+/// - Deterministic: equal arguments give equal results.
+/// - No cluster is begun whose earlier stages have not passed, nor more than `batch` at a time,
+///   nor any while the rollout is paused, stopped or going back.
+/// - A member counts as healthy, and a gate as passed, only on an observation that began after the
+///   attempt that changed it had ended, and that shows the goal's digest.
+/// - Every member that is neither done nor decided upon is in `waiting`.
+pub fn advance(rollout: &Rollout, seen: &Observation, now: Timestamp) -> Advance {
+    let mut turn = Turn::new(rollout, seen, now);
+    match &turn.rollout.phase {
+        Phase::Running | Phase::Paused { .. } | Phase::Stopped { .. } => turn.forward(),
+        Phase::GoingBack { .. } => turn.back(),
+        _ => {}
+    }
+    turn.explain();
+    Advance {
+        rollout: turn.rollout,
+        events: turn.events,
+        decisions: turn.decisions,
+        waiting: turn.waiting,
+        wake_at: turn.wake_at,
+    }
+}
+
+/// A step being made.
+struct Turn<'a> {
+    rollout: Rollout,
+    seen: &'a Observation,
+    now: Timestamp,
+    events: Vec<Event>,
+    decisions: Vec<Decision>,
+    waiting: BTreeMap<ClusterName, WaitingOn>,
+    wake_at: Option<Timestamp>,
+}
+
+impl<'a> Turn<'a> {
+    fn new(rollout: &Rollout, seen: &'a Observation, now: Timestamp) -> Self {
+        Self {
+            rollout: rollout.clone(),
+            seen,
+            now,
+            events: Vec::new(),
+            decisions: Vec::new(),
+            waiting: BTreeMap::new(),
+            wake_at: None,
+        }
+    }
+
+    /// Puts an event on the log and into the state.
+    fn emit(&mut self, kind: EventKind, cluster: Option<&ClusterName>, reason: Option<String>) {
+        let stage = match (&kind, cluster.and_then(|name| self.rollout.members.get(name))) {
+            (EventKind::RolloutCompleted | EventKind::RolloutRolledBack, _) => None,
+            (_, Some(member)) => member.stage,
+            _ => Some(self.rollout.stage),
+        };
+        let event = Event {
+            kind,
+            at: self.now,
+            rollout: self.rollout.id.clone(),
+            addon: self.rollout.addon().clone(),
+            revision: self.rollout.rev.clone(),
+            stage: stage.map(|stage| self.rollout.stage_name(stage).to_owned()),
+            cluster: cluster.cloned(),
+            reason,
+        };
+        self.rollout.take(&event);
+        self.events.push(event);
+    }
+
+    fn stage(&self) -> Option<&Stage> {
+        self.rollout.policy.stages.get(self.rollout.stage)
+    }
+
+    fn deadline(&self) -> Duration {
+        self.rollout.policy.progress_deadline.map_or(PROGRESS_DEADLINE, |deadline| deadline.0)
+    }
+
+    fn soak(&self) -> Duration {
+        self.stage().and_then(|stage| stage.soak).map_or(Duration::ZERO, |soak| soak.0)
+    }
+
+    fn wake(&mut self, at: Timestamp) {
+        if at > self.now {
+            self.wake_at = Some(self.wake_at.map_or(at, |wake| wake.min(at)));
+        }
+    }
+
+    /// Names and states of the present stage's members that the rollout changes.
+    fn present(&self) -> Vec<(ClusterName, Member)> {
+        let of_stage = self.rollout.changing(self.rollout.stage);
+        of_stage.map(|(name, member)| (name.clone(), member.clone())).collect()
+    }
+
+    // Forward.
+
+    fn forward(&mut self) {
+        loop {
+            if self.stage().is_none() {
+                if self.rollout.phase == Phase::Running {
+                    self.emit(EventKind::RolloutCompleted, None, None);
+                }
+                return;
+            }
+            if !self.rollout.is_held() && !self.begin_stage() {
+                continue;
+            }
+            for (name, member) in self.present() {
+                self.look_at(&name, &member);
+            }
+            if self.stop_if_over_budget() {
+                self.back();
+                return;
+            }
+            if self.rollout.is_held() {
+                return;
+            }
+            self.begin_members();
+            if !self.pass_stage() {
+                return;
+            }
+        }
+    }
+
+    /// Begins the present stage, or skips it where nothing changes. Tells whether it is under way.
+    fn begin_stage(&mut self) -> bool {
+        let stage = self.rollout.stage;
+        if self.rollout.stages[stage].started_at.is_some() {
+            return true;
+        }
+        if self.rollout.changing(stage).next().is_none() {
+            let reason = "nothing changes in this stage".to_owned();
+            self.emit(EventKind::StageSkipped, None, Some(reason));
+            return false;
+        }
+        self.emit(EventKind::StageStarted, None, None);
+        true
+    }
+
+    /// What an observation says about a member that was begun.
+    fn look_at(&mut self, name: &ClusterName, member: &Member) {
+        let seen = self.seen.get(name);
+        let goal = member.goal.digest.as_ref();
+        match &member.state {
+            MemberState::Moving { since, applied_at } => {
+                self.look_at_moving(name, goal, *since, *applied_at);
+            }
+            MemberState::Healthy { since, applied_at } => {
+                let Some(seen) = seen.filter(|seen| seen.observed_at > *applied_at) else { return };
+                let until = add(*since, self.soak());
+                if !seen.is_healthy_at(goal) {
+                    self.lost_health(name, seen);
+                } else if seen.observed_at >= until {
+                    let observed_at = seen.observed_at;
+                    self.emit(EventKind::InstanceSoaked { observed_at }, Some(name), None);
+                } else {
+                    self.wake(until);
+                }
+            }
+            MemberState::Soaked { applied_at } => {
+                let fresh = seen.filter(|seen| seen.observed_at > *applied_at);
+                if let Some(seen) = fresh.filter(|seen| !seen.is_healthy_at(goal)) {
+                    self.lost_health(name, seen);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn look_at_moving(
+        &mut self,
+        name: &ClusterName,
+        goal: Option<&Digest>,
+        since: Timestamp,
+        mut applied_at: Option<Timestamp>,
+    ) {
+        let seen = self.seen.get(name);
+        if let Some(attempt) = seen.and_then(|seen| self.attempt_since(seen, Action::Move, since)) {
+            match &attempt.result {
+                AttemptResult::Done { release_revision }
+                    if applied_at.is_none_or(|at| attempt.ended_at > at) =>
+                {
+                    let (release_revision, ended_at) = (*release_revision, attempt.ended_at);
+                    let kind =
+                        EventKind::InstanceApplied { release_revision, applied_at: ended_at };
+                    self.emit(kind, Some(name), None);
+                    applied_at = Some(ended_at);
+                }
+                AttemptResult::Final(reason) => {
+                    let reason = reason.clone();
+                    self.emit(EventKind::InstanceFailed, Some(name), Some(reason));
+                    return;
+                }
+                _ => {}
+            }
+        }
+        let fresh = seen.filter(|seen| applied_at.is_some_and(|at| seen.observed_at > at));
+        if let Some(seen) = fresh.filter(|seen| seen.is_healthy_at(goal)) {
+            let observed_at = seen.observed_at;
+            self.emit(EventKind::InstanceHealthy { observed_at }, Some(name), None);
+            self.wake(add(observed_at, self.soak()));
+            if self.soak().is_zero() {
+                self.emit(EventKind::InstanceSoaked { observed_at }, Some(name), None);
+            }
+            return;
+        }
+        let has_failed = fresh.filter(|seen| {
+            seen.is_at(goal) && goal.is_some() && seen.health.condition == Condition::Failed
+        });
+        if let Some(seen) = has_failed {
+            let reason = seen.health.message.clone();
+            self.emit(EventKind::InstanceFailed, Some(name), Some(reason));
+            return;
+        }
+        let until = add(since, self.deadline());
+        if self.now >= until {
+            let after = humantime::format_duration(self.deadline());
+            let reason = format!("not healthy after {after}: {}", last_word(seen));
+            self.emit(EventKind::InstanceFailed, Some(name), Some(reason));
+            return;
+        }
+        self.wake(until);
+        if fresh.is_none_or(|seen| !seen.is_at(goal)) && needs_attempt(fresh, applied_at) {
+            self.decisions.push(Decision { cluster: name.clone(), action: Action::Move });
+        }
+    }
+
+    fn attempt_since(
+        &self,
+        seen: &'a Seen,
+        action: Action,
+        since: Timestamp,
+    ) -> Option<&'a Attempt> {
+        seen.attempt.as_ref().filter(|attempt| {
+            attempt.rollout == self.rollout.id
+                && attempt.action == action
+                && attempt.began_at >= since
+        })
+    }
+
+    /// An unreachable cluster has not lost its health, as far as is known.
+    fn lost_health(&mut self, name: &ClusterName, seen: &Seen) {
+        if seen.unreachable.is_none() && !seen.has_gaps {
+            let reason = seen.health.message.clone();
+            self.emit(EventKind::InstanceUnhealthy, Some(name), Some(reason));
+            self.wake(add(self.now, self.deadline()));
+        }
+    }
+
+    /// Stops when there are too many failures. Tells whether it goes back.
+    fn stop_if_over_budget(&mut self) -> bool {
+        let policy = &self.rollout.policy;
+        let max = failures_max(policy.max_failures.as_ref(), self.rollout.changing_count());
+        let failures = self.rollout.failures.len();
+        if failures < max || matches!(self.rollout.phase, Phase::Stopped { .. }) {
+            return false;
+        }
+        let goes_back = policy.on_failure == OnFailure::Rollback;
+        let reason = self.failure_reason();
+        self.decisions.clear();
+        self.emit(EventKind::RolloutStopped { goes_back }, None, Some(reason));
+        goes_back
+    }
+
+    fn failure_reason(&self) -> String {
+        let failed = self.rollout.failures.iter().filter_map(|name| {
+            match &self.rollout.members.get(name)?.state {
+                MemberState::Failed { reason } => Some(format!("{name}: {reason}")),
+                _ => None,
+            }
+        });
+        failed.collect::<Vec<_>>().join("; ")
+    }
+
+    /// Begins as many members as the batch has room for.
+    fn begin_members(&mut self) {
+        let members = self.present();
+        let batch = self.stage().and_then(|stage| stage.batch.as_ref());
+        let allowed = allowed(batch, members.len());
+        let in_flight: Vec<ClusterName> = self.in_flight(&members);
+        let mut room = allowed.saturating_sub(in_flight.len());
+        for (name, member) in members {
+            if member.state != MemberState::Waiting {
+                continue;
+            }
+            match (self.hindrance(&name), room) {
+                (Some(hindrance), _) => {
+                    self.waiting.insert(name, hindrance);
+                }
+                (None, 0) => {
+                    let in_flight = in_flight.clone();
+                    self.waiting.insert(name, WaitingOn::Batch { in_flight, allowed });
+                }
+                (None, _) => {
+                    room -= 1;
+                    let from = self.seen.get(&name).and_then(|seen| seen.place.clone());
+                    self.emit(EventKind::InstanceStarted { from }, Some(&name), None);
+                    self.wake(add(self.now, self.deadline()));
+                    self.decisions.push(Decision { cluster: name, action: Action::Move });
+                }
+            }
+        }
+    }
+
+    fn in_flight(&self, members: &[(ClusterName, Member)]) -> Vec<ClusterName> {
+        let state = |name: &ClusterName| self.rollout.members.get(name).map(|one| &one.state);
+        let names = members.iter().map(|(name, _)| name);
+        names.filter(|name| state(name).is_some_and(MemberState::is_in_flight)).cloned().collect()
+    }
+
+    /// Why a member must not be begun now.
+    fn hindrance(&self, name: &ClusterName) -> Option<WaitingOn> {
+        let Some(seen) = self.seen.get(name) else { return Some(WaitingOn::Observation) };
+        if let Some(reason) = &seen.unreachable {
+            return Some(WaitingOn::Unreachable(reason.clone()));
+        }
+        if let Some(reason) = &seen.blocked {
+            return Some(WaitingOn::Dependency(reason.clone()));
+        }
+        // Without knowing where it is there would be no way back.
+        if seen.has_gaps { Some(WaitingOn::Observation) } else { None }
+    }
+
+    /// Passes the present stage when every gate holds. Tells whether it did.
+    fn pass_stage(&mut self) -> bool {
+        self.skip_unreachable();
+        let members = self.present();
+        let is_over = |state: &MemberState| {
+            matches!(state, MemberState::Failed { .. } | MemberState::Skipped { .. })
+        };
+        let is_all = |holds: fn(&MemberState) -> bool| {
+            members.iter().all(|(_, member)| holds(&member.state) || is_over(&member.state))
+        };
+        let is_healthy = |state: &MemberState| {
+            matches!(state, MemberState::Healthy { .. } | MemberState::Soaked { .. })
+        };
+        if !is_all(is_healthy) {
+            return false;
+        }
+        self.pass_gate("health");
+        if !is_all(|state| matches!(state, MemberState::Soaked { .. })) {
+            return false;
+        }
+        if !self.soak().is_zero() {
+            self.pass_gate("soak");
+        }
+        let (have, need) = self.approvals();
+        if have < need {
+            return false;
+        }
+        if need > 0 {
+            self.pass_gate("approval");
+        }
+        self.emit(EventKind::StagePassed, None, None);
+        true
+    }
+
+    fn pass_gate(&mut self, gate: &str) {
+        if !self.rollout.stages[self.rollout.stage].gates.contains(gate) {
+            self.emit(EventKind::GatePassed { gate: gate.to_owned() }, None, None);
+        }
+    }
+
+    /// How many approvals the present stage has and needs.
+    fn approvals(&self) -> (usize, usize) {
+        let need = self.stage().map_or(0, |stage| {
+            let counts = stage.gates.iter().filter_map(|gate| gate.approval.as_ref());
+            counts.map(|approval| approval.count as usize).max().unwrap_or(0)
+        });
+        (self.rollout.stages[self.rollout.stage].approvals.len(), need)
+    }
+
+    /// Clusters that still do not answer when the deadline has passed since all others were
+    /// done are left out: they catch up with the next rollout.
+    fn skip_unreachable(&mut self) {
+        let members = self.present();
+        let mut silent = Vec::new();
+        for (name, member) in &members {
+            match &member.state {
+                MemberState::Waiting => match self.hindrance(name) {
+                    Some(WaitingOn::Unreachable(reason)) => silent.push((name.clone(), reason)),
+                    _ => return,
+                },
+                MemberState::Moving { .. } | MemberState::Healthy { .. } => return,
+                _ => {}
+            }
+        }
+        let started = self.rollout.stages[self.rollout.stage].started_at.unwrap_or(self.now);
+        let until = add(started, self.deadline());
+        if !silent.is_empty() && self.now < until {
+            self.wake(until);
+            return;
+        }
+        for (name, reason) in silent {
+            let reason = format!("the cluster does not answer: {reason}");
+            self.emit(EventKind::InstanceSkipped, Some(&name), Some(reason));
+        }
+    }
+
+    // Back.
+
+    fn back(&mut self) {
+        for (name, member) in self.present() {
+            if let MemberState::GoingBack { since, applied_at } = member.state {
+                self.look_at_going_back(&name, member.from.flatten().as_ref(), since, applied_at);
+            }
+        }
+        let is_done = |(_, member): &(ClusterName, Member)| {
+            !matches!(member.state, MemberState::GoingBack { .. })
+        };
+        if self.present().iter().all(is_done) {
+            let reason = match &self.rollout.phase {
+                Phase::GoingBack { reason, .. } => reason.clone(),
+                _ => String::new(),
+            };
+            self.emit(EventKind::RolloutRolledBack, None, Some(reason));
+        }
+    }
+
+    fn look_at_going_back(
+        &mut self,
+        name: &ClusterName,
+        from: Option<&Place>,
+        since: Timestamp,
+        mut applied_at: Option<Timestamp>,
+    ) {
+        let seen = self.seen.get(name);
+        let attempt = seen.and_then(|seen| self.attempt_since(seen, Action::GoBack, since));
+        match attempt.map(|attempt| (&attempt.result, attempt.ended_at)) {
+            Some((AttemptResult::Done { .. }, ended_at))
+                if applied_at.is_none_or(|at| ended_at > at) =>
+            {
+                let kind = EventKind::InstanceReverted { applied_at: ended_at };
+                self.emit(kind, Some(name), None);
+                applied_at = Some(ended_at);
+            }
+            Some((AttemptResult::Final(reason), _)) => {
+                let reason = reason.clone();
+                self.emit(EventKind::InstanceStuck, Some(name), Some(reason));
+                return;
+            }
+            _ => {}
+        }
+        let fresh = seen.filter(|seen| applied_at.is_some_and(|at| seen.observed_at > at));
+        let digest = from.and_then(|place| place.digest.as_ref());
+        let is_there = |seen: &&Seen| match from {
+            None => seen.is_healthy_at(None),
+            // A release that Helm made has no digest: that it is well is all that can be told.
+            Some(Place { digest: None, .. }) => seen.is_settled && seen.health.is_ready(),
+            Some(_) => seen.is_healthy_at(digest),
+        };
+        if fresh.is_some_and(|seen| is_there(&seen)) {
+            self.emit(EventKind::InstanceRolledBack, Some(name), None);
+            return;
+        }
+        let until = add(since, self.deadline());
+        if self.now >= until {
+            let after = humantime::format_duration(self.deadline());
+            let reason = format!("not back after {after}: {}", last_word(seen));
+            self.emit(EventKind::InstanceStuck, Some(name), Some(reason));
+            return;
+        }
+        self.wake(until);
+        let is_elsewhere = from.is_none_or(|place| place.digest.is_some())
+            && fresh.is_some_and(|seen| !seen.is_at(digest));
+        if applied_at.is_none() || is_elsewhere && needs_attempt(fresh, applied_at) {
+            self.decisions.push(Decision { cluster: name.clone(), action: Action::GoBack });
+        }
+    }
+
+    // Why.
+
+    /// Gives every member that is not done, and was not told of yet, its reason.
+    fn explain(&mut self) {
+        if self.rollout.phase.is_ended() {
+            self.waiting.clear();
+            return;
+        }
+        let held = match &self.rollout.phase {
+            Phase::Paused { by, .. } => Some(format!("paused by {by}")),
+            Phase::Stopped { reason, .. } => Some(reason.clone()),
+            _ => None,
+        };
+        for (name, member) in &self.rollout.members {
+            let reason = self.reason(name, member, held.as_deref());
+            match reason {
+                Some(reason) => {
+                    self.waiting.entry(name.clone()).or_insert(reason);
+                }
+                None => {
+                    self.waiting.remove(name);
+                }
+            }
+        }
+    }
+
+    fn reason(&self, name: &ClusterName, member: &Member, held: Option<&str>) -> Option<WaitingOn> {
+        let seen = self.seen.get(name);
+        let resume = || held.map(|reason| WaitingOn::Resume { reason: reason.to_owned() });
+        match &member.state {
+            MemberState::Waiting => match member.stage {
+                None => Some(WaitingOn::Stage),
+                Some(stage) if stage > self.rollout.stage => {
+                    let stage = self.rollout.stage_name(self.rollout.stage).to_owned();
+                    Some(WaitingOn::EarlierStage { stage })
+                }
+                Some(_) => resume().or(Some(WaitingOn::Observation)),
+            },
+            MemberState::Moving { since, applied_at } => Some(match (seen, applied_at) {
+                (Some(Seen { unreachable: Some(reason), .. }), _) => {
+                    WaitingOn::Unreachable(reason.clone())
+                }
+                (_, None) => {
+                    let attempt =
+                        seen.and_then(|seen| self.attempt_since(seen, Action::Move, *since));
+                    WaitingOn::Attempt { last: attempt.and_then(passing) }
+                }
+                (_, Some(_)) => WaitingOn::Health {
+                    message: last_word(seen),
+                    until: add(*since, self.deadline()),
+                },
+            }),
+            MemberState::Healthy { since, .. } => {
+                Some(WaitingOn::Soak { until: add(*since, self.soak()) })
+            }
+            MemberState::Soaked { .. } if member.stage == Some(self.rollout.stage) => {
+                resume().or_else(|| self.gate(name))
+            }
+            MemberState::Failed { .. } => resume(),
+            MemberState::GoingBack { since, .. } => {
+                let attempt =
+                    seen.and_then(|seen| self.attempt_since(seen, Action::GoBack, *since));
+                let message = attempt.and_then(passing).unwrap_or_else(|| last_word(seen));
+                Some(WaitingOn::WayBack { message })
+            }
+            _ => None,
+        }
+    }
+
+    /// What a member that is done waits for before its stage passes.
+    fn gate(&self, name: &ClusterName) -> Option<WaitingOn> {
+        let is_open = |(other, member): &(ClusterName, Member)| {
+            let is_over = matches!(
+                member.state,
+                MemberState::Soaked { .. }
+                    | MemberState::Failed { .. }
+                    | MemberState::Skipped { .. }
+            );
+            other != name && !is_over
+        };
+        let clusters: Vec<_> =
+            self.present().into_iter().filter(is_open).map(|(other, _)| other).collect();
+        if !clusters.is_empty() {
+            return Some(WaitingOn::Others { clusters });
+        }
+        let (have, need) = self.approvals();
+        let stage = self.rollout.stage_name(self.rollout.stage).to_owned();
+        (have < need).then_some(WaitingOn::Approval { stage, have, need })
+    }
+}
+
+/// An attempt is needed until one has ended well, and again when what it brought is seen to be
+/// gone.
+fn needs_attempt(fresh: Option<&Seen>, applied_at: Option<Timestamp>) -> bool {
+    applied_at.is_none() || fresh.is_some_and(|seen| seen.deployed().is_some())
+}
+
+/// Why an attempt did not get through, where it may later.
+fn passing(attempt: &Attempt) -> Option<String> {
+    match &attempt.result {
+        AttemptResult::Passing(reason) => Some(reason.clone()),
+        _ => None,
+    }
+}
+
+/// What was seen last, in words.
+fn last_word(seen: Option<&Seen>) -> String {
+    match seen {
+        None => "it has not been looked at".to_owned(),
+        Some(Seen { unreachable: Some(reason), .. }) => {
+            format!("the cluster does not answer: {reason}")
+        }
+        Some(Seen { attempt: Some(attempt), health, .. }) => {
+            passing(attempt).unwrap_or_else(|| health.message.clone())
+        }
+        Some(Seen { health, .. }) => health.message.clone(),
+    }
+}
+
+fn add(at: Timestamp, duration: Duration) -> Timestamp {
+    at.saturating_add(duration).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,224 @@
+//! Whether a rollout begins, goes on with other members, or gives way to a newer commit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::event::{Event, EventKind};
+use super::model::{Goal, Member, MemberState, Phase, Rollout, RolloutId};
+use super::observation::{Observation, Seen};
+use super::stages::{Labels, assign, assign_late};
+use crate::base::clock::Timestamp;
+use crate::base::ids::{AddonName, ClusterName, PolicyName, Rev};
+use crate::fleet::model::RolloutPolicySpec;
+
+/// What git wants of one addon.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The addon.
+    pub addon: AddonName,
+    /// The commit that was read.
+    pub rev: Rev,
+    /// Where each of its instances shall go: those it is placed on, and those where it shall no
+    /// longer be.
+    pub goals: BTreeMap<ClusterName, Goal>,
+    /// Labels of these clusters.
+    pub labels: BTreeMap<ClusterName, Labels>,
+    /// The policy's name.
+    pub policy_name: Option<PolicyName>,
+    /// The policy.
+    pub policy: RolloutPolicySpec,
+}
+
+/// What was made of a wish.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ensure {
+    /// Everything known is as wished, or a rollout is on its way there.
+    NotNeeded,
+    /// These events are to be recorded: a rollout begins, or its members change.
+    Changed(Vec<Event>),
+    /// The same was tried and went back, or was ended: somebody has to say so, or git to change.
+    Held {
+        /// The rollout that did.
+        rollout: RolloutId,
+        /// How it ended.
+        reason: String,
+    },
+}
+
+/// Compares what is wished with the addon's newest rollout and with what was seen.
+///
+/// # Expected flow
+/// - The newest rollout is under way to the same goals: its members follow clusters that come and
+///   go.
+/// - It is under way to other goals: it is superseded, and the new one starts at the first stage.
+///   Members that it had touched go through their stage again, and go back to where they were
+///   before *it*.
+/// - It ended short of the same goals: held.
+/// - Otherwise, a rollout begins if any instance is known not to be at its goal.
+pub fn ensure(newest: Option<&Rollout>, wish: &Wish, seen: &Observation, now: Timestamp) -> Ensure {
+    match newest {
+        Some(newest) if !newest.phase.is_ended() => {
+            if has_same_goals(newest, wish) {
+                return follow(newest, wish, seen, now);
+            }
+            let mut begun = begin(Some(newest), wish, seen, now);
+            if begun.is_empty() {
+                // Everything is where the newer commit wants it already.
+                let kind = EventKind::RolloutSuperseded { by: None };
+                return Ensure::Changed(vec![event(newest, now, kind)]);
+            }
+            let by = Some(newest.id.next());
+            begun.insert(0, event(newest, now, EventKind::RolloutSuperseded { by }));
+            Ensure::Changed(begun)
+        }
+        newest => {
+            if let Some(newest) = newest
+                && !newest.is_retried
+                && let Some(reason) = short_of(newest, wish, seen)
+            {
+                return Ensure::Held { rollout: newest.id.clone(), reason };
+            }
+            let begun = begin(newest, wish, seen, now);
+            if begun.is_empty() { Ensure::NotNeeded } else { Ensure::Changed(begun) }
+        }
+    }
+}
+
+/// Whether no common cluster shall go somewhere else.
+fn has_same_goals(rollout: &Rollout, wish: &Wish) -> bool {
+    wish.goals.iter().all(|(name, goal)| {
+        let member = rollout.members.get(name);
+        member.is_none_or(|member| member.goal.digest == goal.digest)
+    })
+}
+
+/// Why a rollout that ended short of these goals is not repeated, if it is one.
+fn short_of(newest: &Rollout, wish: &Wish, seen: &Observation) -> Option<String> {
+    let reason = match &newest.phase {
+        Phase::RolledBack { reason } => format!("it was rolled back: {reason}"),
+        Phase::Aborted { by } => format!("{by} has ended it"),
+        _ => return None,
+    };
+    let is_open = |name: &ClusterName, goal: &Goal| {
+        seen.get(name).is_some_and(|seen| !seen.is_at(goal.digest.as_ref()))
+    };
+    // A cluster that came since has no say: it would get what has failed elsewhere.
+    let common = wish.goals.iter().filter_map(|(name, goal)| {
+        let member = newest.members.get(name)?;
+        is_open(name, goal).then_some(member.goal.digest == goal.digest)
+    });
+    let same: Vec<bool> = common.collect();
+    (!same.is_empty() && same.into_iter().all(|is_same| is_same)).then_some(reason)
+}
+
+/// Clusters that came or went since a rollout began.
+fn follow(rollout: &Rollout, wish: &Wish, seen: &Observation, now: Timestamp) -> Ensure {
+    let mut events = Vec::new();
+    for name in rollout.members.keys().filter(|name| !wish.goals.contains_key(*name)) {
+        let mut left = event(rollout, now, EventKind::InstanceLeft);
+        left.cluster = Some(name.clone());
+        events.push(left);
+    }
+    if matches!(rollout.phase, Phase::GoingBack { .. }) {
+        return if events.is_empty() { Ensure::NotNeeded } else { Ensure::Changed(events) };
+    }
+    for (name, goal) in wish.goals.iter().filter(|(name, _)| !rollout.members.contains_key(*name)) {
+        let labels = wish.labels.get(name).cloned().unwrap_or_default();
+        let member = Member {
+            goal: goal.clone(),
+            stage: assign_late(&rollout.policy, &labels, rollout.stage),
+            from: None,
+            state: begins_as(seen.get(name), goal),
+        };
+        let mut joined = event(rollout, now, EventKind::InstanceJoined { member });
+        joined.cluster = Some(name.clone());
+        events.push(joined);
+    }
+    if events.is_empty() { Ensure::NotNeeded } else { Ensure::Changed(events) }
+}
+
+/// A cluster that is not known to be at its goal is to be changed.
+fn begins_as(seen: Option<&Seen>, goal: &Goal) -> MemberState {
+    let is_there = seen.is_some_and(|seen| seen.is_at(goal.digest.as_ref()));
+    if is_there { MemberState::Unchanged } else { MemberState::Waiting }
+}
+
+/// `rollout.started`, if any instance is known not to be at its goal.
+fn begin(newest: Option<&Rollout>, wish: &Wish, seen: &Observation, now: Timestamp) -> Vec<Event> {
+    let superseded = newest.filter(|newest| !newest.phase.is_ended());
+    let unproven = superseded.map(unproven).unwrap_or_default();
+    let is_known_to_differ = |name: &ClusterName, goal: &Goal| {
+        seen.get(name).is_some_and(|seen| {
+            seen.unreachable.is_none() && !seen.has_gaps && !seen.is_at(goal.digest.as_ref())
+        })
+    };
+    let differs = wish.goals.iter().any(|(name, goal)| is_known_to_differ(name, goal));
+    let is_unproven = wish.goals.keys().any(|name| unproven.contains_key(name));
+    if !differs && !is_unproven {
+        return Vec::new();
+    }
+    let changing: BTreeSet<ClusterName> = wish
+        .goals
+        .iter()
+        .filter(|(name, goal)| {
+            unproven.contains_key(*name) || begins_as(seen.get(*name), goal) == MemberState::Waiting
+        })
+        .map(|(name, _)| name.clone())
+        .collect();
+    let stages = assign(&wish.policy, &wish.labels, &changing);
+    let member = |(name, goal): (&ClusterName, &Goal)| {
+        let is_changing = changing.contains(name);
+        let member = Member {
+            goal: goal.clone(),
+            stage: stages.get(name).copied(),
+            from: unproven.get(name).cloned(),
+            state: if is_changing { MemberState::Waiting } else { MemberState::Unchanged },
+        };
+        (name.clone(), member)
+    };
+    let first = RolloutId { addon: wish.addon.clone(), number: 1 };
+    let kind = EventKind::RolloutStarted {
+        policy_name: wish.policy_name.clone(),
+        policy: Box::new(wish.policy.clone()),
+        members: wish.goals.iter().map(member).collect(),
+        supersedes: superseded.map(|rollout| rollout.id.clone()),
+    };
+    vec![Event {
+        kind,
+        at: now,
+        rollout: newest.map_or(first, |newest| newest.id.next()),
+        addon: wish.addon.clone(),
+        revision: wish.rev.clone(),
+        stage: None,
+        cluster: None,
+        reason: None,
+    }]
+}
+
+/// Members that a superseded rollout had touched in stages that have not passed, and where they
+/// were before it. What it brought there was never proven.
+fn unproven(rollout: &Rollout) -> BTreeMap<ClusterName, Option<super::model::Place>> {
+    let has_passed = |member: &Member| {
+        let stage = member.stage.and_then(|stage| rollout.stages.get(stage));
+        stage.is_some_and(|stage| stage.passed_at.is_some())
+    };
+    let is_unproven = |member: &Member| {
+        let is_off = member.state.is_touched()
+            || matches!(member.state, MemberState::GoingBack { .. } | MemberState::Stuck { .. });
+        is_off && !has_passed(member)
+    };
+    let unproven = rollout.members.iter().filter(|(_, member)| is_unproven(member));
+    unproven.filter_map(|(name, member)| Some((name.clone(), member.from.clone()?))).collect()
+}
+
+fn event(rollout: &Rollout, at: Timestamp, kind: EventKind) -> Event {
+    Event {
+        kind,
+        at,
+        rollout: rollout.id.clone(),
+        addon: rollout.addon().clone(),
+        revision: rollout.rev.clone(),
+        stage: None,
+        cluster: None,
+        reason: None,
+    }
+}

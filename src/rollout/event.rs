@@ -1,0 +1,369 @@
+//! What happened to a rollout: the log that its state is the fold of.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::model::{Member, MemberState, Phase, Place, Rollout, RolloutId, StageProgress};
+use crate::base::clock::Timestamp;
+use crate::base::ids::{AddonName, ClusterName, PolicyName, Rev};
+use crate::fleet::model::RolloutPolicySpec;
+
+/// One entry of the log. As JSON: `event`, `at`, `rollout`, `addon`, `revision`, where they apply
+/// `stage`, `cluster` and `reason`, and what the kind adds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// To which rollout.
+    pub rollout: RolloutId,
+    /// Of which addon.
+    pub addon: AddonName,
+    /// The commit that the rollout is pinned to.
+    pub revision: Rev,
+    /// In which stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// On which cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterName>,
+    /// Why, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event")]
+pub enum EventKind {
+    /// It began, with everything that it is pinned to.
+    #[serde(rename = "rollout.started", rename_all = "camelCase")]
+    RolloutStarted {
+        /// The policy's name.
+        policy_name: Option<PolicyName>,
+        /// The policy.
+        policy: Box<RolloutPolicySpec>,
+        /// Every cluster.
+        members: BTreeMap<ClusterName, Member>,
+        /// The rollout whose place it takes.
+        supersedes: Option<RolloutId>,
+    },
+    /// A stage began.
+    #[serde(rename = "stage.started")]
+    StageStarted,
+    /// A cluster of the stage is about to be changed.
+    #[serde(rename = "instance.started")]
+    InstanceStarted {
+        /// Where it was.
+        from: Option<Place>,
+    },
+    /// Everything was sent and taken.
+    #[serde(rename = "instance.applied", rename_all = "camelCase")]
+    InstanceApplied {
+        /// Helm's revision number.
+        release_revision: u32,
+        /// When the attempt had ended.
+        applied_at: Timestamp,
+    },
+    /// It was seen to be healthy after the change.
+    #[serde(rename = "instance.healthy", rename_all = "camelCase")]
+    InstanceHealthy {
+        /// When the reading began that showed it.
+        observed_at: Timestamp,
+    },
+    /// It has been healthy for as long as the stage asks for.
+    #[serde(rename = "instance.soaked", rename_all = "camelCase")]
+    InstanceSoaked {
+        /// When the reading began that showed it last.
+        observed_at: Timestamp,
+    },
+    /// It has lost its health before its stage had passed.
+    #[serde(rename = "instance.unhealthy")]
+    InstanceUnhealthy,
+    /// It did not get there.
+    #[serde(rename = "instance.failed")]
+    InstanceFailed,
+    /// It is left out.
+    #[serde(rename = "instance.skipped")]
+    InstanceSkipped,
+    /// A gate of the stage holds.
+    #[serde(rename = "gate.passed")]
+    GatePassed {
+        /// `health`, `soak` or `approval`.
+        gate: String,
+    },
+    /// Somebody has approved.
+    #[serde(rename = "gate.approved")]
+    GateApproved {
+        /// Who.
+        by: String,
+    },
+    /// Every gate of the stage holds.
+    #[serde(rename = "stage.passed")]
+    StagePassed,
+    /// Nothing changes in this stage.
+    #[serde(rename = "stage.skipped")]
+    StageSkipped,
+    /// Too many failures.
+    #[serde(rename = "rollout.stopped", rename_all = "camelCase")]
+    RolloutStopped {
+        /// Whether what the stage changed goes back.
+        goes_back: bool,
+    },
+    /// It is where it was before.
+    #[serde(rename = "instance.rolledBack")]
+    InstanceRolledBack,
+    /// The attempt that takes it back had ended.
+    #[serde(rename = "instance.reverted", rename_all = "camelCase")]
+    InstanceReverted {
+        /// When.
+        applied_at: Timestamp,
+    },
+    /// It could not be taken back.
+    #[serde(rename = "instance.stuck")]
+    InstanceStuck,
+    /// Everything that goes back has.
+    #[serde(rename = "rollout.rolledBack")]
+    RolloutRolledBack,
+    /// Every stage has passed.
+    #[serde(rename = "rollout.completed")]
+    RolloutCompleted,
+    /// Somebody holds it.
+    #[serde(rename = "rollout.paused")]
+    RolloutPaused {
+        /// Who.
+        by: String,
+    },
+    /// Somebody lets it go on.
+    #[serde(rename = "rollout.resumed")]
+    RolloutResumed {
+        /// Who.
+        by: String,
+    },
+    /// Somebody has ended it.
+    #[serde(rename = "rollout.aborted", rename_all = "camelCase")]
+    RolloutAborted {
+        /// Who.
+        by: String,
+        /// Whether what the stage changed goes back first.
+        goes_back: bool,
+    },
+    /// A newer commit has taken its place.
+    #[serde(rename = "rollout.superseded")]
+    RolloutSuperseded {
+        /// The rollout that did; none where everything is as the newer commit wants it.
+        by: Option<RolloutId>,
+    },
+    /// A cluster came to the fleet.
+    #[serde(rename = "instance.joined")]
+    InstanceJoined {
+        /// What it is to do.
+        member: Member,
+    },
+    /// A cluster left the fleet.
+    #[serde(rename = "instance.left")]
+    InstanceLeft,
+    /// Somebody wants an ended rollout's goals to be tried again.
+    #[serde(rename = "rollout.retried")]
+    RolloutRetried {
+        /// Who.
+        by: String,
+    },
+}
+
+impl EventKind {
+    /// Whether nothing more happens to the rollout.
+    pub fn is_end(&self) -> bool {
+        matches!(
+            self,
+            Self::RolloutCompleted
+                | Self::RolloutRolledBack
+                | Self::RolloutSuperseded { .. }
+                | Self::RolloutAborted { goes_back: false, .. }
+        )
+    }
+}
+
+/// The state that events lead to; `None` unless the first is `rollout.started`.
+pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> Option<Rollout> {
+    let mut events = events.into_iter();
+    let mut rollout = begun(events.next()?)?;
+    for event in events {
+        rollout.take(event);
+    }
+    Some(rollout)
+}
+
+/// The state right after `rollout.started`.
+fn begun(event: &Event) -> Option<Rollout> {
+    let EventKind::RolloutStarted { policy_name, policy, members, .. } = &event.kind else {
+        return None;
+    };
+    Some(Rollout {
+        id: event.rollout.clone(),
+        rev: event.revision.clone(),
+        policy_name: policy_name.clone(),
+        policy: (**policy).clone(),
+        started_at: event.at,
+        phase: Phase::Running,
+        stage: 0,
+        stages: policy.stages.iter().map(|_| StageProgress::default()).collect(),
+        members: members.clone(),
+        failures: std::collections::BTreeSet::new(),
+        is_retried: false,
+    })
+}
+
+impl Rollout {
+    /// Takes one more event in.
+    pub fn take(&mut self, event: &Event) {
+        if let Some(cluster) = &event.cluster {
+            self.take_of_instance(cluster, event);
+        } else {
+            self.take_of_rollout(event);
+        }
+    }
+
+    fn take_of_instance(&mut self, cluster: &ClusterName, event: &Event) {
+        let at = event.at;
+        let reason = || event.reason.clone().unwrap_or_default();
+        match &event.kind {
+            EventKind::InstanceJoined { member } => {
+                self.members.insert(cluster.clone(), member.clone());
+                return;
+            }
+            EventKind::InstanceLeft => {
+                self.members.remove(cluster);
+                self.failures.remove(cluster);
+                return;
+            }
+            EventKind::InstanceFailed => {
+                self.failures.insert(cluster.clone());
+            }
+            EventKind::InstanceUnhealthy => {
+                let gates = self.stages.get_mut(self.stage).map(|stage| &mut stage.gates);
+                gates.into_iter().for_each(std::collections::BTreeSet::clear);
+            }
+            _ => {}
+        }
+        let Some(member) = self.members.get_mut(cluster) else { return };
+        let applied_at = |state: &MemberState| match state {
+            MemberState::Moving { applied_at, .. } => *applied_at,
+            MemberState::Healthy { applied_at, .. } | MemberState::Soaked { applied_at } => {
+                Some(*applied_at)
+            }
+            _ => None,
+        };
+        let before = applied_at(&member.state);
+        member.state = match &event.kind {
+            EventKind::InstanceStarted { from } => {
+                member.from.get_or_insert_with(|| from.clone());
+                MemberState::Moving { since: at, applied_at: None }
+            }
+            EventKind::InstanceApplied { applied_at, .. } => {
+                let since = match member.state {
+                    MemberState::Moving { since, .. } => since,
+                    _ => at,
+                };
+                MemberState::Moving { since, applied_at: Some(*applied_at) }
+            }
+            EventKind::InstanceHealthy { observed_at } => MemberState::Healthy {
+                since: *observed_at,
+                applied_at: before.unwrap_or(*observed_at),
+            },
+            EventKind::InstanceSoaked { observed_at } => {
+                MemberState::Soaked { applied_at: before.unwrap_or(*observed_at) }
+            }
+            EventKind::InstanceUnhealthy => MemberState::Moving { since: at, applied_at: before },
+            EventKind::InstanceFailed => MemberState::Failed { reason: reason() },
+            EventKind::InstanceSkipped => MemberState::Skipped { reason: reason() },
+            EventKind::InstanceReverted { applied_at } => {
+                let since = match member.state {
+                    MemberState::GoingBack { since, .. } => since,
+                    _ => at,
+                };
+                MemberState::GoingBack { since, applied_at: Some(*applied_at) }
+            }
+            EventKind::InstanceRolledBack => MemberState::Back,
+            EventKind::InstanceStuck => MemberState::Stuck { reason: reason() },
+            _ => return,
+        };
+    }
+
+    fn take_of_rollout(&mut self, event: &Event) {
+        let at = event.at;
+        let reason = || event.reason.clone().unwrap_or_default();
+        let stage = self.stage;
+        match &event.kind {
+            EventKind::StageStarted => self.progress(stage, |stage| stage.started_at = Some(at)),
+            EventKind::GatePassed { gate } => {
+                self.progress(stage, |stage| {
+                    stage.gates.insert(gate.clone());
+                });
+            }
+            EventKind::GateApproved { by } => {
+                self.progress(stage, |stage| {
+                    stage.approvals.insert(by.clone());
+                });
+            }
+            EventKind::StagePassed | EventKind::StageSkipped => {
+                self.progress(stage, |stage| stage.passed_at = Some(at));
+                self.stage += 1;
+            }
+            EventKind::RolloutStopped { goes_back: false } => {
+                self.phase = Phase::Stopped { reason: reason(), since: at };
+            }
+            EventKind::RolloutStopped { goes_back: true }
+            | EventKind::RolloutAborted { goes_back: true, .. } => self.turn_back(&reason(), at),
+            EventKind::RolloutAborted { by, goes_back: false } => {
+                self.phase = Phase::Aborted { by: by.clone() };
+            }
+            EventKind::RolloutPaused { by } => {
+                self.phase = Phase::Paused { by: by.clone(), since: at };
+            }
+            EventKind::RolloutResumed { .. } => self.resume(at),
+            EventKind::RolloutRolledBack => {
+                self.phase = Phase::RolledBack { reason: reason() };
+            }
+            EventKind::RolloutRetried { .. } => self.is_retried = true,
+            EventKind::RolloutCompleted => self.phase = Phase::Completed,
+            EventKind::RolloutSuperseded { by } => {
+                self.phase = Phase::Superseded { by: by.clone() };
+            }
+            _ => {}
+        }
+    }
+
+    fn progress(&mut self, stage: usize, change: impl FnOnce(&mut StageProgress)) {
+        if let Some(stage) = self.stages.get_mut(stage) {
+            change(stage);
+        }
+    }
+
+    /// What the stage changed is on its way back from now on.
+    fn turn_back(&mut self, reason: &str, at: Timestamp) {
+        self.phase = Phase::GoingBack { reason: reason.to_owned(), since: at };
+        let stage = self.stage;
+        for member in self.members.values_mut() {
+            if member.stage == Some(stage) && member.state.is_touched() {
+                member.state = MemberState::GoingBack { since: at, applied_at: None };
+            }
+        }
+    }
+
+    /// Members that failed are tried again, and no longer count.
+    fn resume(&mut self, at: Timestamp) {
+        if matches!(self.phase, Phase::Stopped { .. }) {
+            self.failures.clear();
+            for member in self.members.values_mut() {
+                if matches!(member.state, MemberState::Failed { .. }) {
+                    member.state = MemberState::Moving { since: at, applied_at: None };
+                }
+            }
+        }
+        self.phase = Phase::Running;
+    }
+}

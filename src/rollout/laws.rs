@@ -1,0 +1,126 @@
+//! The laws, checked on a log: whoever wrote it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::event::{Event, EventKind};
+use super::model::{MemberState, Phase, Rollout};
+use super::stages::{allowed, failures_max};
+
+/// A law that a log breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The number of the law, as `docs/concepts.md` has them.
+    pub law: u8,
+    /// Where in the log.
+    pub index: usize,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// Checks the log of one rollout: laws 1, 2 and 5, and that nothing follows its end.
+pub fn check(log: &[Event]) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let Some(first) = log.first() else { return found };
+    let Some(mut rollout) = super::event::fold([first]) else {
+        found.push(Violation {
+            law: 8,
+            index: 0,
+            what: "does not begin with its start".to_owned(),
+        });
+        return found;
+    };
+    for (index, event) in log.iter().enumerate().skip(1) {
+        let mut tell = |law: u8, what: String| found.push(Violation { law, index, what });
+        if rollout.phase.is_ended() && !matches!(event.kind, EventKind::RolloutRetried { .. }) {
+            tell(8, format!("{:?} after the end", event.kind));
+        }
+        match &event.kind {
+            EventKind::InstanceStarted { .. } => {
+                for (law, what) in check_start(&rollout, event) {
+                    tell(law, what);
+                }
+            }
+            EventKind::InstanceHealthy { observed_at }
+            | EventKind::InstanceSoaked { observed_at } => {
+                if let Some(what) = check_evidence(&rollout, event, *observed_at) {
+                    tell(5, what);
+                }
+            }
+            EventKind::StagePassed => {
+                let open = unproven(&rollout);
+                if !open.is_empty() {
+                    tell(1, format!("stage {} passed without {open:?}", rollout.stage));
+                }
+            }
+            _ => {}
+        }
+        rollout.take(event);
+    }
+    found
+}
+
+fn check_start(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
+    let mut found = Vec::new();
+    let Some(cluster) = &event.cluster else { return vec![(1, "starts nothing".to_owned())] };
+    let stage = rollout.members.get(cluster).and_then(|member| member.stage);
+    if stage != Some(rollout.stage) {
+        found.push((1, format!("{cluster} of stage {stage:?} starts in stage {}", rollout.stage)));
+    }
+    if rollout.phase != Phase::Running {
+        found.push((2, format!("{cluster} starts while it is {}", rollout.phase.word())));
+    }
+    let in_flight =
+        rollout.changing(rollout.stage).filter(|(_, member)| member.state.is_in_flight()).count();
+    let total = rollout.changing(rollout.stage).count();
+    let policy = rollout.policy.stages.get(rollout.stage);
+    let allowed = allowed(policy.and_then(|stage| stage.batch.as_ref()), total);
+    if in_flight >= allowed {
+        found.push((2, format!("{cluster} starts with {in_flight} of {allowed} in flight")));
+    }
+    let max = failures_max(rollout.policy.max_failures.as_ref(), rollout.changing_count());
+    if rollout.failures.len() >= max {
+        found.push((2, format!("{cluster} starts after {} failures", rollout.failures.len())));
+    }
+    found
+}
+
+fn check_evidence(
+    rollout: &Rollout,
+    event: &Event,
+    observed_at: crate::base::clock::Timestamp,
+) -> Option<String> {
+    let cluster = event.cluster.as_ref()?;
+    let state = &rollout.members.get(cluster)?.state;
+    match state {
+        MemberState::Moving { applied_at: Some(at), .. }
+        | MemberState::Healthy { applied_at: at, .. }
+            if observed_at > *at =>
+        {
+            None
+        }
+        state => Some(format!("{cluster} in {state:?} by evidence of {observed_at}")),
+    }
+}
+
+/// Members of the present stage that are neither proven nor counted as failed or left out.
+fn unproven(rollout: &Rollout) -> BTreeMap<String, &'static str> {
+    let is_open = |state: &MemberState| {
+        !matches!(
+            state,
+            MemberState::Soaked { .. } | MemberState::Failed { .. } | MemberState::Skipped { .. }
+        )
+    };
+    rollout
+        .changing(rollout.stage)
+        .filter(|(_, member)| is_open(&member.state))
+        .map(|(name, member)| (name.to_string(), member.state.word()))
+        .collect()
+}
+
+/// Clusters that a log says were changed.
+pub fn touched(log: &[Event]) -> BTreeSet<String> {
+    log.iter()
+        .filter(|event| matches!(event.kind, EventKind::InstanceStarted { .. }))
+        .filter_map(|event| event.cluster.as_ref().map(ToString::to_string))
+        .collect()
+}

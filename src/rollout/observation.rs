@@ -1,0 +1,92 @@
+//! What a rollout is told of the world, each piece with its time.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::advance::Action;
+use super::model::{Place, RolloutId};
+use crate::base::clock::Timestamp;
+use crate::base::ids::{ClusterName, Digest};
+use crate::health::Health;
+
+/// The instances of one addon, as they were seen. A cluster that is not there was not looked at.
+pub type Observation = BTreeMap<ClusterName, Seen>;
+
+/// One instance, seen at one time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Seen {
+    /// When the reading began.
+    pub observed_at: Timestamp,
+    /// Why the cluster could not be asked.
+    pub unreachable: Option<String>,
+    /// Whether some of it could not be read: then it is no evidence.
+    pub has_gaps: bool,
+    /// Where it is; none when there is no release.
+    pub place: Option<Place>,
+    /// Whether the newest record is deployed: not under way, not failed.
+    pub is_settled: bool,
+    /// Of all its objects as one.
+    pub health: Health,
+    /// Why it must not be begun: what it depends on.
+    pub blocked: Option<String>,
+    /// The newest attempt on it by this process.
+    pub attempt: Option<Attempt>,
+}
+
+/// One attempt to bring an instance somewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// When it began.
+    pub began_at: Timestamp,
+    /// When it had ended.
+    pub ended_at: Timestamp,
+    /// For which rollout.
+    pub rollout: RolloutId,
+    /// Which way it went.
+    pub action: Action,
+    /// How it ended.
+    pub result: AttemptResult,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AttemptResult {
+    /// Everything was sent and taken.
+    Done {
+        /// Helm's revision number now.
+        release_revision: u32,
+    },
+    /// It may get through later.
+    Passing(String),
+    /// It will not get through as it is.
+    Final(String),
+}
+
+impl Seen {
+    /// The digest that is deployed: `Some(None)` when nothing is there, `None` when that cannot be
+    /// told, or when something is under way or failed.
+    pub fn deployed(&self) -> Option<Option<&Digest>> {
+        if self.unreachable.is_some() || self.has_gaps {
+            return None;
+        }
+        match &self.place {
+            None if self.is_settled => Some(None),
+            Some(Place { digest: Some(digest), .. }) if self.is_settled => Some(Some(digest)),
+            _ => None,
+        }
+    }
+
+    /// Whether the instance is at a digest, or absent where there is none.
+    pub fn is_at(&self, digest: Option<&Digest>) -> bool {
+        self.deployed() == Some(digest)
+    }
+
+    /// Whether this is evidence that the instance is well at a digest, or gone where there is none.
+    pub fn is_healthy_at(&self, digest: Option<&Digest>) -> bool {
+        self.is_at(digest) && (digest.is_none() || self.health.is_ready())
+    }
+}

@@ -1,0 +1,213 @@
+//! Which stage a cluster belongs to, and how many of a stage may be in flight.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::Digest as _;
+
+use crate::base::ids::{ClusterName, hex};
+use crate::fleet::model::{Amount, Batch, Pick, RolloutPolicySpec, Stage};
+
+/// Labels of clusters.
+pub type Labels = BTreeMap<String, String>;
+
+/// What is done without a policy: one stage with every cluster at once.
+pub fn without_policy() -> RolloutPolicySpec {
+    RolloutPolicySpec {
+        stages: vec![Stage {
+            name: "all".to_owned(),
+            clusters: crate::fleet::model::Selector::default(),
+            pick: None,
+            batch: None,
+            soak: None,
+            gates: Vec::new(),
+        }],
+        max_failures: None,
+        progress_deadline: None,
+        on_failure: crate::fleet::model::OnFailure::Rollback,
+        limits: crate::fleet::model::Limits::default(),
+    }
+}
+
+/// The stage of each cluster: the first that takes it. Clusters that no stage takes are left out.
+///
+/// A `pick` is a sample of the clusters that are to be changed and that no earlier stage takes.
+/// The same clusters give the same sample, in whatever order they come.
+pub fn assign(
+    policy: &RolloutPolicySpec,
+    clusters: &BTreeMap<ClusterName, Labels>,
+    changing: &BTreeSet<ClusterName>,
+) -> BTreeMap<ClusterName, usize> {
+    let mut assigned = BTreeMap::new();
+    for (index, stage) in policy.stages.iter().enumerate() {
+        let mut taken: BTreeMap<&ClusterName, &Labels> = clusters
+            .iter()
+            .filter(|(name, labels)| {
+                !assigned.contains_key(*name) && stage.clusters.matches(labels)
+            })
+            .collect();
+        if let Some(pick) = &stage.pick {
+            taken.retain(|name, _| changing.contains(*name));
+            let sample = sample(pick, &taken);
+            taken.retain(|name, _| sample.contains(*name));
+        }
+        assigned.extend(taken.into_keys().map(|name| (name.clone(), index)));
+    }
+    assigned
+}
+
+/// The stage of a cluster that comes while a rollout is under way: the first whole one that takes
+/// it, but none that has passed. Samples are not drawn again.
+pub fn assign_late(policy: &RolloutPolicySpec, labels: &Labels, present: usize) -> Option<usize> {
+    let is_taker = |stage: &&(usize, &Stage)| stage.1.clusters.matches(labels);
+    let takers: Vec<_> = policy.stages.iter().enumerate().collect();
+    let whole = takers.iter().filter(is_taker).find(|(_, stage)| stage.pick.is_none());
+    whole.or_else(|| takers.iter().rfind(is_taker)).map(|(index, _)| (*index).max(present))
+}
+
+/// A representative sample: each next cluster is the one that has the most values of the
+/// `spreadBy` labels that the sample lacks; among equals a hash of the name decides, so that a
+/// cluster's rank does not depend on which others there are.
+fn sample(pick: &Pick, clusters: &BTreeMap<&ClusterName, &Labels>) -> BTreeSet<ClusterName> {
+    let percent = pick.percent.map_or(0, |percent| share(percent, clusters.len()));
+    let size = percent.max(pick.at_least.unwrap_or(0) as usize).max(1).min(clusters.len());
+    let mut ranked: Vec<(String, &ClusterName, &Labels)> = clusters
+        .iter()
+        .map(|(name, labels)| (hex(&sha2::Sha256::digest(name.as_str())), *name, *labels))
+        .collect();
+    ranked.sort();
+    let mut sample = BTreeSet::new();
+    let mut covered: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    while sample.len() < size {
+        // Fewest of its values seen so far comes first, then the rank.
+        let seen = |labels: &Labels| -> usize {
+            let values = pick.spread_by.iter().filter_map(|key| {
+                let value = labels.get(key)?;
+                covered.get(&(key.as_str(), value.as_str()))
+            });
+            values.sum()
+        };
+        let next = ranked
+            .iter()
+            .filter(|(_, name, _)| !sample.contains(*name))
+            .min_by_key(|(_, _, labels)| seen(labels));
+        let Some((_, name, labels)) = next else { break };
+        sample.insert((*name).clone());
+        for key in &pick.spread_by {
+            if let Some(value) = labels.get(key) {
+                *covered.entry((key.as_str(), value.as_str())).or_default() += 1;
+            }
+        }
+    }
+    sample
+}
+
+/// How many of a stage with `total` clusters may be in flight; at least one.
+pub fn allowed(batch: Option<&Batch>, total: usize) -> usize {
+    let Some(batch) = batch else { return total.max(1) };
+    let percent = batch.percent.map_or(usize::MAX, |percent| share(percent, total));
+    let at_most = batch.at_most.map_or(usize::MAX, |count| count as usize);
+    percent.min(at_most).min(total).max(1)
+}
+
+/// How many failures stop a rollout that changes `total` clusters; at least one.
+pub fn failures_max(amount: Option<&Amount>, total: usize) -> usize {
+    match amount {
+        None => 1,
+        Some(Amount::Number(count)) => (*count as usize).max(1),
+        Some(Amount::Percent(text)) => {
+            let percent = text.trim_end_matches('%').trim().parse().unwrap_or(0);
+            share(percent, total).max(1)
+        }
+    }
+}
+
+/// So many percent, rounded up.
+fn share(percent: u32, total: usize) -> usize {
+    (total * percent as usize).div_ceil(100)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn fleet() -> BTreeMap<ClusterName, Labels> {
+        let mut clusters = BTreeMap::new();
+        for region in ["meyrin", "prevessin"] {
+            for flavour in ["cpu", "gpu"] {
+                for number in 1..=2 {
+                    let name = format!("prod-{region}-{flavour}-{number}");
+                    let labels = labels(&[("region", region), ("flavour", flavour)]);
+                    clusters.insert(name.into(), labels);
+                }
+            }
+        }
+        clusters
+    }
+
+    fn picked(pick: &Pick, clusters: &BTreeMap<ClusterName, Labels>) -> BTreeSet<ClusterName> {
+        sample(pick, &clusters.iter().collect())
+    }
+
+    #[test]
+    fn a_sample_covers_the_labels_it_is_spread_by() {
+        let spread_by = vec!["region".to_owned(), "flavour".to_owned()];
+        let pick = Pick { percent: Some(20), at_least: Some(2), spread_by };
+        let clusters = fleet();
+        let sample = picked(&pick, &clusters);
+        assert_eq!(sample.len(), 2);
+        for key in ["region", "flavour"] {
+            let values: BTreeSet<_> = sample.iter().map(|name| &clusters[name][key]).collect();
+            assert_eq!(values.len(), 2, "{key} of {sample:?}");
+        }
+    }
+
+    #[test]
+    fn the_size_of_a_sample_is_the_larger_of_share_and_minimum() {
+        let size = |percent, at_least| {
+            picked(&Pick { percent, at_least, spread_by: Vec::new() }, &fleet()).len()
+        };
+        assert_eq!(size(Some(5), Some(1)), 1);
+        assert_eq!(size(Some(20), None), 2);
+        assert_eq!(size(Some(5), Some(3)), 3);
+        assert_eq!(size(None, None), 1);
+        assert_eq!(size(Some(100), Some(50)), 8);
+    }
+
+    #[test]
+    fn a_batch_is_the_smaller_of_share_and_number_and_never_nothing() {
+        let batch = |percent, at_most| Batch { percent, at_most };
+        assert_eq!(allowed(None, 8), 8);
+        assert_eq!(allowed(Some(&batch(Some(25), None)), 8), 2);
+        assert_eq!(allowed(Some(&batch(Some(25), Some(1))), 8), 1);
+        assert_eq!(allowed(Some(&batch(Some(1), None)), 8), 1);
+        assert_eq!(allowed(Some(&batch(None, Some(20))), 8), 8);
+    }
+
+    #[test]
+    fn a_failure_budget_is_a_number_or_a_share() {
+        assert_eq!(failures_max(None, 8), 1);
+        assert_eq!(failures_max(Some(&Amount::Number(3)), 8), 3);
+        assert_eq!(failures_max(Some(&Amount::Percent("25%".to_owned())), 8), 2);
+        assert_eq!(failures_max(Some(&Amount::Percent("1%".to_owned())), 8), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn a_cluster_that_leaves_changes_no_more_than_its_own_place(gone in 0_usize..8) {
+            let pick = Pick { percent: Some(50), at_least: None, spread_by: Vec::new() };
+            let mut clusters = fleet();
+            let before = picked(&pick, &clusters);
+            let name = clusters.keys().nth(gone).unwrap().clone();
+            clusters.remove(&name);
+            let after = picked(&pick, &clusters);
+            let kept: BTreeSet<_> = before.iter().filter(|one| **one != name).cloned().collect();
+            prop_assert!(after.is_superset(&kept));
+        }
+    }
+}

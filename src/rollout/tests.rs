@@ -1,0 +1,628 @@
+//! Tests of the rollout state machine: pictures of single histories, and laws over random ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::stages::Labels;
+use super::*;
+use crate::base::clock::Timestamp;
+use crate::base::ids::{ClusterName, Digest};
+use crate::fleet::model::RolloutPolicySpec;
+use crate::health::Health;
+
+/// A fleet of instances of one addon, with a clock, whose attempts succeed or fail as told.
+struct World {
+    now: Timestamp,
+    clusters: BTreeMap<ClusterName, Instance>,
+    wish: Wish,
+    log: Vec<Event>,
+    waiting: BTreeMap<ClusterName, WaitingOn>,
+}
+
+/// One instance and how it behaves.
+#[derive(Clone, Default)]
+struct Instance {
+    place: Option<Place>,
+    attempt: Option<Attempt>,
+    is_down: bool,
+    is_blocked: bool,
+    /// Digests that never become healthy here.
+    bad: BTreeSet<Digest>,
+    /// How many attempts do not get through before one does.
+    stumbles: u32,
+}
+
+fn policy(spec: serde_json::Value) -> RolloutPolicySpec {
+    serde_json::from_value(spec).expect("a policy")
+}
+
+fn standard() -> RolloutPolicySpec {
+    policy(json!({
+        "stages": [
+            {"name": "staging", "clusters": {"matchLabels": {"environment": "staging"}}, "soak": "10m"},
+            {"name": "canary", "clusters": {"matchLabels": {"environment": "prod"}},
+             "pick": {"atLeast": 1}, "soak": "20m"},
+            {"name": "prod", "clusters": {"matchLabels": {"environment": "prod"}},
+             "batch": {"atMost": 2}, "soak": "5m"},
+        ],
+        "progressDeadline": "10m",
+    }))
+}
+
+impl World {
+    fn new(policy: RolloutPolicySpec, staging: usize, prod: usize) -> Self {
+        let mut labels: BTreeMap<ClusterName, Labels> = BTreeMap::new();
+        for (environment, count) in [("staging", staging), ("prod", prod)] {
+            for number in 1..=count {
+                let label = ("environment".to_owned(), environment.to_owned());
+                labels.insert(format!("{environment}-{number}").into(), Labels::from([label]));
+            }
+        }
+        let place =
+            Place { rev: Some("r1".into()), digest: Some("d1".into()), release_revision: 1 };
+        let instance = Instance { place: Some(place), ..Instance::default() };
+        let mut world = Self {
+            now: Timestamp::from_second(1_800_000_000).expect("in range"),
+            clusters: labels.keys().map(|name| (name.clone(), instance.clone())).collect(),
+            wish: Wish {
+                addon: "traefik".into(),
+                rev: "r1".into(),
+                goals: BTreeMap::new(),
+                labels,
+                policy_name: None,
+                policy,
+            },
+            log: Vec::new(),
+            waiting: BTreeMap::new(),
+        };
+        world.commit("r1", "d1");
+        world
+    }
+
+    /// Git wants a digest everywhere.
+    fn commit(&mut self, rev: &str, digest: &str) {
+        let goal = Goal { rev: rev.into(), digest: Some(digest.into()) };
+        self.wish.rev = rev.into();
+        self.wish.goals = self.clusters.keys().map(|name| (name.clone(), goal.clone())).collect();
+    }
+
+    fn observe(&self) -> Observation {
+        let seen = self.clusters.iter().map(|(name, instance)| {
+            let digest = instance.place.as_ref().and_then(|place| place.digest.as_ref());
+            let is_bad = digest.is_some_and(|digest| instance.bad.contains(digest));
+            let seen = Seen {
+                observed_at: self.now,
+                unreachable: instance.is_down.then(|| "no route".to_owned()),
+                has_gaps: false,
+                place: instance.place.clone(),
+                is_settled: true,
+                health: if is_bad {
+                    Health::progressing("0 of 1 replicas are ready")
+                } else {
+                    Health::ready("is ready")
+                },
+                blocked: instance.is_blocked.then(|| "waits for eosxd".to_owned()),
+                attempt: instance.attempt.clone(),
+            };
+            (name.clone(), seen)
+        });
+        seen.collect()
+    }
+
+    fn newest(&self) -> Option<Rollout> {
+        let last = self.log.last()?.rollout.clone();
+        fold(self.log.iter().filter(|event| event.rollout == last))
+    }
+
+    /// One tick of a controller: observe, begin, advance, record, carry out.
+    fn tick(&mut self) {
+        let seen = self.observe();
+        let mut newest = self.newest();
+        if let Ensure::Changed(events) = ensure(newest.as_ref(), &self.wish, &seen, self.now) {
+            self.log.extend(events);
+            newest = self.newest();
+        }
+        let Some(rollout) = newest else { return };
+        let step = advance(&rollout, &seen, self.now);
+        self.log.extend(step.events);
+        self.waiting = step.waiting;
+        for decision in step.decisions {
+            self.carry_out(&step.rollout, &decision);
+        }
+    }
+
+    fn carry_out(&mut self, rollout: &Rollout, decision: &Decision) {
+        let member = rollout.members[&decision.cluster].clone();
+        let began_at = self.now;
+        let ended_at = self.now + Duration::from_secs(1);
+        let instance = self.clusters.get_mut(&decision.cluster).expect("a cluster");
+        let result = if instance.is_down {
+            AttemptResult::Passing("no route".to_owned())
+        } else if instance.stumbles > 0 {
+            instance.stumbles -= 1;
+            AttemptResult::Passing("too many requests".to_owned())
+        } else {
+            let revision = instance.place.as_ref().map_or(1, |place| place.release_revision + 1);
+            instance.place = match decision.action {
+                Action::Move => member.goal.digest.map(|digest| Place {
+                    rev: Some(member.goal.rev),
+                    digest: Some(digest),
+                    release_revision: revision,
+                }),
+                Action::GoBack => {
+                    member.from.flatten().map(|from| Place { release_revision: revision, ..from })
+                }
+            };
+            AttemptResult::Done { release_revision: revision }
+        };
+        let (rollout, action) = (rollout.id.clone(), decision.action);
+        instance.attempt = Some(Attempt { began_at, ended_at, rollout, action, result });
+    }
+
+    fn run(&mut self, minutes: u32) {
+        for _ in 0..minutes {
+            self.tick();
+            self.now += Duration::from_mins(1);
+        }
+    }
+
+    fn say(&mut self, what: Command) -> Result<(), Refused> {
+        let rollout = self.newest().expect("there is one");
+        let event = command(&rollout, what, "ada", None, self.now)?;
+        self.log.push(event);
+        Ok(())
+    }
+
+    /// The log, a line each, with minutes since the start.
+    fn picture(&self) -> String {
+        let start = self.log.first().map_or(self.now, |event| event.at);
+        let line = |event: &Event| {
+            let minutes = event.at.duration_since(start).as_mins();
+            let json = serde_json::to_value(event).expect("it is plain data");
+            let place = [event.stage.as_deref(), event.cluster.as_ref().map(ClusterName::as_str)];
+            let place: Vec<_> = place.into_iter().flatten().collect();
+            let gate = json["gate"].as_str().map(|gate| format!(" {gate}")).unwrap_or_default();
+            let reason = event.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+            let name = json["event"].as_str().unwrap_or_default();
+            let (rollout, place) = (&event.rollout, place.join("/"));
+            format!("{minutes:>3} {rollout} {name}{gate} {place}{reason}\n")
+        };
+        self.log.iter().map(line).collect::<Vec<_>>().concat()
+    }
+
+    fn violations(&self) -> Vec<laws::Violation> {
+        let mut logs: BTreeMap<String, Vec<Event>> = BTreeMap::new();
+        for event in &self.log {
+            logs.entry(event.rollout.to_string()).or_default().push(event.clone());
+        }
+        logs.values().flat_map(|log| laws::check(log)).collect()
+    }
+
+    fn digests(&self) -> Vec<String> {
+        let digest = |instance: &Instance| instance.place.as_ref()?.digest.clone();
+        self.clusters
+            .iter()
+            .map(|(name, one)| {
+                format!("{name} {}", digest(one).map_or("-".to_owned(), |d| d.to_string()))
+            })
+            .collect()
+    }
+
+    fn instance(&mut self, name: &str) -> &mut Instance {
+        self.clusters.get_mut(name).expect("a cluster")
+    }
+}
+
+#[test]
+fn a_good_change_goes_stage_by_stage() {
+    let mut world = World::new(standard(), 1, 3);
+    world.commit("r2", "d2");
+    world.run(70);
+    insta::assert_snapshot!(world.picture());
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn a_bad_change_stops_in_canary_and_what_the_stage_changed_goes_back() {
+    let mut world = World::new(standard(), 1, 3);
+    for name in ["prod-1", "prod-2", "prod-3"] {
+        world.instance(name).bad.insert("d2".into());
+    }
+    world.commit("r2", "d2");
+    world.run(90);
+    insta::assert_snapshot!(world.picture());
+    let at: Vec<_> = world.digests();
+    assert_eq!(at, ["prod-1 d1", "prod-2 d1", "prod-3 d1", "staging-1 d2"]);
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn what_went_back_is_not_tried_again_until_git_changes_or_somebody_says_so() {
+    let mut world = World::new(standard(), 1, 1);
+    world.instance("prod-1").bad.insert("d2".into());
+    world.commit("r2", "d2");
+    world.run(60);
+    let ended = world.log.len();
+    world.run(60);
+    assert_eq!(world.log.len(), ended, "{}", world.picture());
+    let held = ensure(world.newest().as_ref(), &world.wish, &world.observe(), world.now);
+    assert!(matches!(held, Ensure::Held { .. }), "{held:?}");
+    world.instance("prod-1").bad.clear();
+    world.say(Command::Retry).unwrap();
+    world.run(60);
+    assert_eq!(world.digests(), ["prod-1 d2", "staging-1 d2"]);
+    world.commit("r3", "d3");
+    world.run(90);
+    assert_eq!(world.digests(), ["prod-1 d3", "staging-1 d3"]);
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn health_from_before_the_change_is_no_evidence() {
+    let mut world = World::new(standard(), 1, 0);
+    world.commit("r2", "d2");
+    world.tick();
+    let rollout = world.newest().unwrap();
+    let mut seen = world.observe();
+    // The attempt ends a second from now; what is seen now was before it.
+    let step = advance(&rollout, &seen, world.now);
+    let told: Vec<_> = step.events.iter().map(|event| format!("{:?}", event.kind)).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("InstanceApplied"), "{told:?}");
+    assert!(matches!(step.waiting.values().next(), Some(WaitingOn::Health { .. })));
+    // Fresh, but of another digest.
+    for one in seen.values_mut() {
+        one.observed_at = world.now + Duration::from_secs(5);
+        one.place = Some(Place { digest: Some("d1".into()), rev: None, release_revision: 1 });
+    }
+    let step = advance(&step.rollout, &seen, world.now);
+    assert_eq!(step.events, []);
+    assert_eq!(step.decisions.len(), 1, "somebody took it away: it is brought there again");
+}
+
+#[test]
+fn a_newer_commit_starts_at_the_first_stage_again() {
+    let mut world = World::new(standard(), 1, 2);
+    world.commit("r2", "d2");
+    world.run(15);
+    world.commit("r3", "d3");
+    world.run(80);
+    insta::assert_snapshot!(world.picture());
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn what_a_superseded_rollout_brought_is_proven_before_production_gets_it() {
+    // The newer commit is the same for staging, whose soak had only begun.
+    let mut world = World::new(standard(), 1, 2);
+    world.commit("r2", "d2");
+    world.run(5);
+    world.commit("r3", "d3");
+    let goal = Goal { rev: "r3".into(), digest: Some("d2".into()) };
+    world.wish.goals.insert("staging-1".into(), goal);
+    world.run(4);
+    let touched = laws::touched(&world.log);
+    assert_eq!(touched, BTreeSet::from(["staging-1".to_owned()]), "{}", world.picture());
+    world.run(80);
+    assert_eq!(world.digests(), ["prod-1 d3", "prod-2 d3", "staging-1 d2"]);
+}
+
+#[test]
+fn clusters_that_come_and_go_do_not_end_a_rollout() {
+    let mut world = World::new(standard(), 1, 3);
+    world.commit("r2", "d2");
+    world.run(15);
+    world.clusters.remove("prod-3");
+    world.wish.goals.remove("prod-3");
+    let label = ("environment".to_owned(), "prod".to_owned());
+    world.wish.labels.insert("prod-9".into(), Labels::from([label]));
+    world.clusters.insert("prod-9".into(), Instance::default());
+    world.commit("r2b", "d2");
+    world.run(80);
+    assert_eq!(world.log[0].rollout, world.log.last().unwrap().rollout, "{}", world.picture());
+    let all = ["prod-1 d2", "prod-2 d2", "prod-9 d2", "staging-1 d2"];
+    assert_eq!(world.digests(), all);
+    assert_eq!(world.newest().unwrap().phase, Phase::Completed);
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn an_unreachable_cluster_is_left_out_and_catches_up() {
+    let mut world = World::new(standard(), 1, 3);
+    world.instance("prod-2").is_down = true;
+    world.commit("r2", "d2");
+    world.run(100);
+    assert_eq!(world.newest().unwrap().phase, Phase::Completed, "{}", world.picture());
+    assert_eq!(world.digests()[1], "prod-2 d1");
+    world.instance("prod-2").is_down = false;
+    world.run(40);
+    assert_eq!(world.digests()[1], "prod-2 d2", "{}", world.picture());
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn an_approval_is_asked_for_and_counted_by_person() {
+    let mut world = World::new(
+        policy(json!({"stages": [
+            {"name": "staging", "clusters": {"matchLabels": {"environment": "staging"}},
+             "gates": [{"approval": {"count": 1}}]},
+            {"name": "prod", "clusters": {}},
+        ]})),
+        1,
+        1,
+    );
+    world.commit("r2", "d2");
+    world.run(5);
+    let waits = &world.waiting["staging-1"];
+    assert_eq!(waits.to_string(), "approval of stage staging: 0 of 1 given");
+    assert_eq!(world.waiting["prod-1"].to_string(), "stage staging has to pass first");
+    world.say(Command::Approve).unwrap();
+    assert!(matches!(world.say(Command::Approve), Err(Refused::Twice { .. })));
+    world.run(5);
+    assert_eq!(world.newest().unwrap().phase, Phase::Completed);
+    assert!(matches!(world.say(Command::Approve), Err(Refused::Ended { .. })));
+}
+
+#[test]
+fn a_policy_may_pause_instead_and_somebody_resumes() {
+    let mut spec = standard();
+    spec.on_failure = crate::fleet::model::OnFailure::Pause;
+    let mut world = World::new(spec, 1, 1);
+    world.instance("staging-1").bad.insert("d2".into());
+    world.commit("r2", "d2");
+    world.run(30);
+    assert!(matches!(world.newest().unwrap().phase, Phase::Stopped { .. }));
+    assert_eq!(world.digests(), ["prod-1 d1", "staging-1 d2"], "everything stays as it is");
+    assert!(world.waiting["staging-1"].to_string().starts_with("somebody to resume it"));
+    world.instance("staging-1").bad.clear();
+    world.say(Command::Resume).unwrap();
+    world.run(60);
+    assert_eq!(world.newest().unwrap().phase, Phase::Completed, "{}", world.picture());
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn abort_may_take_back_what_the_stage_changed() {
+    let mut world = World::new(standard(), 1, 1);
+    world.commit("r2", "d2");
+    world.run(3);
+    world.say(Command::Abort { goes_back: true }).unwrap();
+    world.run(5);
+    assert_eq!(world.digests(), ["prod-1 d1", "staging-1 d1"], "{}", world.picture());
+    assert!(matches!(world.newest().unwrap().phase, Phase::RolledBack { .. }));
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn a_paused_rollout_begins_nothing_new() {
+    let mut world = World::new(standard(), 2, 1);
+    world.commit("r2", "d2");
+    world.run(3);
+    world.say(Command::Pause).unwrap();
+    world.run(60);
+    assert_eq!(world.digests()[0], "prod-1 d1");
+    assert!(matches!(world.say(Command::Pause), Err(Refused::Already { .. })));
+    world.say(Command::Resume).unwrap();
+    world.run(60);
+    assert_eq!(world.newest().unwrap().phase, Phase::Completed);
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn what_an_instance_depends_on_holds_it_back() {
+    let mut world = World::new(standard(), 1, 1);
+    world.instance("staging-1").is_blocked = true;
+    world.commit("r2", "d2");
+    world.run(30);
+    assert_eq!(world.waiting["staging-1"].to_string(), "waits for eosxd");
+    assert_eq!(world.digests()[1], "staging-1 d1");
+    world.instance("staging-1").is_blocked = false;
+    world.run(60);
+    assert_eq!(world.newest().unwrap().phase, Phase::Completed);
+}
+
+#[test]
+fn an_addon_that_git_no_longer_wants_goes_away_stage_by_stage() {
+    let mut world = World::new(standard(), 1, 2);
+    world.wish.goals.values_mut().for_each(|goal| goal.digest = None);
+    world.run(9);
+    assert_eq!(world.digests(), ["prod-1 d1", "prod-2 d1", "staging-1 -"]);
+    world.run(60);
+    assert_eq!(world.digests(), ["prod-1 -", "prod-2 -", "staging-1 -"]);
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn an_event_reads_back_as_it_was_written() {
+    let mut world = World::new(standard(), 1, 1);
+    world.commit("r2", "d2");
+    world.run(60);
+    for event in &world.log {
+        let text = serde_json::to_string(event).unwrap();
+        let read: Event = serde_json::from_str(&text).unwrap();
+        assert_eq!(&read, event, "{text}");
+    }
+}
+
+/// Something that happens to the fleet between two ticks.
+#[derive(Clone, Debug)]
+enum Chance {
+    Commit(u8),
+    Down(usize, bool),
+    Blocked(usize, bool),
+    Bad(usize, u8),
+    Stumble(usize, u32),
+    Say(Command),
+    Leave(usize),
+    Join,
+    /// The place of an instance is changed behind fitout's back.
+    Meddle(usize),
+    Crash,
+}
+
+fn chance() -> impl Strategy<Value = Chance> {
+    prop_oneof![
+        (2..5_u8).prop_map(Chance::Commit),
+        (0..6_usize, any::<bool>()).prop_map(|(at, is)| Chance::Down(at, is)),
+        (0..6_usize, any::<bool>()).prop_map(|(at, is)| Chance::Blocked(at, is)),
+        (0..6_usize, 2..5_u8).prop_map(|(at, digest)| Chance::Bad(at, digest)),
+        (0..6_usize, 0..4_u32).prop_map(|(at, count)| Chance::Stumble(at, count)),
+        prop_oneof![
+            Just(Command::Approve),
+            Just(Command::Pause),
+            Just(Command::Resume),
+            any::<bool>().prop_map(|goes_back| Command::Abort { goes_back }),
+            Just(Command::Retry)
+        ]
+        .prop_map(Chance::Say),
+        (0..6_usize).prop_map(Chance::Leave),
+        Just(Chance::Join),
+        (0..6_usize).prop_map(Chance::Meddle),
+        Just(Chance::Crash),
+    ]
+}
+
+fn any_policy() -> impl Strategy<Value = RolloutPolicySpec> {
+    let batch = prop_oneof![Just(None), (1..3_u32).prop_map(Some)];
+    (batch, 0..15_u32, 1..3_u32, any::<bool>(), any::<bool>()).prop_map(
+        |(batch, soak, failures, pauses, asks)| {
+            let gates = if asks { json!([{"approval": {"count": 1}}]) } else { json!([]) };
+            let batch = batch.map_or(json!({}), |count| json!({"atMost": count}));
+            policy(json!({
+                "stages": [
+                    {"name": "staging", "clusters": {"matchLabels": {"environment": "staging"}},
+                     "soak": format!("{soak}m"), "batch": batch, "gates": gates},
+                    {"name": "canary", "clusters": {"matchLabels": {"environment": "prod"}},
+                     "pick": {"atLeast": 1}, "soak": format!("{soak}m")},
+                    {"name": "prod", "clusters": {"matchLabels": {"environment": "prod"}},
+                     "batch": batch, "soak": "1m"},
+                ],
+                "maxFailures": failures,
+                "progressDeadline": "8m",
+                "onFailure": if pauses { "pause" } else { "rollback" },
+            }))
+        },
+    )
+}
+
+impl World {
+    fn befall(&mut self, chance: &Chance) {
+        let name = |world: &Self, at: usize| world.clusters.keys().nth(at).cloned();
+        match chance {
+            Chance::Commit(number) => self.commit(&format!("r{number}"), &format!("d{number}")),
+            Chance::Say(what) => {
+                if self.newest().is_some() {
+                    // That it is refused is an answer as well.
+                    let _ = self.say(*what);
+                }
+            }
+            Chance::Join => {
+                let new: ClusterName = format!("prod-late-{}", self.log.len()).into();
+                let label = ("environment".to_owned(), "prod".to_owned());
+                self.wish.labels.insert(new.clone(), Labels::from([label]));
+                let goal = self.wish.goals.values().next().cloned();
+                self.clusters.insert(new.clone(), Instance::default());
+                self.wish.goals.extend(goal.map(|goal| (new, goal)));
+            }
+            Chance::Leave(at) if self.clusters.len() > 1 => {
+                if let Some(name) = name(self, *at) {
+                    self.clusters.remove(&name);
+                    self.wish.goals.remove(&name);
+                }
+            }
+            Chance::Leave(_) => {}
+            // What the process remembered of its attempts is gone.
+            Chance::Crash => self.clusters.values_mut().for_each(|one| one.attempt = None),
+            Chance::Down(at, _)
+            | Chance::Blocked(at, _)
+            | Chance::Bad(at, _)
+            | Chance::Stumble(at, _)
+            | Chance::Meddle(at) => {
+                let Some(name) = name(self, *at) else { return };
+                let instance = self.instance(name.as_str());
+                match chance {
+                    Chance::Down(_, is) => instance.is_down = *is,
+                    Chance::Blocked(_, is) => instance.is_blocked = *is,
+                    Chance::Bad(_, number) => {
+                        instance.bad.insert(format!("d{number}").into());
+                    }
+                    Chance::Stumble(_, count) => instance.stumbles = *count,
+                    _ => {
+                        if let Some(place) = &mut instance.place {
+                            place.digest = Some("meddled".into());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Every fault ends, and whoever has to say something does.
+    fn heal(&mut self) {
+        for instance in self.clusters.values_mut() {
+            (instance.is_down, instance.is_blocked, instance.stumbles) = (false, false, 0);
+            instance.bad.clear();
+        }
+    }
+
+    fn unblock(&mut self) {
+        let Some(rollout) = self.newest() else { return };
+        if rollout.is_held() {
+            self.say(Command::Resume).expect("it is held");
+        } else if matches!(rollout.phase, Phase::RolledBack { .. } | Phase::Aborted { .. }) {
+            self.say(Command::Retry).expect("it went back");
+        } else if !rollout.phase.is_ended() {
+            // Not every stage asks.
+            let _ = self.say(Command::Approve);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn the_laws_hold_on_every_history_and_the_fleet_converges_once_faults_stop(
+        policy in any_policy(),
+        chances in prop::collection::vec((chance(), 0..6_u32), 0..24),
+    ) {
+        let mut world = World::new(policy, 2, 3);
+        world.commit("r2", "d2");
+        for (chance, minutes) in &chances {
+            world.befall(chance);
+            world.run(*minutes);
+            // Law 7: whoever is not done has a reason.
+            if let Some(rollout) = world.newest().filter(|rollout| !rollout.phase.is_ended()) {
+                let step = advance(&rollout, &world.observe(), world.now);
+                for (name, member) in &step.rollout.members {
+                    let is_open = matches!(member.state,
+                        MemberState::Waiting | MemberState::Moving { .. }
+                        | MemberState::Healthy { .. } | MemberState::GoingBack { .. });
+                    let is_told = step.waiting.contains_key(name);
+                    prop_assert!(
+                        !is_open || is_told || step.rollout.phase.is_ended(),
+                        "{} {:?}", name, member
+                    );
+                }
+            }
+        }
+        world.heal();
+        for _ in 0..40 {
+            world.run(20);
+            world.unblock();
+        }
+        prop_assert_eq!(world.violations(), vec![], "{}", world.picture());
+        let goals = world.wish.goals.clone();
+        for (name, goal) in goals {
+            let digest = world.clusters[&name].place.as_ref().and_then(|at| at.digest.clone());
+            prop_assert_eq!(digest, goal.digest, "{} {}", name, world.picture());
+        }
+        // And the next tick has nothing to do.
+        let length = world.log.len();
+        world.tick();
+        prop_assert_eq!(world.log.len(), length, "{}", world.picture());
+    }
+}

@@ -1,0 +1,129 @@
+//! What a member waits for. Whatever is not done has one of these.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::base::clock::Timestamp;
+use crate::base::ids::ClusterName;
+
+/// Why a member is not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum WaitingOn {
+    /// Its stage has not begun.
+    EarlierStage {
+        /// The stage that must pass first.
+        stage: String,
+    },
+    /// As many as may be in flight are.
+    Batch {
+        /// In flight.
+        in_flight: Vec<ClusterName>,
+        /// How many may be.
+        allowed: usize,
+    },
+    /// What it depends on.
+    Dependency(String),
+    /// Its cluster does not answer.
+    Unreachable(String),
+    /// Nothing is known of it yet.
+    Observation,
+    /// An attempt on it is under way, or is made again.
+    Attempt {
+        /// Why the last one did not get through.
+        last: Option<String>,
+    },
+    /// Evidence made after the change that it is healthy.
+    Health {
+        /// What was seen last.
+        message: String,
+        /// When it counts as failed.
+        until: Timestamp,
+    },
+    /// Time.
+    Soak {
+        /// Until when it must stay healthy.
+        until: Timestamp,
+    },
+    /// The others of its stage.
+    Others {
+        /// Which.
+        clusters: Vec<ClusterName>,
+    },
+    /// Somebody to say so.
+    Approval {
+        /// For this stage.
+        stage: String,
+        /// How many have.
+        have: usize,
+        /// How many must.
+        need: usize,
+    },
+    /// Somebody to go on.
+    Resume {
+        /// Why it stands still.
+        reason: String,
+    },
+    /// The way back.
+    WayBack {
+        /// What was seen last, or why the last attempt did not get through.
+        message: String,
+    },
+    /// A policy with a stage for it.
+    Stage,
+}
+
+impl fmt::Display for WaitingOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EarlierStage { stage } => write!(f, "stage {stage} has to pass first"),
+            Self::Batch { in_flight, allowed } => write!(
+                f,
+                "{allowed} at a time: {} in flight",
+                crate::base::diagnostic::few(
+                    &in_flight.iter().map(ClusterName::as_str).collect::<Vec<_>>()
+                )
+            ),
+            Self::Dependency(reason) => f.write_str(reason),
+            Self::Unreachable(reason) => write!(f, "the cluster does not answer: {reason}"),
+            Self::Observation => f.write_str("the cluster has not been looked at yet"),
+            Self::Attempt { last: None } => f.write_str("it is being applied"),
+            Self::Attempt { last: Some(last) } => {
+                write!(f, "it is being applied again; the last attempt: {last}")
+            }
+            Self::Health { message, until } => {
+                write!(f, "health, until {}: {message}", moment(*until))
+            }
+            Self::Soak { until } => write!(f, "it must stay healthy until {}", moment(*until)),
+            Self::Others { clusters } => {
+                let names: Vec<_> = clusters.iter().map(ClusterName::as_str).collect();
+                write!(f, "others of its stage: {}", crate::base::diagnostic::few(&names))
+            }
+            Self::Approval { stage, have, need } => {
+                write!(f, "approval of stage {stage}: {have} of {need} given")
+            }
+            Self::Resume { reason } => write!(f, "somebody to resume it: {reason}"),
+            Self::WayBack { message } => write!(f, "the way back: {message}"),
+            Self::Stage => f.write_str("no stage of the policy takes this cluster"),
+        }
+    }
+}
+
+impl WaitingOn {
+    /// What somebody can do about it, as a command.
+    pub fn way_out(&self, rollout: &super::RolloutId) -> Option<String> {
+        match self {
+            Self::Approval { .. } => Some(format!("fitout rollout approve {rollout}")),
+            Self::Resume { .. } => {
+                Some(format!("fitout rollout resume {rollout}, or fitout rollout abort {rollout}"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A time for people: to the second.
+fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
