@@ -8,6 +8,7 @@ use super::error::{ApplyError, Doing};
 use super::history::Tenure;
 use super::objects::{Applying, at, body, wait_gone};
 use crate::chart::model::{Hook, Manifest};
+use crate::graph::order;
 use crate::health::{self, Condition, Health};
 use crate::k8s::{Delete, RequestError, Resource};
 use crate::live::read::pods_of;
@@ -26,9 +27,7 @@ pub(super) async fn run(
     hooks: &[Hook],
     event: &'static str,
 ) -> Result<(), ApplyError> {
-    let mut due: Vec<&Hook> =
-        hooks.iter().filter(|hook| hook.events.iter().any(|of| of == event)).collect();
-    due.sort_by(|a, b| (a.weight, &a.manifest.key.name).cmp(&(b.weight, &b.manifest.key.name)));
+    let due = order::hooks(hooks, &[event]);
     for (index, hook) in due.iter().enumerate() {
         note(applying, tenure, hook, "Running");
         let result = run_one(applying, tenure, hook, event).await;

@@ -28,7 +28,6 @@ mod history;
 pub mod holder;
 mod hooks;
 mod objects;
-mod order;
 mod ownership;
 mod prune;
 mod rollback;

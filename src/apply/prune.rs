@@ -7,11 +7,11 @@ use serde_json::Value as Json;
 
 use super::error::{ApplyError, Doing, ObjectError, Refused};
 use super::objects::{Applying, at};
-use super::order::rank;
 use super::ownership::{self, Owner, RESOURCE_POLICY};
 use super::{Kept, crds};
 use crate::chart::model::Manifest;
 use crate::fleet::model::Limits;
+use crate::graph::order::rank;
 use crate::k8s::Delete;
 use crate::live::{Live, ReleaseId, observe};
 use crate::object::access;

@@ -18,6 +18,10 @@ pub const TEMPLATE_DEPTH_MAX: usize = 1_000;
 pub const TEMPLATE_FUEL: u64 = 200_000_000;
 /// Output of one template.
 pub const TEMPLATE_OUTPUT_BYTES_MAX: usize = 64 << 20;
+/// Steps of rendering one text of a values layer; they are a few words long.
+pub const LAYER_FUEL: u64 = 1_000_000;
+/// What one text of a values layer may become.
+pub const LAYER_OUTPUT_BYTES_MAX: usize = 8 << 20;
 /// Nesting of a YAML document: what `serde_json` reads back, and real ones stay below 40.
 pub const YAML_DEPTH_MAX: usize = 128;
 /// Nodes of a YAML document after its aliases are expanded.

@@ -120,22 +120,8 @@ fn place(scope: &Scope, frame: &Frame) -> Option<Span> {
     let (owner, _, name) = owner(scope, &frame.template)?;
     let file = owner.chart.templates.iter().find(|file| file.name == name)?;
     let source = SourceFile::new(frame.template.as_str(), String::from_utf8_lossy(&file.data));
-    let line_start = match frame.line.checked_sub(2) {
-        None => 0,
-        Some(breaks_before) => source.text.match_indices('\n').nth(breaks_before)?.0 + 1,
-    };
-    let start = line_start + frame.column.unwrap_or_default();
-    let line_end =
-        source.text[line_start..].find('\n').map_or(source.text.len(), |at| line_start + at);
-    let is_there = source.text[line_start..line_end]
-        .get(start - line_start..)
-        .is_some_and(|rest| rest.starts_with(&frame.expression));
-    let end = if is_there && !frame.expression.is_empty() {
-        start + frame.expression.len()
-    } else {
-        line_end
-    };
-    Some(Span::new(&source, start.min(end)..end))
+    let range = frame.range_in(&source.text);
+    Some(Span::new(&source, range))
 }
 
 /// Tells which value an expression such as `.Values.a.b.c` misses and what is nearest to it.

@@ -48,7 +48,7 @@ pub fn to_value(json: &Json) -> Value {
 }
 
 /// The table of a JSON object; empty for anything else.
-pub(super) fn to_map(json: &Json) -> Map {
+pub fn to_map(json: &Json) -> Map {
     as_map(&to_value(json)).unwrap_or_default()
 }
 

@@ -10,6 +10,7 @@ use crate::report::diagnostics;
 
 /// Arguments of every command.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
     /// The fleet's repository: a folder or a URL; by default the one around the working folder
     #[arg(long, global = true, value_name = "DIR|URL")]

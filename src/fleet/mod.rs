@@ -2,6 +2,8 @@
 //!
 //! A function of a [`crate::git::Source`]: no IO, no clock.
 
+mod check;
+mod findings;
 pub mod instance;
 pub mod layers;
 pub mod model;
@@ -13,8 +15,12 @@ pub mod schema;
 pub mod selector;
 mod shape;
 mod text;
+mod versions;
+
+use std::collections::BTreeMap;
 
 use crate::base::diagnostic::Checked;
+use crate::base::ids::InstanceKey;
 use crate::git::Source;
 
 /// What a revision says: documents and the instances that follow from them.
@@ -34,7 +40,13 @@ impl Desired {
     pub fn read(source: Source) -> Checked<Self> {
         let Checked { value: fleet, mut diagnostics } = read::read(&source);
         let resolved = resolve::resolve(&fleet, &source);
+        diagnostics.extend(check::check(&fleet, &source, &resolved.value));
         diagnostics.extend(resolved.diagnostics);
         Checked { value: Self { source, fleet, instances: resolved.value }, diagnostics }
+    }
+
+    /// The chart version of each instance, as far as it is known without fetching charts.
+    pub fn chart_versions(&self) -> BTreeMap<InstanceKey, String> {
+        versions::of(&self.instances, &self.source)
     }
 }

@@ -4,18 +4,19 @@
 //! depends on a cluster (a templated file name, a template that fails) is told here, once for all
 //! clusters that it concerns.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use super::findings::Findings;
 use super::instance::{ChartLocation, Instance, Layer};
 use super::model::{
     Addon, ChartSource, Cluster, ClusterAddon, Document, Fleet, Limits, RepositoryKind, ValuesLayer,
 };
 use super::path::{folder_of, join};
-use super::text;
-use crate::base::diagnostic::{Checked, Diagnostic, few};
+use super::text::{self, Problem, Templates};
+use crate::base::diagnostic::{Checked, Diagnostic};
 use crate::base::ids::{ClusterName, InstanceKey};
 use crate::base::span::{SourceFile, Span};
 use crate::git::Source;
@@ -68,6 +69,10 @@ struct On<'a> {
 }
 
 impl On<'_> {
+    fn name(&self) -> &ClusterName {
+        &self.cluster.value.metadata.name
+    }
+
     fn setting(&self) -> Option<&ClusterAddon> {
         self.setting.map(|at| &self.cluster.value.spec.addons[at])
     }
@@ -95,6 +100,7 @@ struct Resolution<'a> {
     fleet: &'a Fleet,
     source: &'a Source,
     findings: Findings,
+    templates: Templates,
     /// By path, and for templated files by what they rendered to.
     files: BTreeMap<(String, Option<String>), Option<Layer>>,
     /// By the byte at which the node begins, in the file of that path.
@@ -107,6 +113,7 @@ impl<'a> Resolution<'a> {
             fleet,
             source,
             findings: Findings::default(),
+            templates: Templates::default(),
             files: BTreeMap::new(),
             written: BTreeMap::new(),
         }
@@ -208,7 +215,7 @@ impl<'a> Resolution<'a> {
                 Ok(_) => None,
                 Err(problem) => {
                     let found = Diagnostic::error("bad-values", problem);
-                    self.findings.add(found.label(&node.span, "these values"), on);
+                    self.findings.add(found.label(&node.span, "these values"), on.name());
                     None
                 }
             };
@@ -222,15 +229,15 @@ impl<'a> Resolution<'a> {
         }
         let mut problem = None;
         let values = map_texts(&layer.values, &mut |text| {
-            text::render(text, on.view).unwrap_or_else(|reason| {
-                problem = Some((text.to_owned(), reason));
+            self.templates.render(text, on.view).unwrap_or_else(|found| {
+                problem = Some((text.to_owned(), found));
                 String::new()
             })
         });
         let layer = Layer { values: Arc::new(values), node: Arc::clone(&layer.node) };
-        if let Some((text, reason)) = problem {
+        if let Some((text, problem)) = problem {
             let span = scalar_span(node, &text).unwrap_or(&node.span);
-            self.findings.add(template_error(&reason, span), on);
+            self.findings.add(template_error(&problem, span), on.name());
         }
         Some(layer)
     }
@@ -241,12 +248,12 @@ impl<'a> Resolution<'a> {
         let span = node.span_at(&["file"]);
         let is_template = text::is_template(written);
         let name = if is_template {
-            match text::render(written, on.view) {
+            match self.templates.render(written, on.view) {
                 Ok(name) => name,
                 // An optional file of a cluster that lacks the label is a file that is missing.
                 Err(_) if layer.optional => return None,
-                Err(reason) => {
-                    self.findings.add(template_error(&reason, span), on);
+                Err(problem) => {
+                    self.findings.add(template_error(&problem, span), on.name());
                     return None;
                 }
             }
@@ -257,20 +264,18 @@ impl<'a> Resolution<'a> {
         let Some(bytes) = self.source.files.get(&path) else {
             if is_template && !layer.optional {
                 let found = missing_file(&path, span);
-                self.findings.add(found, on);
+                self.findings.add(found, on.name());
             }
             return None;
         };
         let text = std::str::from_utf8(bytes).ok()?;
         let rendered = if text::is_template(text) {
-            match text::render(text, on.view) {
+            match self.templates.render(text, on.view) {
                 Ok(rendered) => Some(rendered),
-                Err(reason) => {
+                Err(problem) => {
                     let file = SourceFile::new(path.as_str(), text);
-                    let at = text.find("{{").unwrap_or_default();
-                    let end = text[at..].find('\n').map_or(text.len(), |end| at + end);
-                    let found = template_error(&reason, &Span::new(&file, at..end));
-                    self.findings.add(found, on);
+                    let span = Span::new(&file, problem.range.clone());
+                    self.findings.add(template_error(&problem, &span), on.name());
                     return None;
                 }
             }
@@ -281,7 +286,7 @@ impl<'a> Resolution<'a> {
         if !self.files.contains_key(&key) {
             let content = key.1.as_deref().unwrap_or(text);
             let read = read_values(&SourceFile::new(key.0.as_str(), content));
-            let read = read.map_err(|found| self.findings.add(found, on)).ok();
+            let read = read.map_err(|found| self.findings.add(found, on.name())).ok();
             self.files.insert(key.clone(), read);
         }
         self.files.get(&key).cloned().flatten()
@@ -319,9 +324,13 @@ pub(super) fn missing_file(path: &str, span: &Span) -> Diagnostic {
         .help("with `optional: true`, a file may be missing")
 }
 
-fn template_error(reason: &str, span: &Span) -> Diagnostic {
-    Diagnostic::error("bad-template", format!("the template cannot be rendered: {reason}"))
-        .label(span, "in this template")
+fn template_error(problem: &Problem, span: &Span) -> Diagnostic {
+    let message = format!("the template cannot be rendered: {}", problem.reason);
+    let found = Diagnostic::error("bad-template", message).label(span, "in this template");
+    if problem.reason.starts_with("the cluster has no") {
+        return found.help("`dig \"labels\" \"NAME\" \"default\" .Cluster` allows for it");
+    }
+    found
 }
 
 fn each_text(values: &Json, visit: &mut dyn FnMut(&str)) {
@@ -354,30 +363,5 @@ fn scalar_span<'a>(node: &'a Node, wanted: &str) -> Option<&'a Span> {
         NodeKind::Mapping(entries) => {
             entries.iter().find_map(|(_, value)| scalar_span(value, wanted))
         }
-    }
-}
-
-/// Diagnostics that concern clusters, each told once.
-#[derive(Default)]
-struct Findings {
-    found: BTreeMap<String, (Diagnostic, BTreeSet<ClusterName>)>,
-}
-
-impl Findings {
-    fn add(&mut self, diagnostic: Diagnostic, on: &On<'_>) {
-        let place = diagnostic.labels.first().map(|label| label.span.to_string());
-        let key = format!("{}\0{}", place.unwrap_or_default(), diagnostic.message);
-        let (_, clusters) = self.found.entry(key).or_insert((diagnostic, BTreeSet::new()));
-        clusters.insert(on.cluster.value.metadata.name.clone());
-    }
-
-    fn into_diagnostics(self) -> Vec<Diagnostic> {
-        self.found
-            .into_values()
-            .map(|(diagnostic, clusters)| {
-                let names: Vec<&str> = clusters.iter().map(ClusterName::as_str).collect();
-                diagnostic.note(format!("on {}", few(&names)))
-            })
-            .collect()
     }
 }

@@ -3,5 +3,6 @@
 pub mod diagnostics;
 pub mod diff;
 pub mod errors;
+pub mod graph;
 mod paint;
 pub mod plan;

@@ -4,6 +4,7 @@
 //! Helm's output is compared with it.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::quote::quote;
 
@@ -79,6 +80,27 @@ impl Frame {
             None => format!("{}:{}", self.template, self.line),
         }
     }
+
+    /// The bytes that it is about in `text`, the template's own: the expression where it stands
+    /// around the column as Go prints it, else the rest of the line.
+    pub fn range_in(&self, text: &str) -> Range<usize> {
+        let before = text.split_inclusive('\n').take(self.line.saturating_sub(1));
+        let line_start: usize = before.map(str::len).sum();
+        let line = text[line_start..].lines().next().unwrap_or_default();
+        let line_end = line_start + line.len();
+        let Some(column) = self.column.filter(|column| *column <= line.len()) else {
+            return line_start..line_end;
+        };
+        // Go's column is within the expression, not always at its start.
+        let around = line
+            .match_indices(&self.expression)
+            .map(|(at, found)| at..at + found.len())
+            .find(|range| !range.is_empty() && range.start <= column && column <= range.end);
+        match around {
+            Some(range) => line_start + range.start..line_start + range.end,
+            None => line_start + line.floor_char_boundary(column)..line_end,
+        }
+    }
 }
 
 impl fmt::Display for Error {
@@ -97,3 +119,29 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_found_in_its_text() {
+        let text = "a: 1\nb: {{ .x }}{{ .Values.a.b }}\n";
+        let at = |line, column, expression: &str| {
+            let frame = Frame {
+                template: String::new(),
+                executing: String::new(),
+                line,
+                column,
+                expression: expression.to_owned(),
+                entered: Entered::Here,
+            };
+            &text[frame.range_in(text)]
+        };
+        assert_eq!(at(2, Some(23), ".Values.a.b"), ".Values.a.b");
+        assert_eq!(at(2, Some(6), ".x"), ".x");
+        assert_eq!(at(2, Some(14), "index .Values \"a\""), ".Values.a.b }}");
+        assert_eq!(at(1, None, ""), "a: 1");
+        assert_eq!(at(9, Some(70), "x"), "");
+    }
+}

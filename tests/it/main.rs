@@ -10,6 +10,7 @@ mod completions;
 mod corpus;
 mod env;
 mod git;
+mod graph;
 mod render;
 mod schema;
 mod tidy;

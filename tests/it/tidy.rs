@@ -18,7 +18,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("chart", &["base", "template", "yaml", "object", "sprig", "git", "net", "fleet"]),
     ("net", &[]),
     ("git", &["base", "net"]),
-    ("fleet", &["base", "yaml", "git", "sprig", "template", "chart"]),
+    (
+        "fleet",
+        // `graph`, `health` and `net` only to check what documents say about them.
+        &["base", "yaml", "git", "sprig", "template", "chart", "graph", "health", "net"],
+    ),
     ("render", &["base", "chart", "fleet", "git", "object", "yaml"]),
     ("graph", &["base", "chart", "fleet", "object", "render"]),
     ("health", &["base", "fleet", "object"]),

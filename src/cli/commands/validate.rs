@@ -1,12 +1,15 @@
 //! `fitout validate`: everything that is wrong, at once.
 
+use std::collections::BTreeSet;
+
 use clap::ValueEnum;
 use serde_json::json;
 
-use crate::base::diagnostic::has_errors;
+use crate::base::diagnostic::{Diagnostic, has_errors};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::load;
+use crate::render::RenderOptions;
 use crate::report::diagnostics;
 
 /// Arguments of `fitout validate`.
@@ -15,6 +18,9 @@ pub struct Args {
     /// How findings are printed
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
+    /// Check documents only, and render no charts
+    #[arg(long)]
+    no_render: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -26,7 +32,15 @@ enum Output {
 /// Runs it.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let checked = load::check(context)?;
-    let (desired, found) = (checked.value, checked.diagnostics);
+    let (desired, mut found) = (checked.value, checked.diagnostics);
+    if !args.no_render {
+        let options = RenderOptions::install();
+        let rendered = load::render(&desired, &desired.instances, &options);
+        // A chart that is not there was told with the document that names it.
+        let told: BTreeSet<String> = found.iter().filter_map(place).collect();
+        let is_news = |one: &Diagnostic| place(one).is_none_or(|place| !told.contains(&place));
+        found.extend(rendered.diagnostics.into_iter().filter(is_news));
+    }
     let is_wrong = has_errors(&found);
     let counts = (desired.fleet.clusters.len(), desired.fleet.addons.len());
     match args.output {
@@ -54,7 +68,13 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
             }
         }
     }
-    Ok(if is_wrong { Exit::Input } else { Exit::Done })
+    Ok(Exit::of_findings(&found))
+}
+
+/// What makes two findings the same one.
+fn place(diagnostic: &Diagnostic) -> Option<String> {
+    let label = diagnostic.labels.first()?;
+    Some(format!("{} {}", diagnostic.code, label.span))
 }
 
 fn count(number: usize, noun: &str) -> String {

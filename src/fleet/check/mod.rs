@@ -1,0 +1,54 @@
+//! What is wrong between documents, and with what they say about clusters: references that lead
+//! nowhere, selectors that match nothing, versions that do not fit, releases in one another's way.
+//!
+//! The shape of a document was checked before ([`super::shape`]); what a chart makes of its values
+//! shows when it is rendered.
+
+mod addons;
+mod clusters;
+mod placement;
+mod policies;
+mod repositories;
+mod selectors;
+
+use super::instance::Instance;
+use super::model::Fleet;
+use super::schema::Kind;
+use crate::base::diagnostic::Diagnostic;
+use crate::base::span::Span;
+use crate::git::Source;
+use crate::graph;
+
+/// Everything that is wrong, by kind of document and name.
+pub(super) fn check(fleet: &Fleet, source: &Source, instances: &[Instance]) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    clusters::check(fleet, &mut found);
+    repositories::check(fleet, &mut found);
+    addons::check(fleet, source, &mut found);
+    policies::check(fleet, &mut found);
+    found.extend(graph::addons::cycles(fleet));
+    placement::check(fleet, source, instances, &mut found);
+    found
+}
+
+/// A reference that leads nowhere; nothing where the document is there and cannot be read, since
+/// that was told already.
+fn unknown<'a>(
+    fleet: &Fleet,
+    kind: Kind,
+    name: &str,
+    (message, span): (String, &Span),
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<Diagnostic> {
+    if fleet.is_broken(kind, name) {
+        return None;
+    }
+    let code = match kind {
+        Kind::Cluster => "unknown-cluster",
+        Kind::Addon => "unknown-addon",
+        Kind::ChartRepository => "unknown-repository",
+        Kind::RolloutPolicy => "unknown-policy",
+    };
+    let found = Diagnostic::error(code, message).label(span, format!("no such {}", kind.noun()));
+    Some(found.did_you_mean(name, known))
+}

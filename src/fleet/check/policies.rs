@@ -1,0 +1,214 @@
+//! Rollout policies: stages, samples, batches and budgets that make sense, and clusters that no
+//! stage takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::selectors;
+use crate::base::diagnostic::{Diagnostic, few};
+use crate::base::ids::{ClusterName, PolicyName};
+use crate::base::span::Span;
+use crate::fleet::model::{
+    Amount, Batch, Cluster, Document, Fleet, Gate, Pick, RolloutPolicy, Stage,
+};
+use crate::fleet::resolve::is_placed;
+
+pub(super) fn check(fleet: &Fleet, found: &mut Vec<Diagnostic>) {
+    for (name, policy) in &fleet.policies {
+        let mut checking = Checking { fleet, name, policy, found };
+        checking.budget();
+        checking.stages();
+        checking.coverage();
+    }
+}
+
+struct Checking<'a> {
+    fleet: &'a Fleet,
+    name: &'a PolicyName,
+    policy: &'a Document<RolloutPolicy>,
+    found: &'a mut Vec<Diagnostic>,
+}
+
+impl<'a> Checking<'a> {
+    fn error(&mut self, code: &'static str, message: String, path: &[&str], label: &str) {
+        let span = self.policy.node.span_at(path);
+        self.found.push(Diagnostic::error(code, message).label(span, label));
+    }
+
+    fn budget(&mut self) {
+        let path = ["spec", "maxFailures"];
+        match &self.policy.value.spec.max_failures {
+            Some(Amount::Number(0)) => self.error(
+                "bad-number",
+                "`maxFailures` is at least 1".to_owned(),
+                &path,
+                "the rollout would stop before it begins",
+            ),
+            Some(Amount::Percent(text)) => {
+                let percent = text.strip_suffix('%').and_then(|text| text.trim().parse().ok());
+                if !percent.is_some_and(|percent: u32| (1..=100).contains(&percent)) {
+                    let message = format!("`maxFailures` cannot be `{text}`");
+                    self.error("bad-percentage", message, &path, "a percentage is like `10%`");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn stages(&mut self) {
+        let stages = &self.policy.value.spec.stages;
+        if stages.is_empty() {
+            let message = format!("policy `{}` has no stages", self.name);
+            self.error("no-stages", message, &["spec", "stages"], "nothing would ever change");
+        }
+        let mut names: BTreeMap<&str, Span> = BTreeMap::new();
+        let mut taken: BTreeSet<&ClusterName> = BTreeSet::new();
+        for (at, stage) in stages.iter().enumerate() {
+            let index = at.to_string();
+            let at = ["spec", "stages", index.as_str()];
+            let span = self.policy.node.span_at(&[at.as_slice(), &["name"]].concat()).clone();
+            if let Some(first) = names.insert(&stage.name, span.clone()) {
+                let message = format!("there are two stages named `{}`", stage.name);
+                self.found.push(
+                    Diagnostic::error("duplicate-name", message)
+                        .label(&span, "again here")
+                        .label(&first, "first here"),
+                );
+            }
+            if let Some(pick) = &stage.pick {
+                self.pick(pick, &[at.as_slice(), &["pick"]].concat());
+            }
+            if let Some(batch) = &stage.batch {
+                self.batch(batch, &[at.as_slice(), &["batch"]].concat());
+            }
+            for (gate_at, gate) in stage.gates.iter().enumerate() {
+                self.gate(gate, &[at.as_slice(), &["gates", &gate_at.to_string()]].concat());
+            }
+            let matching = self.members(stage, &[at.as_slice(), &["clusters"]].concat(), &taken);
+            if stage.pick.is_none() {
+                taken.extend(matching);
+            }
+        }
+    }
+
+    fn percent(&mut self, percent: Option<u32>, path: &[&str]) {
+        if let Some(percent) = percent.filter(|percent| !(1..=100).contains(percent)) {
+            let path = [path, &["percent"]].concat();
+            let message = format!("{percent} % is not a share of clusters");
+            self.error("bad-percentage", message, &path, "between 1 and 100");
+        }
+    }
+
+    fn pick(&mut self, pick: &Pick, path: &[&str]) {
+        self.percent(pick.percent, path);
+        if pick.percent.is_none() && pick.at_least.unwrap_or(0) == 0 {
+            let message = "a sample needs `percent` or `atLeast`".to_owned();
+            self.error("bad-number", message, path, "no cluster would be picked");
+        }
+        let known = selectors::labels(self.fleet);
+        for (at, label) in pick.spread_by.iter().enumerate() {
+            if !known.contains(label.as_str()) && !self.fleet.clusters.is_empty() {
+                let at = at.to_string();
+                let path = [path, &["spreadBy", &at]].concat();
+                let warning = selectors::unknown_label(label, known.iter().copied());
+                let span = self.policy.node.span_at(&path);
+                self.found.push(warning.label(span, "nothing to spread over"));
+            }
+        }
+    }
+
+    fn batch(&mut self, batch: &Batch, path: &[&str]) {
+        self.percent(batch.percent, path);
+        if batch.at_most == Some(0) {
+            let message = "a batch has at least one cluster".to_owned();
+            let path = [path, &["atMost"]].concat();
+            self.error("bad-number", message, &path, "the rollout would never go on");
+        } else if batch.percent.is_none() && batch.at_most.is_none() {
+            let message = "a batch needs `percent` or `atMost`".to_owned();
+            self.error("bad-number", message, path, "says nothing");
+        }
+    }
+
+    fn gate(&mut self, gate: &Gate, path: &[&str]) {
+        if gate.approval.as_ref().is_some_and(|approval| approval.count == 0) {
+            let path = [path, &["approval", "count"]].concat();
+            let message = "an approval gate needs at least one approval".to_owned();
+            self.error("bad-number", message, &path, "leave the gate out instead");
+        }
+    }
+
+    /// The clusters that a stage's selector matches, after a warning where none is left for it.
+    fn members(
+        &mut self,
+        stage: &Stage,
+        path: &[&str],
+        taken: &BTreeSet<&ClusterName>,
+    ) -> Vec<&'a ClusterName> {
+        let Some(node) = self.policy.node.at(path) else { return Vec::new() };
+        let before = self.found.len();
+        selectors::check(self.fleet, &stage.clusters, node, self.found);
+        let matching: Vec<&'a ClusterName> = matching(self.fleet, stage).collect();
+        let is_told = self.found.len() > before || self.fleet.clusters.is_empty();
+        let label = if matching.is_empty() {
+            "matches no cluster"
+        } else {
+            "earlier stages take all of these"
+        };
+        if !is_told && matching.iter().all(|cluster| taken.contains(cluster)) {
+            let (stage, policy) = (&stage.name, self.name);
+            let message = format!("stage `{stage}` of policy `{policy}` has no clusters");
+            let warning = Diagnostic::warning("matches-nothing", message).label(&node.span, label);
+            self.found.push(warning);
+        }
+        matching
+    }
+
+    /// A cluster with an addon of this policy that is in no stage never gets a change.
+    fn coverage(&mut self) {
+        let stages = &self.policy.value.spec.stages;
+        if stages.is_empty() {
+            return;
+        }
+        let is_taken =
+            |cluster: &Cluster, stage: &Stage| stage.clusters.matches(&cluster.metadata.labels);
+        for (name, addon) in &self.fleet.addons {
+            if addon.value.spec.rollout.policy.as_ref() != Some(self.name) {
+                continue;
+            }
+            let mut left_out: Vec<&str> = Vec::new();
+            let mut sampled: Vec<&str> = Vec::new();
+            let clusters = self.fleet.clusters.values().map(|cluster| &cluster.value);
+            for cluster in clusters.filter(|cluster| is_placed(&addon.value, cluster).is_some()) {
+                let mut of = stages.iter().filter(|stage| is_taken(cluster, stage)).peekable();
+                if of.peek().is_none() {
+                    left_out.push(cluster.metadata.name.as_str());
+                } else if of.all(|stage| stage.pick.is_some()) {
+                    sampled.push(cluster.metadata.name.as_str());
+                }
+            }
+            let span = addon.node.span_at(&["spec", "rollout", "policy"]);
+            let warn = |message: String, clusters: &[&str]| {
+                Diagnostic::warning("no-stage", message)
+                    .label(span, "moved by this policy")
+                    .label(self.policy.node.span_at(&["metadata", "name"]), "its stages")
+                    .note(format!("on {}", few(clusters)))
+            };
+            if !left_out.is_empty() {
+                let message = format!("changes of `{name}` would never get to some clusters");
+                let help = "add a stage whose `clusters` matches them";
+                self.found.push(warn(message, &left_out).help(help));
+            }
+            if !sampled.is_empty() {
+                let message = format!("changes of `{name}` would only get to a sample of clusters");
+                let help = "add a stage without `pick` for the rest";
+                self.found.push(warn(message, &sampled).help(help));
+            }
+        }
+    }
+}
+
+fn matching<'a>(fleet: &'a Fleet, stage: &Stage) -> impl Iterator<Item = &'a ClusterName> {
+    let clusters = fleet.clusters.iter();
+    clusters
+        .filter(|(_, cluster)| stage.clusters.matches(&cluster.value.metadata.labels))
+        .map(|(name, _)| name)
+}
