@@ -119,8 +119,9 @@ impl Attempt<'_> {
             client: self.client,
             id: Some(&self.target.id),
             options: self.options,
-            on_immutable: self.target.upgrade.on_immutable,
-            ignored: &self.target.ignored,
+            timeout: self.target.rules.timeout.unwrap_or(self.options.timeout),
+            on_immutable: self.target.rules.upgrade.on_immutable,
+            ignored: &self.target.rules.ignored,
             clock: self.clock,
         }
     }
@@ -250,7 +251,7 @@ impl Attempt<'_> {
         let applying = self.applying();
         let (pre, post) = self.events(tenure.record.info.status);
         let of_chart = Applying { id: None, ..self.applying() };
-        crds::install(&of_chart, &self.target.crds, self.target.upgrade.crds).await?;
+        crds::install(&of_chart, &self.target.crds, self.target.rules.upgrade.crds).await?;
         hooks::run(&applying, tenure, &self.target.hooks, pre).await?;
         let mut done = Done::default();
         let untouched = Self::untouched(survey, heads);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::error::ApplyError;
 use super::wait::{WaitError, wait};
-use super::{Action, ApplyOptions, Outcome, history, realize, rollback, uninstall};
+use super::{Action, ApplyOptions, Outcome, Rules, history, realize, rollback, uninstall};
 use crate::base::clock::Clock;
 use crate::k8s::ClusterClient;
 use crate::live::record::ReleaseStatus;
@@ -109,7 +109,8 @@ pub async fn bring(
         return Brought::Failed { failure, recovery: Recovery::None };
     }
     let id = ReleaseId::of(&release.instance);
-    let recovery = match recover(client, &id, &failure, options, clock).await {
+    let options = ApplyOptions { rules: Rules::of(&release.instance), ..options.clone() };
+    let recovery = match recover(client, &id, &failure, &options, clock).await {
         Ok(recovery) => recovery,
         Err(error) => Recovery::Failed(error),
     };

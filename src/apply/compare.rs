@@ -144,12 +144,12 @@ impl Attempt<'_> {
     ) -> Result<Option<Change>, ObjectError> {
         let manifest = &wanted.manifest;
         let found = live.objects.get(wanted.key());
-        if let Some(gap) = live.gap_over(wanted.key()) {
-            let source = RequestError::Protocol { message: gap.reason.clone() };
-            return Err(at(Doing::Reading, manifest, source));
+        if live.gap_over(wanted.key()).is_some() {
+            // Neither there nor absent, as far as is known: the Gap is told by itself.
+            return Ok(None);
         }
         let is_namespaced = wanted.resource.as_ref().is_none_or(|resource| resource.is_namespaced);
-        let ignored = &self.target.ignored;
+        let ignored = &self.target.rules.ignored;
         let body = body(manifest, is_namespaced, Some(&self.target.id), found, ignored);
         let (Some(found), Some(resource)) = (found, &wanted.resource) else {
             return Ok(Some(Change::create(manifest, &body)));
@@ -159,7 +159,7 @@ impl Attempt<'_> {
             Ok(predicted) => (Op::Update, predicted),
             Err(error)
                 if error.is_immutable()
-                    && self.target.upgrade.on_immutable == ImmutablePolicy::Recreate =>
+                    && self.target.rules.upgrade.on_immutable == ImmutablePolicy::Recreate =>
             {
                 (Op::Replace, merged(found, &body))
             }
@@ -176,9 +176,7 @@ impl Attempt<'_> {
     ) -> Result<Json, RequestError> {
         let apply = Apply { is_dry_run: true, is_forced: self.options.is_forced };
         match self.client.apply(resource, &key.namespace, body, apply).await {
-            Err(RequestError::FieldConflict { owners })
-                if owners.iter().all(|owner| ownership::is_helm(&owner.manager)) =>
-            {
+            Err(RequestError::FieldConflict { owners }) if owners.iter().all(ownership::yields) => {
                 let apply = Apply { is_forced: true, ..apply };
                 self.client.apply(resource, &key.namespace, body, apply).await
             }
@@ -188,7 +186,7 @@ impl Attempt<'_> {
 
     /// CRDs of `crds/` folders, by their policy. They are not in the inventory.
     async fn compare_crds(&self, comparison: &mut Comparison) -> Result<(), ApplyError> {
-        let policy = self.target.upgrade.crds;
+        let policy = self.target.rules.upgrade.crds;
         if policy == CrdPolicy::Skip || self.target.crds.is_empty() {
             return Ok(());
         }

@@ -84,7 +84,7 @@ async fn wait_for(applying: &Applying<'_>, name: &str) -> Result<(), ApplyError>
         is_namespaced: false,
     };
     let started = applying.clock.now();
-    let timeout = applying.options.timeout;
+    let timeout = applying.timeout;
     loop {
         let found = applying.client.get(&definitions, "", name).await;
         let found = found.map_err(|source| ApplyError::Cluster {

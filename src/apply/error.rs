@@ -191,6 +191,12 @@ pub struct ObjectError {
 }
 
 impl ObjectError {
+    /// Whether the server does not take the object as it is, rather than that it failed.
+    pub fn is_refusal(&self) -> bool {
+        use RequestError::{FieldConflict, Invalid, NoSuchKind};
+        matches!(self.source, FieldConflict { .. } | Invalid { .. } | NoSuchKind { .. })
+    }
+
     fn help(&self) -> Option<String> {
         match &self.source {
             error if error.is_immutable() => Some(

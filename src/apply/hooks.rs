@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use super::error::{ApplyError, Doing};
 use super::history::Tenure;
 use super::objects::{Applying, at, body, wait_gone};
+use super::wait::Patience;
 use crate::chart::model::{Hook, Manifest};
 use crate::graph::order;
 use crate::health::{self, Condition, Health};
@@ -93,6 +94,7 @@ async fn run_one(
         reason,
     };
     let started = applying.clock.now();
+    let mut patience = Patience::default();
     for look in 1_u32.. {
         let health = look_at(applying, &resource, &key)
             .await
@@ -100,9 +102,12 @@ async fn run_one(
         match health.condition {
             Condition::Ready => return Ok(()),
             Condition::Failed => return Err(failed(health.message)),
+            condition if patience.is_over(condition, applying.clock.now()) => {
+                return Err(failed(health.message));
+            }
             _ => {}
         }
-        let timeout = applying.options.timeout;
+        let timeout = applying.timeout;
         if applying.clock.now().duration_since(started).unsigned_abs() >= timeout {
             let after = humantime::format_duration(timeout);
             return Err(failed(format!("is not done after {after}: {}", health.message)));
@@ -164,7 +169,7 @@ async fn delete_by_policy(
         .await
         .map_err(failed)?;
     if deleted {
-        let patience = (applying.options.timeout, applying.clock);
+        let patience = (applying.timeout, applying.clock);
         wait_gone(applying.client, &resource, key, "", patience).await.map_err(failed)?;
     }
     Ok(())

@@ -48,6 +48,7 @@ pub use bring::{Brought, Failure, HEALTH_TIMEOUT, Recovery, bring, health_timeou
 pub use compare::{Comparison, compare, state_of};
 pub use error::{ApplyError, ObjectError, Refused};
 pub use rollback::rollback;
+pub use target::Rules;
 pub use uninstall::{compare_uninstall, uninstall};
 pub use wait::{WaitError, wait};
 
@@ -63,8 +64,10 @@ pub struct ApplyOptions {
     pub takes_ownership: bool,
     /// Limits of what may be deleted do not count: somebody has agreed.
     pub ignores_limits: bool,
-    /// How long a hook, a CRD or a deletion may take.
+    /// How long a hook, a CRD or a deletion may take, where the addon's health has no timeout.
     pub timeout: Duration,
+    /// What the addon says about changes, for a way back; forward, what git says counts.
+    pub rules: Rules,
 }
 
 impl ApplyOptions {
@@ -76,6 +79,7 @@ impl ApplyOptions {
             takes_ownership: false,
             ignores_limits: false,
             timeout: Duration::from_mins(5),
+            rules: Rules::default(),
         }
     }
 }

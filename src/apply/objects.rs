@@ -118,6 +118,8 @@ pub(super) struct Applying<'a> {
     pub(super) client: &'a ClusterClient,
     pub(super) id: Option<&'a ReleaseId>,
     pub(super) options: &'a ApplyOptions,
+    /// How long a hook, a CRD or a deletion may take.
+    pub(super) timeout: Duration,
     pub(super) on_immutable: ImmutablePolicy,
     pub(super) ignored: &'a [IgnoreDifference],
     pub(super) clock: &'a dyn Clock,
@@ -153,9 +155,7 @@ impl Applying<'_> {
         }
         let apply = Apply { is_dry_run: false, is_forced: self.options.is_forced };
         match self.client.apply(resource, namespace, &body, apply).await {
-            Err(RequestError::FieldConflict { owners })
-                if owners.iter().all(|owner| ownership::is_helm(&owner.manager)) =>
-            {
+            Err(RequestError::FieldConflict { owners }) if owners.iter().all(ownership::yields) => {
                 let apply = Apply { is_forced: true, ..apply };
                 self.client.apply(resource, namespace, &body, apply).await
             }
@@ -180,7 +180,7 @@ impl Applying<'_> {
         if !self.client.delete(resource, &key.namespace, &key.name, &options).await? {
             return Ok(());
         }
-        wait_gone(self.client, resource, key, uid, (self.options.timeout, self.clock)).await
+        wait_gone(self.client, resource, key, uid, (self.timeout, self.clock)).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::k8s::error::FieldOwner;
 use crate::live::ReleaseId;
 use crate::object::access;
 use crate::object::noise::FIELD_MANAGER;
@@ -47,8 +48,18 @@ pub(super) fn owner(live: &Json, id: &ReleaseId) -> Owner {
 }
 
 /// Whether a manager is Helm.
-pub(super) fn is_helm(manager: &str) -> bool {
+fn is_helm(manager: &str) -> bool {
     HELM_MANAGERS.contains(&manager)
+}
+
+/// Whether a field is taken back from its owner without asking. Helm's fields come with the
+/// release; what somebody set by hand is drift from what git says. A controller that owns a field
+/// would set it again, so that its claim is told instead.
+pub(super) fn yields(owner: &FieldOwner) -> bool {
+    let manager = owner.manager.as_str();
+    let is_hand = manager == "kubectl" || manager.starts_with("kubectl-");
+    let is_own = manager == FIELD_MANAGER;
+    is_helm(manager) || (!owner.is_applied && (is_hand || is_own))
 }
 
 /// The patch that hands Helm's fields of a live object over to fitout, so that fields which the
@@ -126,6 +137,21 @@ mod tests {
             Owner::Other("other/web".to_owned())
         );
         assert_eq!(owner(&object(None, ""), &id()), Owner::Nobody);
+    }
+
+    #[test]
+    fn what_was_set_by_hand_yields_and_a_declaration_does_not() {
+        let yields = |manager: &str, is_applied| {
+            let (field, manager) = (String::new(), manager.to_owned());
+            yields(&FieldOwner { field, manager, is_applied })
+        };
+        for manager in ["kubectl", "kubectl-edit", "kubectl-client-side-apply", "helm", "fitout"] {
+            assert!(yields(manager, false), "{manager}");
+        }
+        assert!(!yields("kubectl", true), "kubectl apply --server-side");
+        assert!(!yields("kube-controller-manager", false), "an autoscaler");
+        assert!(!yields("argocd-controller", true));
+        assert!(!yields("kubectlish", false));
     }
 
     #[test]

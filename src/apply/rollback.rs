@@ -28,7 +28,12 @@ pub async fn rollback(
     let head = choose(&heads, revision).ok_or_else(nothing)?;
     let record = releases::record(client, head).await;
     let record = record.map_err(|error| records_failed(client, error))?.ok_or_else(nothing)?;
-    let target = Target::of_record(record.clone(), origin(head, &record), id.clone())?;
+    let target = Target::of_record(
+        record.clone(),
+        origin(head, &record),
+        id.clone(),
+        options.rules.clone(),
+    )?;
     Attempt { client, target: &target, options, clock }.run().await
 }
 

@@ -1,10 +1,13 @@
 //! What an attempt brings a release to: from git, or from an earlier record.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
 use crate::chart::model::{Chart, ChartFile, Hook, Manifest};
+use crate::fleet::instance::Instance;
 use crate::fleet::model::{IgnoreDifference, Limits, UpgradeSpec};
 use crate::live::ReleaseId;
 use crate::live::record::{
@@ -37,9 +40,30 @@ pub(super) struct Target {
     pub(super) hooks: Vec<Hook>,
     /// The record to be; its revision, times and status are still to come.
     pub(super) draft: ReleaseRecord,
-    pub(super) upgrade: UpgradeSpec,
     pub(super) limits: Limits,
-    pub(super) ignored: Vec<IgnoreDifference>,
+    pub(super) rules: Rules,
+}
+
+/// What an addon says about its changes. A record does not have it, and a way back keeps to it.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// Of CRDs and of fields that cannot change.
+    pub upgrade: UpgradeSpec,
+    /// Fields whose live value is left alone.
+    pub ignored: Vec<IgnoreDifference>,
+    /// How long a hook, a CRD or a deletion may take, where the addon says so.
+    pub timeout: Option<Duration>,
+}
+
+impl Rules {
+    /// Of an instance, as git has it.
+    pub fn of(instance: &Instance) -> Self {
+        Self {
+            upgrade: instance.upgrade.clone(),
+            ignored: instance.ignore_differences.clone(),
+            timeout: instance.health.timeout.map(|timeout| timeout.0),
+        }
+    }
 }
 
 impl Target {
@@ -59,7 +83,7 @@ impl Target {
             info: ReleaseInfo { notes: rendered.notes.clone(), ..ReleaseInfo::default() },
             chart: recorded_chart(&release.chart),
             config: (*release.values).clone(),
-            manifest: manifest::write(&rendered.manifests),
+            manifest: rendered.text.clone(),
             hooks: rendered.hooks.iter().map(recorded_hook).collect(),
             version: 0,
             namespace: id.namespace.clone(),
@@ -71,9 +95,8 @@ impl Target {
             manifests: manifest::expanded(&rendered.manifests, &id.namespace),
             hooks: rendered.hooks.clone(),
             draft,
-            upgrade: instance.upgrade.clone(),
             limits: instance.limits.clone(),
-            ignored: instance.ignore_differences.clone(),
+            rules: Rules::of(instance),
             id,
         }
     }
@@ -84,6 +107,7 @@ impl Target {
         record: ReleaseRecord,
         origin: Origin,
         id: ReleaseId,
+        rules: Rules,
     ) -> Result<Self, ManifestError> {
         let manifests = manifest::parse(&record.manifest, &id.namespace)?;
         let hooks = hooks_of(&record)?;
@@ -94,9 +118,8 @@ impl Target {
             manifests,
             hooks,
             draft: record,
-            upgrade: UpgradeSpec::default(),
             limits: Limits { deleted_objects: u32::MAX, ..Limits::default() },
-            ignored: Vec::new(),
+            rules,
             id,
         })
     }

@@ -57,6 +57,7 @@ pub async fn uninstall(
         client,
         id: None,
         options,
+        timeout: options.timeout,
         on_immutable: ImmutablePolicy::Fail,
         ignored: &[],
         clock,
@@ -166,7 +167,7 @@ async fn gone(
         let (api_version, kind) = (&manifest.api_version, &manifest.key.kind);
         let waited = match applying.client.resource_at_any_version(api_version, kind).await {
             Ok(resource) => {
-                let patience = (applying.options.timeout, applying.clock);
+                let patience = (applying.timeout, applying.clock);
                 wait_gone(applying.client, &resource, &manifest.key, uid, patience).await
             }
             // With its CRD, every object of a kind is gone.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, Timestamp};
 use crate::health::Condition;
 use crate::k8s::ClusterClient;
 use crate::live::{Observation, Subject, observe};
@@ -14,6 +14,24 @@ const PAUSE_MAX: Duration = Duration::from_secs(4);
 /// How long something may be stalled before waiting is given up: an image that cannot be pulled
 /// may be there a moment later.
 const STALLED_FOR: Duration = Duration::from_secs(45);
+
+/// Since when something is stalled.
+#[derive(Default)]
+pub(super) struct Patience {
+    stalled_since: Option<Timestamp>,
+}
+
+impl Patience {
+    /// Whether something that is in this condition now has been stalled for too long.
+    pub(super) fn is_over(&mut self, condition: Condition, now: Timestamp) -> bool {
+        if condition != Condition::Stalled {
+            self.stalled_since = None;
+            return false;
+        }
+        let since = *self.stalled_since.get_or_insert(now);
+        now.duration_since(since).unsigned_abs() >= STALLED_FOR
+    }
+}
 
 /// A release that did not become healthy.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +75,7 @@ pub async fn wait<'a>(
 ) -> Result<Observation, WaitError> {
     let subject = subject.into();
     let started = clock.now();
-    let mut stalled_since = None;
+    let mut patience = Patience::default();
     let mut pause = PAUSE_MIN;
     loop {
         let observation = observe(client, subject, clock).await;
@@ -65,16 +83,10 @@ pub async fn wait<'a>(
         let waited = now.duration_since(started).unsigned_abs();
         match observation.health.condition {
             Condition::Ready if observation.gaps.is_empty() => return Ok(observation),
-            Condition::Failed => {
+            condition if condition == Condition::Failed || patience.is_over(condition, now) => {
                 return Err(WaitError::Failed { observation: Box::new(observation) });
             }
-            Condition::Stalled => {
-                let since = *stalled_since.get_or_insert(now);
-                if now.duration_since(since).unsigned_abs() >= STALLED_FOR {
-                    return Err(WaitError::Failed { observation: Box::new(observation) });
-                }
-            }
-            _ => stalled_since = None,
+            _ => {}
         }
         if waited >= timeout {
             let observation = Box::new(observation);
@@ -82,5 +94,22 @@ pub async fn wait<'a>(
         }
         clock.sleep(pause.min(timeout.saturating_sub(waited))).await;
         pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_is_over_only_when_nothing_moved_for_a_while() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let mut patience = Patience::default();
+        assert!(!patience.is_over(Condition::Stalled, at(0)));
+        assert!(!patience.is_over(Condition::Stalled, at(44)));
+        assert!(!patience.is_over(Condition::Progressing, at(45)));
+        assert!(!patience.is_over(Condition::Stalled, at(46)));
+        assert!(!patience.is_over(Condition::Stalled, at(90)));
+        assert!(patience.is_over(Condition::Stalled, at(91)));
     }
 }

@@ -96,6 +96,9 @@ pub struct FieldOwner {
     pub field: String,
     /// Such as `kubectl-edit`.
     pub manager: String,
+    /// Whether it applies the object as a whole, as controllers that follow a declaration do;
+    /// otherwise it has set the field once.
+    pub is_applied: bool,
 }
 
 /// A field that the server found wrong.
@@ -112,9 +115,23 @@ pub struct FieldCause {
 impl FieldCause {
     /// Whether the field cannot be changed on an object that exists.
     pub fn is_immutable(&self) -> bool {
-        self.message.contains("immutable") || self.message.contains("updates to statefulset spec")
+        IMMUTABLE.iter().any(|words| self.message.contains(words))
     }
 }
+
+/// How API servers say that a field of an object that exists cannot change. There is no code for
+/// it.
+const IMMUTABLE: [&str; 6] = [
+    "immutable",
+    "updates to statefulset spec",
+    // Of a StorageClass and a CSIDriver.
+    "updates to parameters are forbidden",
+    "updates to provisioner are forbidden",
+    // Of a RoleBinding and a ClusterRoleBinding.
+    "cannot change roleRef",
+    // Of a Service's cluster address.
+    "may not change once set",
+];
 
 impl RequestError {
     /// Whether a field would have to change that cannot be changed on an object that exists.
@@ -122,8 +139,7 @@ impl RequestError {
         match self {
             Self::Invalid { message, causes } => {
                 causes.iter().any(FieldCause::is_immutable)
-                    || message.contains("field is immutable")
-                    || message.contains("updates to statefulset spec")
+                    || IMMUTABLE.iter().any(|words| message.contains(words))
             }
             _ => false,
         }
@@ -147,9 +163,7 @@ impl RequestError {
     pub(super) fn of(code: StatusCode, body: &[u8], withhold: bool) -> Self {
         let status: Json = serde_json::from_slice(body).unwrap_or(Json::Null);
         let message = match access::text(&status, &["message"]) {
-            _ if withhold && matches!(code.as_u16(), 400 | 422 | 500) => {
-                secret::WITHHELD.to_owned()
-            }
+            Some(message) if withhold && may_quote(code, message) => secret::WITHHELD.to_owned(),
             Some(message) => message.to_owned(),
             None => code.canonical_reason().unwrap_or("no reason").to_owned(),
         };
@@ -165,6 +179,19 @@ impl RequestError {
             },
             _ => Self::Server { code: code.as_u16(), message },
         }
+    }
+}
+
+/// Whether a message about a Secret may have values in it. Those about the object as a whole do
+/// not; what validation says does, and a webhook says what it likes with any code.
+fn may_quote(code: StatusCode, message: &str) -> bool {
+    match code {
+        StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => {
+            message.contains("denied the request")
+        }
+        // Of RBAC: who may not do what to which resource.
+        StatusCode::FORBIDDEN => !message.contains("\" cannot "),
+        _ => true,
     }
 }
 
@@ -188,6 +215,8 @@ fn field_owner(cause: &Json) -> Option<FieldOwner> {
     Some(FieldOwner {
         field: access::text(cause, &["field"]).unwrap_or_default().to_owned(),
         manager: manager.to_owned(),
+        // Of an update, the server tells the version that it was made with.
+        is_applied: !message.contains("\" using "),
     })
 }
 
@@ -226,11 +255,16 @@ mod tests {
     fn a_conflict_names_the_owner_of_each_field() {
         let body = r#"{"reason": "Conflict", "message": "Apply failed", "details": {"causes": [
             {"reason": "FieldManagerConflict", "field": ".spec.replicas",
-             "message": "conflict with \"kubectl-edit\" using apps/v1"}]}}"#;
+             "message": "conflict with \"kubectl\" with subresource \"scale\" using apps/v1"},
+            {"reason": "FieldManagerConflict", "field": ".spec.paused",
+             "message": "conflict with \"operator\""}]}}"#;
+        let error = error(409, body, false);
         assert_eq!(
-            error(409, body, false).to_string(),
-            "`.spec.replicas` is owned by `kubectl-edit`"
+            error.to_string(),
+            "`.spec.replicas` is owned by `kubectl`, `.spec.paused` is owned by `operator`"
         );
+        let RequestError::FieldConflict { owners } = error else { panic!("{error:?}") };
+        assert_eq!(owners.iter().map(|o| o.is_applied).collect::<Vec<_>>(), [false, true]);
     }
 
     #[test]
@@ -253,6 +287,17 @@ mod tests {
         let error = error(422, body, true);
         assert!(!format!("{error} {error:?}").contains("hunter2"));
         assert!(format!("{error:?}").contains("data[k]"));
+    }
+
+    #[test]
+    fn a_webhooks_words_about_a_secret_are_withheld_and_those_of_rbac_are_not() {
+        let body = r#"{"message": "admission webhook \"w\" denied the request: hunter2 is weak"}"#;
+        for code in [400, 403, 409, 422, 429, 500] {
+            assert!(!format!("{:?}", error(code, body, true)).contains("hunter2"), "{code}");
+            assert!(error(code, body, false).to_string().contains("hunter2"), "{code}");
+        }
+        let body = r#"{"message": "secrets \"s\" is forbidden: User \"u\" cannot patch resource"}"#;
+        assert!(error(403, body, true).to_string().contains("cannot patch"));
     }
 
     #[test]

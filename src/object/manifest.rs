@@ -105,22 +105,6 @@ fn is_separator(line: &str) -> bool {
     })
 }
 
-/// A manifest as a release record keeps it: each object behind a separator and its source.
-pub fn write<'a>(manifests: impl IntoIterator<Item = &'a Manifest>) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::new();
-    for manifest in manifests {
-        let body = manifest.text.trim_end_matches('\n');
-        let body = match body.strip_prefix("# Source: ").and_then(|rest| rest.split_once('\n')) {
-            Some((_, body)) => body,
-            None => body,
-        };
-        writeln!(text, "---\n# Source: {}\n{body}", manifest.source)
-            .expect("writing to a String cannot fail");
-    }
-    text
-}
-
 /// The identity an object has once its scope is known: cluster-scoped objects have no namespace.
 pub fn settled(key: &ObjectKey, is_namespaced: bool) -> ObjectKey {
     let namespace = if is_namespaced { key.namespace.clone() } else { String::new() };
@@ -143,14 +127,6 @@ mod tests {
         assert_eq!(keys, ["ConfigMap/ns/a", "Secret/other/s"]);
         assert_eq!(manifests[0].source, "a/templates/x.yaml");
         assert_eq!(manifests[0].object["data"]["k"], "---x\n");
-    }
-
-    #[test]
-    fn what_is_written_reads_back_the_same() {
-        let text = "---\n# Source: a/templates/x.yaml\napiVersion: v1\nkind: ConfigMap\n\
-                    metadata:\n  name: a\n";
-        let manifests = parse(text, "ns").unwrap();
-        assert_eq!(write(&manifests), text);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `fitout rollback`: back to an earlier revision of a release.
 
 use super::history::instance;
-use crate::apply::{self, ApplyOptions, HEALTH_TIMEOUT, holder};
+use crate::apply::{self, ApplyOptions, HEALTH_TIMEOUT, Rules, holder};
 use crate::base::clock::SystemClock;
 use crate::cli::clusters;
 use crate::cli::context::Context;
@@ -41,7 +41,8 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     };
     let client = connection?;
     let id = ReleaseId::of(instance);
-    let options = ApplyOptions::new(holder::current());
+    let options =
+        ApplyOptions { rules: Rules::of(instance), ..ApplyOptions::new(holder::current()) };
     let key = &instance.key;
     let done = apply::rollback(&client, &id, args.revision, &options, &SystemClock).await;
     let exit = match done {
