@@ -12,7 +12,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::exit::Exit;
 use super::survey::Survey;
 use crate::apply::{
-    self, Action, ApplyError, ApplyOptions, Brought, Failure, Outcome, Recovery, health_timeout,
+    self, Action, ApplyError, ApplyOptions, Brought, Failure, ObjectError, Outcome, Recovery,
+    health_timeout,
 };
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::ids::{ClusterName, InstanceKey};
@@ -336,12 +337,8 @@ pub fn status_of(error: &ApplyError) -> StepStatus {
             StepStatus::Failed
         }
         ApplyError::Objects { .. } if error.is_unreachable() => StepStatus::Failed,
-        ApplyError::Objects { errors } => {
-            let is_ours = errors.iter().all(|error| {
-                use crate::k8s::RequestError::{FieldConflict, Invalid, NoSuchKind};
-                matches!(error.source, FieldConflict { .. } | Invalid { .. } | NoSuchKind { .. })
-            });
-            if is_ours { StepStatus::Refused } else { StepStatus::Failed }
+        ApplyError::Objects { errors } if !errors.iter().all(ObjectError::is_refusal) => {
+            StepStatus::Failed
         }
         _ => StepStatus::Refused,
     }

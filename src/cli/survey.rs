@@ -291,6 +291,12 @@ impl Survey {
     }
 }
 
+/// What is wrong with objects: what the server does not take, or requests that failed.
+fn told(seen: &Comparison, is_refusal: bool) -> Vec<String> {
+    let of_kind = seen.problems.iter().filter(|error| error.is_refusal() == is_refusal);
+    of_kind.map(|error| chain(error)).collect()
+}
+
 fn candidate(subject: &Subject) -> Candidate {
     let evidence = match &subject.comparison {
         Err(because) => Err(because.clone()),
@@ -298,7 +304,8 @@ fn candidate(subject: &Subject) -> Candidate {
             adopted: seen.adopted.clone(),
             pending: seen.pending.clone(),
             changes: seen.changes.clone(),
-            problems: seen.problems.iter().map(|error| chain(error)).collect(),
+            failures: told(seen, false),
+            problems: told(seen, true),
             guard: seen.refused.as_ref().map(ToString::to_string),
             gaps: seen.gaps.iter().map(ToString::to_string).collect(),
             states: seen.states.clone(),

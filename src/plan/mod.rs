@@ -7,7 +7,7 @@ mod canonical;
 pub mod check;
 pub mod planner;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -237,6 +237,8 @@ pub enum RefusedBecause {
     Unreachable(String),
     /// Something of it could not be read.
     Gap(String),
+    /// A request about an object failed.
+    Failed(String),
     /// The server does not take objects as they are.
     Objects(String),
     /// For safety: limits, or objects of others.
@@ -246,14 +248,16 @@ pub enum RefusedBecause {
 impl RefusedBecause {
     /// Whether the world failed, rather than that something is not allowed.
     pub fn is_failure(&self) -> bool {
-        !matches!(self, Self::Guard(_))
+        matches!(self, Self::Unreachable(_) | Self::Gap(_) | Self::Failed(_))
     }
 }
 
 impl fmt::Display for RefusedBecause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable(why) | Self::Objects(why) | Self::Guard(why) => f.write_str(why),
+            Self::Unreachable(why) | Self::Failed(why) | Self::Objects(why) | Self::Guard(why) => {
+                f.write_str(why)
+            }
             Self::Gap(why) => write!(f, "could not be read: {why}"),
         }
     }
@@ -277,6 +281,24 @@ pub enum SkippedBecause {
     UpToDate,
     /// It is on the cluster, but fitout did not put it there.
     NotOurs,
+}
+
+impl PlanReport {
+    /// What is refused and why, by what it is called. A cluster that does not answer is told
+    /// once, under its own name.
+    pub fn refusals(&self) -> Vec<(String, &RefusedBecause)> {
+        let mut down = BTreeSet::new();
+        let mut refusals = Vec::new();
+        for RefusedInstance { instance, because } in &self.refused {
+            let is_down = matches!(because, RefusedBecause::Unreachable(_));
+            if !is_down {
+                refusals.push((instance.to_string(), because));
+            } else if down.insert(&instance.cluster) {
+                refusals.push((instance.cluster.to_string(), because));
+            }
+        }
+        refusals
+    }
 }
 
 impl Plan {

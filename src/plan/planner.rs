@@ -45,6 +45,8 @@ pub struct Evidence {
     pub pending: Option<Adopted>,
     /// What would happen to its objects.
     pub changes: Vec<Change>,
+    /// Requests about its objects that failed.
+    pub failures: Vec<String>,
     /// Why the server would not take it, if it would not.
     pub problems: Vec<String>,
     /// Why it must not be done, if it must not.
@@ -109,6 +111,9 @@ fn judge(candidate: &Candidate) -> Verdict {
     }
     if !evidence.gaps.is_empty() {
         return Verdict::Refused(RefusedBecause::Gap(evidence.gaps.join("; ")));
+    }
+    if !evidence.failures.is_empty() {
+        return Verdict::Refused(RefusedBecause::Failed(evidence.failures.join("; ")));
     }
     match decide(candidate, evidence) {
         Ok((action, reason)) => Verdict::Step(step(candidate, evidence, action, reason)),

@@ -7,7 +7,6 @@ use serde_json::Value as Json;
 use similar::{ChangeTag, TextDiff};
 
 use super::paint::Paint;
-use crate::base::ids::InstanceKey;
 use crate::diff::{Change, FieldChange, Op};
 use crate::yaml::write::json_to_yaml;
 
@@ -18,8 +17,8 @@ const CONTEXT_LINES: usize = 2;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceDiff<'a> {
-    /// Cluster and addon.
-    pub instance: &'a InstanceKey,
+    /// Cluster and addon; or only a cluster, where it does not answer.
+    pub instance: String,
     /// In a few words, such as `upgrade 1.0.0 → 1.1.0`.
     pub summary: String,
     /// Object by object.
@@ -36,7 +35,7 @@ pub fn text(diffs: &[InstanceDiff<'_>], is_coloured: bool) -> String {
         if index > 0 {
             text.push('\n');
         }
-        let title = paint.strong(&diff.instance.to_string());
+        let title = paint.strong(&diff.instance);
         push(&mut text, &format!("{title}: {}", diff.summary));
         for problem in &diff.problems {
             push(&mut text, &paint.removed(&format!("  ! {problem}")));
@@ -305,9 +304,9 @@ mod tests {
         ]
     }
 
-    fn diffs<'a>(key: &'a InstanceKey, changes: &'a [Change]) -> Vec<InstanceDiff<'a>> {
+    fn diffs(changes: &[Change]) -> Vec<InstanceDiff<'_>> {
         vec![InstanceDiff {
-            instance: key,
+            instance: "prod-01/web".to_owned(),
             summary: "upgrade 1.0.0 → 1.1.0".to_owned(),
             changes,
             problems: vec!["limit".to_owned()],
@@ -316,16 +315,14 @@ mod tests {
 
     #[test]
     fn a_difference_reads_as_text_and_as_markdown() {
-        let key = InstanceKey { cluster: "prod-01".into(), addon: "web".into() };
         let changes = changes();
-        insta::assert_snapshot!("text", text(&diffs(&key, &changes), false));
-        insta::assert_snapshot!("markdown", markdown(&diffs(&key, &changes)));
+        insta::assert_snapshot!("text", text(&diffs(&changes), false));
+        insta::assert_snapshot!("markdown", markdown(&diffs(&changes)));
     }
 
     #[test]
     fn a_value_cannot_write_to_the_terminal() {
-        let key = InstanceKey { cluster: "prod-01".into(), addon: "web".into() };
         let changes = changes();
-        assert!(!text(&diffs(&key, &changes), false).contains('\u{1b}'));
+        assert!(!text(&diffs(&changes), false).contains('\u{1b}'));
     }
 }

@@ -34,8 +34,8 @@ pub fn text(plan: &Plan, is_coloured: bool) -> String {
     for waiting in &plan.report.waiting {
         push(format!("  {}  {} {}", waiting.instance, paint.changed("waits:"), waiting.on));
     }
-    for refused in &plan.report.refused {
-        push(format!("  {}  {} {}", refused.instance, paint.removed("refused:"), refused.because));
+    for (name, because) in plan.report.refusals() {
+        push(format!("  {name}  {} {because}", paint.removed("refused:")));
     }
     for (because, count) in skipped(plan) {
         push(paint.faint(&format!("  {count} {because}")));
@@ -68,8 +68,8 @@ pub fn markdown(plan: &Plan) -> String {
     for waiting in &plan.report.waiting {
         push(format!("- `{}` waits: {}", waiting.instance, waiting.on));
     }
-    for refused in &plan.report.refused {
-        push(format!("- :x: `{}` refused: {}", refused.instance, refused.because));
+    for (name, because) in plan.report.refusals() {
+        push(format!("- :x: `{name}` refused: {because}"));
     }
     for (because, count) in skipped(plan) {
         push(format!("- {count} {because}"));
@@ -150,6 +150,10 @@ mod tests {
             wish: Some(Wish { digest: "d".into(), chart_version: "2.0.0".to_owned() }),
             evidence,
         };
+        let other = |addon: &str, because| {
+            let key = InstanceKey { cluster: "prod-02".into(), addon: addon.into() };
+            Candidate { key, ..candidate(addon, &[], Err(because)) }
+        };
         let down = RefusedBecause::Unreachable("the API server cannot be reached".to_owned());
         make(
             "0123456789012345678901234567890123456789".into(),
@@ -157,7 +161,9 @@ mod tests {
                 candidate("web", &["base"], Ok(Evidence::default())),
                 candidate("base", &[], Ok(Evidence::default())),
                 candidate("shop", &["broken"], Ok(Evidence::default())),
-                candidate("broken", &[], Err(down)),
+                candidate("broken", &[], Err(down.clone())),
+                other("web", down.clone()),
+                other("shop", down),
             ],
         )
     }

@@ -1,5 +1,7 @@
 //! `fitout diff`: what apply would change, field by field.
 
+use std::collections::BTreeSet;
+
 use clap::ValueEnum;
 use serde_json::json;
 
@@ -8,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::selection::InstanceArgs;
 use crate::cli::survey::{self, Survey};
-use crate::plan::{Plan, StepAction};
+use crate::plan::{Plan, RefusedBecause, StepAction};
 use crate::report::diff::{self, InstanceDiff};
 
 /// Arguments of `fitout diff`.
@@ -40,7 +42,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let options = ApplyOptions::new(holder::current());
     let survey = survey::of_args(&args.instances, &options, context).await?;
     let plan = survey.plan();
-    let diffs = diffs(&survey, &plan);
+    let diffs = diffs(&survey, &plan, args.output);
     match args.output {
         Output::Text => {
             write!(context.out, "{}", diff::text(&diffs, context.is_coloured))?;
@@ -58,10 +60,25 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     Ok(exit(&survey, &plan, args.exit_code))
 }
 
-fn diffs<'a>(survey: &'a Survey, plan: &'a Plan) -> Vec<InstanceDiff<'a>> {
+fn diffs<'a>(survey: &'a Survey, plan: &'a Plan, output: Output) -> Vec<InstanceDiff<'a>> {
     let mut diffs = Vec::new();
+    let mut down = BTreeSet::new();
     for (id, subject) in &survey.subjects {
         let key = &subject.key;
+        if let (Err(RefusedBecause::Unreachable(why)), Output::Text | Output::Markdown) =
+            (&subject.comparison, output)
+        {
+            // Once for each cluster: for people, its instances have nothing to add.
+            if down.insert(&key.cluster) {
+                diffs.push(InstanceDiff {
+                    instance: key.cluster.to_string(),
+                    summary: why.clone(),
+                    changes: &[],
+                    problems: Vec::new(),
+                });
+            }
+            continue;
+        }
         let step = plan.steps.iter().find(|step| step.id == *id);
         let mut problems = Vec::new();
         let refused = plan.report.refused.iter().filter(|refused| refused.instance == *key);
@@ -84,7 +101,7 @@ fn diffs<'a>(survey: &'a Survey, plan: &'a Plan) -> Vec<InstanceDiff<'a>> {
             }
             None => "not possible".to_owned(),
         };
-        diffs.push(InstanceDiff { instance: key, summary, changes, problems });
+        diffs.push(InstanceDiff { instance: key.to_string(), summary, changes, problems });
     }
     diffs
 }
