@@ -8,6 +8,7 @@
 
 mod completions;
 mod corpus;
+mod e2e;
 mod env;
 mod git;
 mod graph;

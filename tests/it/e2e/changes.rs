@@ -1,0 +1,219 @@
+//! Changes: good ones, planned ones, and those that do not work.
+
+use std::time::Duration;
+
+use super::fleet::Fleet;
+use super::run::eventually;
+
+const CLUSTER: &str = "prod-01";
+
+#[test]
+fn a_good_change_is_planned_and_applied_as_planned() {
+    let Some(fleet) = Fleet::web() else { return };
+    let cluster = fleet.clusters.named(CLUSTER);
+    fleet.bring_web(CLUSTER);
+    fleet.set("motd: hello", "motd: good morning");
+    let plan = fleet.env.root().join("plan.json");
+    fleet
+        .fitout(&format!("plan {CLUSTER} --out {} --exit-code", plan.display()))
+        .exited(3)
+        .says("prod-01/web  upgrade   1.0.0  2 to change");
+    let before = cluster.field("configmap web -n web", ".data.motd");
+    assert_eq!(before, "hello", "a plan changes nothing");
+    fleet.fitout(&format!("apply --plan {} --yes", plan.display())).succeeded();
+    assert_eq!(cluster.field("configmap web -n web", ".data.motd"), "good morning");
+    assert_eq!(
+        fleet.history(CLUSTER),
+        "1 superseded Install complete\n2 deployed Upgrade complete\n"
+    );
+    fleet
+        .fitout(&format!("apply --plan {} --yes", plan.display()))
+        .exited(5)
+        .says("there is nothing to do any more");
+}
+
+#[test]
+fn a_plan_is_refused_when_anything_moved() {
+    let Some(fleet) = Fleet::web() else { return };
+    let cluster = fleet.clusters.named(CLUSTER);
+    fleet.bring_web(CLUSTER);
+    fleet.set("motd: hello", "motd: good morning");
+    let plan = fleet.env.root().join("plan.json");
+    let make = format!("plan {CLUSTER} --out {}", plan.display());
+    let apply = format!("apply --plan {} --yes", plan.display());
+
+    fleet.fitout(&make).succeeded();
+    cluster.kubectl("patch configmap web -n web --type merge -p {\"data\":{\"motd\":\"edited\"}}");
+    fleet.fitout(&apply).exited(5).says("prod-01/web: ConfigMap/web/web has changed");
+
+    fleet.fitout(&make).succeeded();
+    cluster.kubectl("delete service web -n web");
+    fleet.fitout(&apply).exited(5).says("prod-01/web: Service/web/web has changed");
+
+    fleet.fitout(&make).succeeded();
+    cluster.helm("rollback web 1 -n web");
+    fleet.fitout(&apply).exited(5).says("the release has another revision now");
+
+    fleet.env.replace("addons/web/values.yaml", "replicas: 2", "replicas: 1");
+    fleet.fitout(&make).succeeded();
+    fleet.env.replace("addons/web/values.yaml", "replicas: 1", "replicas: 3");
+    fleet.fitout(&apply).exited(5).says("have changed since the plan was made");
+
+    assert_eq!(fleet.history(CLUSTER).lines().count(), 2, "nothing was applied");
+}
+
+#[test]
+fn a_change_that_does_not_become_healthy_goes_back() {
+    let Some(fleet) = Fleet::web() else { return };
+    for cluster in ["stg-01", "prod-01", "prod-02"] {
+        fleet.bring_web(cluster);
+    }
+    fleet.set("tag: \"1.0\"", "tag: 2.0-broken");
+    let ran = fleet.fitout(&format!("apply {CLUSTER} --yes")).exited(5);
+    ran.says("ImagePullBackOff").says("rolled back, as revision 3");
+    assert_eq!(
+        fleet.history(CLUSTER),
+        "1 superseded Install complete\n2 failed Release failed\n3 deployed Rollback to 1\n"
+    );
+    let image = fleet
+        .clusters
+        .named(CLUSTER)
+        .field("deployment web -n web", ".spec.template.spec.containers[0].image");
+    assert_eq!(image, "registry.example.org/web:1.0");
+    fleet.clusters.named(CLUSTER).kubectl("rollout status deployment/web -n web --timeout=30s");
+    for other in ["stg-01", "prod-02"] {
+        assert_eq!(fleet.history(other), "1 deployed Install complete\n");
+    }
+    // Git still asks for it.
+    fleet.fitout(&format!("diff {CLUSTER} --exit-code")).exited(3).says("2.0-broken");
+    // And when git is good again, all is well.
+    fleet.set("tag: 2.0-broken", "tag: \"2.0\"");
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded();
+    assert!(fleet.history(CLUSTER).ends_with("\n4 deployed Upgrade complete\n"));
+}
+
+#[test]
+fn a_first_installation_that_does_not_become_healthy_is_removed_again() {
+    let Some(fleet) = Fleet::web() else { return };
+    fleet.set("tag: \"1.0\"", "tag: 1.0-broken");
+    fleet
+        .fitout(&format!("apply {CLUSTER} --yes"))
+        .exited(5)
+        .says("ImagePullBackOff")
+        .says("the first installation was removed again");
+    let cluster = fleet.clusters.named(CLUSTER);
+    assert_eq!(cluster.releases(), "");
+    assert!(
+        !cluster.has("deployment,service,configmap,secret -n web -l app.kubernetes.io/managed-by")
+    );
+}
+
+#[test]
+fn what_the_server_does_not_take_is_told_by_diff_and_changes_nothing() {
+    let Some(fleet) = Fleet::web() else { return };
+    let cluster = fleet.clusters.named(CLUSTER);
+    fleet.bring_web(CLUSTER);
+    fleet.env.replace("addons/web/chart/templates/all.yaml", "port: 80,", "port: 99999,");
+    fleet.set("motd: hello", "motd: changed");
+    let before = cluster.writes();
+    for command in ["diff", "plan", "apply --yes"] {
+        fleet
+            .fitout(&format!("{command} {CLUSTER}"))
+            .exited(5)
+            .says("Service/web/web from `web/templates/all.yaml` (line 11 of its output)")
+            .says("must be between 1 and 65535");
+    }
+    assert_eq!(cluster.writes(), before);
+}
+
+#[test]
+fn a_field_that_cannot_change_is_told_and_recreated_where_that_is_asked_for() {
+    let Some(fleet) = Fleet::web() else { return };
+    let cluster = fleet.clusters.named(CLUSTER);
+    fleet.bring_web(CLUSTER);
+    let uid = || cluster.field("deployment web -n web", ".metadata.uid");
+    let before = uid();
+    fleet.env.replace("addons/web/chart/templates/all.yaml", "{app: web}", "{app: web2}");
+    fleet.env.commit("Another selector");
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).exited(5).says("field is immutable");
+    assert_eq!(fleet.history(CLUSTER), "1 deployed Install complete\n");
+    fleet.env.replace(
+        "addons/web/addon.yaml",
+        "placement: {}",
+        "placement: {}\n  upgrade: {onImmutable: recreate}",
+    );
+    fleet.env.commit("Recreate");
+    fleet.fitout(&format!("diff {CLUSTER}")).says("is deleted and created anew");
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded();
+    assert_ne!(uid(), before);
+    fleet.fitout(&format!("rollback {CLUSTER} web")).succeeded();
+    assert_eq!(cluster.field("deployment web -n web", ".spec.selector.matchLabels.app"), "web");
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded();
+    let diff = fleet.fitout(&format!("diff {CLUSTER} --exit-code")).succeeded();
+    assert_eq!(diff.out, "");
+}
+
+/// A Job that runs before each change, with an image of the values.
+const HOOK: &str = "apiVersion: batch/v1
+kind: Job
+metadata:
+  name: before
+  annotations: {helm.sh/hook: \"pre-install,pre-upgrade\"}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: a, image: \"registry.example.org/a:{{ .Values.hook }}\"}]
+";
+
+#[test]
+fn an_apply_that_was_killed_is_in_nobodys_way_and_is_gone_on_with() {
+    let Some(fleet) = Fleet::web() else { return };
+    let cluster = fleet.clusters.named(CLUSTER);
+    fleet.env.write("addons/web/chart/templates/hook.yaml", HOOK);
+    fleet.set("replicas: 2", "replicas: 2\nhook: \"1\"");
+    fleet.bring_web(CLUSTER);
+    fleet.set("hook: \"1\"", "hook: broken\nextra: [more]");
+    let mut killed = fleet.spawn(&format!("apply {CLUSTER} --yes"));
+    let is_pending = || fleet.history(CLUSTER).contains("2 pending-upgrade");
+    eventually("the upgrade is under way", Duration::from_secs(30), is_pending);
+    fleet
+        .fitout(&format!("apply {CLUSTER} --yes"))
+        .exited(5)
+        .says("release web/web is being changed by");
+    fleet
+        .fitout(&format!("uninstall {CLUSTER} --addon web --yes"))
+        .exited(5)
+        .says("release web/web is being changed by");
+    killed.kill().expect("it is our child");
+    killed.wait().expect("it is our child");
+    fleet.fitout(&format!("plan {CLUSTER}")).succeeded().says("the last attempt did not end");
+    fleet.set("hook: broken", "hook: \"2\"");
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded();
+    assert_eq!(
+        fleet.history(CLUSTER),
+        "1 superseded Install complete\n2 failed Interrupted\n3 deployed Upgrade complete\n"
+    );
+    assert!(cluster.has("configmap more -n web"));
+    fleet.fitout(&format!("diff {CLUSTER} --exit-code")).succeeded();
+}
+
+#[test]
+fn a_hook_that_fails_stops_the_change_before_anything_is_changed() {
+    let Some(fleet) = Fleet::web() else { return };
+    let cluster = fleet.clusters.named(CLUSTER);
+    fleet.env.write("addons/web/chart/templates/hook.yaml", HOOK);
+    fleet.set("replicas: 2", "replicas: 2\nhook: \"1\"");
+    fleet.bring_web(CLUSTER);
+    fleet.set("hook: \"1\"", "hook: broken\nextra: [more]");
+    let spec = || cluster.field("deployment web -n web", ".metadata.generation");
+    let before = spec();
+    fleet
+        .fitout(&format!("apply {CLUSTER} --yes"))
+        .exited(5)
+        .says("the pre-upgrade hook Job/web/before from `web/templates/hook.yaml` is not done after 6s")
+        .says("ImagePullBackOff")
+        .says("rolled back, as revision 3");
+    assert_eq!(spec(), before);
+    assert!(!cluster.has("configmap more -n web"));
+}

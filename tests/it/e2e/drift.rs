@@ -1,0 +1,103 @@
+//! What others change on the clusters.
+
+use super::fleet::Fleet;
+
+const CLUSTER: &str = "prod-02";
+
+#[test]
+fn drift_by_kubectl_is_shown_and_healed() {
+    let Some(fleet) = Fleet::web() else { return };
+    let cluster = fleet.clusters.named(CLUSTER);
+    fleet.bring_web(CLUSTER);
+    cluster.kubectl("patch configmap web -n web --type merge -p {\"data\":{\"motd\":\"edited\"}}");
+    cluster.kubectl("scale deployment web -n web --replicas=5");
+    cluster.kubectl("set env deployment/web -n web MOTD=set");
+    cluster.kubectl("label secret web -n web app.kubernetes.io/managed-by-");
+    cluster.kubectl("delete service web -n web");
+    let diff = fleet.fitout(&format!("diff {CLUSTER} --exit-code")).exited(3);
+    diff.says("prod-02/web: heal, since somebody changed objects on the cluster")
+        .says("data.motd: edited → hello")
+        .says("spec.replicas: 5 → 2")
+        .says("env[name=MOTD].value: set → hello")
+        .says("+ app.kubernetes.io/managed-by: Helm")
+        .says("+ Service/web/web");
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded().says("healed at revision 1");
+    let fields = [
+        ("configmap web", ".data.motd", "hello"),
+        ("deployment web", ".spec.replicas", "2"),
+        ("deployment web", ".spec.template.spec.containers[0].env[0].value", "hello"),
+        ("secret web", ".metadata.labels.app\\.kubernetes\\.io/managed-by", "Helm"),
+        ("service web", ".spec.selector.app", "web"),
+    ];
+    for (object, path, value) in fields {
+        assert_eq!(cluster.field(&format!("{object} -n web"), path), value, "{object} {path}");
+    }
+    let diff = fleet.fitout(&format!("diff {CLUSTER} --exit-code")).succeeded();
+    assert_eq!(diff.out, "");
+    assert_eq!(fleet.history(CLUSTER), "1 deployed Install complete\n");
+}
+
+#[test]
+fn what_kubectl_adds_beside_the_chart_is_left_alone() {
+    let Some(fleet) = Fleet::web() else { return };
+    let cluster = fleet.clusters.named(CLUSTER);
+    fleet.bring_web(CLUSTER);
+    cluster.kubectl("annotate deployment web -n web example.org/note=mine");
+    cluster.kubectl("create configmap mine -n web --from-literal=a=b");
+    fleet.fitout(&format!("diff {CLUSTER} --exit-code")).succeeded();
+    fleet.set("motd: hello", "motd: changed");
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded();
+    let note = cluster.field("deployment web -n web", ".metadata.annotations.example\\.org/note");
+    assert_eq!(note, "mine");
+    assert!(cluster.has("configmap mine -n web"));
+}
+
+#[test]
+fn a_field_that_another_manager_applies_is_told_with_its_name() {
+    let Some(fleet) = Fleet::web() else { return };
+    let cluster = fleet.clusters.named(CLUSTER);
+    fleet.bring_web(CLUSTER);
+    let path = fleet.env.root().join("theirs.yaml");
+    let theirs = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web, namespace: web}\n\
+                  data: {motd: theirs}\n";
+    std::fs::write(&path, theirs).unwrap();
+    cluster.kubectl(&format!(
+        "apply --server-side --force-conflicts --field-manager=operator -f {}",
+        path.display()
+    ));
+    let before = cluster.writes();
+    for command in ["diff", "plan", "apply --yes"] {
+        let ran = fleet.fitout(&format!("{command} {CLUSTER}")).exited(5);
+        ran.says("ConfigMap/web/web").says("`.data.motd` is owned by `operator`");
+    }
+    assert_eq!(cluster.writes(), before);
+    fleet.fitout(&format!("apply {CLUSTER} --yes --force-conflicts")).succeeded();
+    assert_eq!(cluster.field("configmap web -n web", ".data.motd"), "hello");
+    fleet.fitout(&format!("diff {CLUSTER} --exit-code")).succeeded();
+}
+
+#[test]
+fn a_field_whose_differences_are_ignored_keeps_its_live_value() {
+    let Some(fleet) = Fleet::web() else { return };
+    let cluster = fleet.clusters.named(CLUSTER);
+    fleet.env.replace(
+        "addons/web/addon.yaml",
+        "placement: {}",
+        "placement: {}\n  ignoreDifferences:\n    \
+         - {kind: Deployment, path: /spec/replicas, reason: scaled}",
+    );
+    fleet.env.commit("Leave replicas alone");
+    fleet.bring_web(CLUSTER);
+    cluster.kubectl("scale deployment web -n web --replicas=3");
+    let diff = fleet.fitout(&format!("diff {CLUSTER} --exit-code")).succeeded();
+    assert_eq!(diff.out, "");
+    fleet.set("motd: hello", "motd: changed");
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded();
+    assert_eq!(cluster.field("deployment web -n web", ".spec.replicas"), "3");
+    cluster.kubectl("scale deployment web -n web --replicas=1");
+    fleet.fitout(&format!("diff {CLUSTER} --exit-code")).succeeded();
+    // A way back leaves it alone as well.
+    fleet.fitout(&format!("rollback {CLUSTER} web")).succeeded();
+    assert_eq!(cluster.field("configmap web -n web", ".data.motd"), "hello");
+    assert_eq!(cluster.field("deployment web -n web", ".spec.replicas"), "1");
+}

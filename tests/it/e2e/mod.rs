@@ -1,0 +1,12 @@
+//! The main job on real control planes, seen through the real `kubectl` and `helm`. Runs with
+//! `make e2e`; without it each test says that it is skipped.
+
+mod changes;
+mod clusters;
+mod drift;
+mod example;
+mod fleet;
+mod helm;
+mod refusals;
+mod removal;
+mod run;
