@@ -316,10 +316,13 @@ impl Attempt<'_> {
             }
         }
         let applied = collect(join_all(jobs).await)?;
-        let definitions: Vec<_> =
-            applied.iter().map(|(key, _)| key).filter(|key| crds::is_crd(key)).collect();
+        let definitions: Vec<&str> = applied
+            .iter()
+            .filter(|(key, _)| crds::is_crd(key))
+            .map(|(key, _)| key.name.as_str())
+            .collect();
         if !definitions.is_empty() {
-            crds::established(applying, definitions).await?;
+            crds::established(applying, &definitions).await?;
         }
         done.applied.extend(applied);
         Ok(())

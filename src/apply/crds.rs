@@ -35,7 +35,8 @@ pub(super) async fn install(
     if !errors.is_empty() {
         return Err(ApplyError::Objects { errors });
     }
-    established(applying, crds.iter().map(|crd| &crd.key)).await
+    let names: Vec<&str> = crds.iter().map(|crd| crd.key.name.as_str()).collect();
+    established(applying, &names).await
 }
 
 async fn install_one(
@@ -64,12 +65,9 @@ async fn install_one(
 }
 
 /// Waits until CRDs are established, and forgets which kinds were served before.
-pub(super) async fn established(
-    applying: &Applying<'_>,
-    crds: impl IntoIterator<Item = &ObjectKey>,
-) -> Result<(), ApplyError> {
-    for crd in crds {
-        wait_for(applying, &crd.name).await?;
+pub(super) async fn established(applying: &Applying<'_>, names: &[&str]) -> Result<(), ApplyError> {
+    for name in names {
+        wait_for(applying, name).await?;
     }
     applying.client.forget_resources();
     Ok(())

@@ -57,3 +57,8 @@ impl Clock for FastClock {
         Box::pin(tokio::time::sleep(duration / self.factor))
     }
 }
+
+/// The computer's time, for what is not part of any simulated history.
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}

@@ -85,7 +85,7 @@ pub fn render(
 }
 
 /// A wrong name on the command line is not a failure of the world.
-fn usage(error: GitError) -> anyhow::Error {
+pub fn usage(error: GitError) -> anyhow::Error {
     let is_wrong_argument = error.is_unknown_revision()
         || matches!(error, GitError::NoFolder(_) | GitError::NotGit(_) | GitError::Location { .. });
     if is_wrong_argument {

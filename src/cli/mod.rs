@@ -4,9 +4,11 @@ pub mod clusters;
 #[allow(clippy::unused_async, reason = "every command has the same signature")]
 pub mod commands;
 pub mod context;
+pub mod control;
 pub mod execute;
 pub mod exit;
 pub mod load;
+pub mod logging;
 pub mod selection;
 pub mod survey;
 pub mod user_values;

@@ -1,6 +1,8 @@
-//! Fetching over HTTP and keeping what was fetched: shared by `git/` and the fetching of charts.
+//! Fetching over HTTP, and the folders where things are kept: shared by `git/`, the fetching of
+//! charts and all that has state.
 //!
 //! Knows nothing about git, charts or the fleet.
 
 pub mod cache;
 pub mod http;
+pub mod state;

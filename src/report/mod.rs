@@ -6,3 +6,5 @@ pub mod errors;
 pub mod graph;
 mod paint;
 pub mod plan;
+pub mod rollout;
+pub mod status;

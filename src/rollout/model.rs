@@ -10,7 +10,7 @@ use crate::base::ids::{AddonName, ClusterName, Digest, PolicyName, Rev};
 use crate::fleet::model::RolloutPolicySpec;
 
 /// `ADDON-N`: the N-th rollout of an addon.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RolloutId {
     /// The addon.

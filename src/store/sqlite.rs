@@ -43,9 +43,9 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// Opens a log that is there already.
-    pub fn open_existing(path: &Path) -> Result<Option<Self>, StoreError> {
-        if path.is_file() { Self::open(path).map(Some) } else { Ok(None) }
+    /// Opens a log to look at it; where there is none, an empty one that is kept nowhere.
+    pub fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        if path.is_file() { Self::open(path) } else { Self::open(Path::new(":memory:")) }
     }
 
     /// The file.

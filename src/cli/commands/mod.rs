@@ -18,3 +18,4 @@ pub mod template;
 pub mod uninstall;
 pub mod validate;
 pub mod why;
+mod why_wait;

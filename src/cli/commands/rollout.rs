@@ -1,13 +1,176 @@
-//! `fitout rollout`.
+//! `fitout rollout`: list, show and steer rollouts.
 
+use std::collections::BTreeMap;
+
+use clap::{Subcommand, ValueEnum};
+use serde_json::{Value as Json, json};
+
+use crate::base::clock::{Clock as _, SystemClock};
+use crate::base::ids::ClusterName;
 use crate::cli::context::Context;
-use crate::cli::exit::Exit;
+use crate::cli::control::{find, onlooker, open_log, told};
+use crate::cli::exit::{CommandError, Exit};
+use crate::report::rollout as report;
+use crate::rollout::{Command, Rollout, WaitingOn, command};
+use crate::store::Store as _;
 
 /// Arguments of `fitout rollout`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(subcommand)]
+    command: Subcommands,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subcommands {
+    /// List rollouts
+    List {
+        /// Only those that are under way
+        #[arg(long)]
+        active: bool,
+        /// How it is printed
+        #[arg(short, long, value_enum, default_value = "text")]
+        output: Output,
+    },
+    /// Show one: stages, clusters, what each waits for, and the timeline
+    Show {
+        /// A rollout such as `traefik-3`, or an addon for its newest
+        rollout: String,
+        /// How it is printed
+        #[arg(short, long, value_enum, default_value = "text")]
+        output: Output,
+    },
+    /// Approve the present stage
+    Approve(Said),
+    /// Begin nothing new until it is resumed
+    Pause(Said),
+    /// Go on; failed clusters are tried again
+    Resume(Said),
+    /// End it; what it changed stays, unless `--rollback`
+    Abort {
+        #[command(flatten)]
+        said: Said,
+        /// Take back what the present stage changed
+        #[arg(long)]
+        rollback: bool,
+    },
+    /// Try again what went back or was aborted
+    Retry(Said),
+}
+
+/// Who says something to which rollout.
+#[derive(Debug, clap::Args)]
+struct Said {
+    /// A rollout such as `traefik-3`, or an addon for its newest
+    rollout: String,
+    /// Who says so
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "somebody")]
+    by: String,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
 
 /// Runs it.
-pub async fn run(_args: Args, _context: &mut Context) -> anyhow::Result<Exit> {
-    anyhow::bail!("`fitout rollout` is not built yet")
+pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
+    match args.command {
+        Subcommands::List { active, output } => list(active, output, context),
+        Subcommands::Show { rollout, output } => show(&rollout, output, context).await,
+        Subcommands::Approve(said) => say(&said, Command::Approve, context),
+        Subcommands::Pause(said) => say(&said, Command::Pause, context),
+        Subcommands::Resume(said) => say(&said, Command::Resume, context),
+        Subcommands::Abort { said, rollback } => {
+            say(&said, Command::Abort { goes_back: rollback }, context)
+        }
+        Subcommands::Retry(said) => say(&said, Command::Retry, context),
+    }
+}
+
+fn list(is_active: bool, output: Output, context: &mut Context) -> anyhow::Result<Exit> {
+    let (_, rollouts) = open_log(context)?;
+    let mut chosen: Vec<&Rollout> =
+        rollouts.iter().filter(|one| !is_active || !one.phase.is_ended()).collect();
+    chosen.sort_by_key(|rollout| rollout.started_at);
+    match output {
+        Output::Text if chosen.is_empty() => writeln!(context.err, "no rollouts")?,
+        Output::Text => write!(context.out, "{}", report::list(chosen))?,
+        Output::Json => {
+            let rows: Vec<Json> = chosen.into_iter().map(summary).collect();
+            writeln!(context.out, "{:#}", Json::from(rows))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn summary(rollout: &Rollout) -> Json {
+    let members: serde_json::Map<String, Json> = rollout
+        .members
+        .iter()
+        .map(|(name, member)| (name.to_string(), Json::from(member.state.word())))
+        .collect();
+    json!({
+        "rollout": rollout.id,
+        "addon": rollout.addon(),
+        "revision": rollout.rev,
+        "policy": rollout.policy_name,
+        "phase": rollout.phase.word(),
+        "stage": rollout.stage_name(rollout.stage),
+        "startedAt": rollout.started_at,
+        "clusters": members,
+    })
+}
+
+async fn show(text: &str, output: Output, context: &mut Context) -> anyhow::Result<Exit> {
+    let (store, rollouts) = open_log(context)?;
+    let rollout = find(&rollouts, text)?;
+    let log = store.log(&rollout.id).map_err(told)?;
+    let waiting =
+        if rollout.phase.is_ended() { BTreeMap::new() } else { waiting(rollout, context).await? };
+    match output {
+        Output::Text => {
+            write!(context.out, "{}", report::show(rollout, &log, &waiting, context.is_coloured))?;
+        }
+        Output::Json => {
+            let mut shown = summary(rollout);
+            shown["waiting"] = serde_json::to_value(&waiting)?;
+            shown["events"] = serde_json::to_value(&log)?;
+            writeln!(context.out, "{shown:#}")?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// What its members wait for, as the clusters are now.
+async fn waiting(
+    rollout: &Rollout,
+    context: &mut Context,
+) -> anyhow::Result<BTreeMap<ClusterName, WaitingOn>> {
+    let survey = onlooker(context)?.survey(|_| false).await.map_err(anyhow::Error::msg)?;
+    Ok(survey.waiting.get(&rollout.id).cloned().unwrap_or_default())
+}
+
+fn say(said: &Said, what: Command, context: &mut Context) -> anyhow::Result<Exit> {
+    let (mut store, mut rollouts) = open_log(context)?;
+    loop {
+        let rollout = find(&rollouts, &said.rollout)?;
+        let now = SystemClock.now();
+        let event = command(rollout, what, &said.by, said.reason.clone(), now)
+            .map_err(|refused| CommandError::Refused(refused.to_string()))?;
+        match rollouts.append(&mut store, std::slice::from_ref(&event)) {
+            Ok(()) => {
+                let id = &event.rollout;
+                writeln!(context.out, "{id}: {}", report::told(&event))?;
+                return Ok(Exit::Done);
+            }
+            // The controller was faster: what it wrote may change the answer.
+            Err(crate::store::StoreError::Moved) => rollouts.read_on(&store).map_err(told)?,
+            Err(error) => return Err(told(error)),
+        };
+    }
 }

@@ -1,0 +1,157 @@
+//! `fitout why CLUSTER ADDON`: what an instance waits for, or why it is as it is, in one line.
+
+use serde_json::json;
+
+use crate::base::ids::InstanceKey;
+use crate::cli::context::Context;
+use crate::cli::control::onlooker;
+use crate::cli::exit::Exit;
+use crate::cli::selection::{AddonArgs, ClusterArgs};
+use crate::controller::Survey;
+use crate::rollout::{Member, MemberState, Phase, Rollout, WaitingOn};
+
+/// An answer.
+struct Answer {
+    /// The whole of it in one line.
+    line: String,
+    /// Commands that move it on.
+    ways_out: Vec<String>,
+    rollout: Option<String>,
+    waiting: Option<WaitingOn>,
+}
+
+/// Runs it.
+pub(super) async fn run(
+    cluster: &str,
+    addon: &str,
+    is_json: bool,
+    context: &mut Context,
+) -> anyhow::Result<Exit> {
+    let mut onlooker = onlooker(context)?;
+    onlooker.poll().await.map_err(anyhow::Error::msg)?;
+    let head = onlooker.head().ok_or_else(|| anyhow::anyhow!("git could not be read"))?;
+    let fleet = &head.desired.fleet;
+    let clusters = ClusterArgs { clusters: vec![cluster.to_owned()], ..ClusterArgs::default() };
+    clusters.select(fleet)?;
+    let known = onlooker.rollouts().newest(&addon.into()).is_some();
+    if !known {
+        AddonArgs { addons: vec![addon.to_owned()] }.select(fleet)?;
+    }
+    let key = InstanceKey { cluster: cluster.into(), addon: addon.into() };
+    let survey = onlooker.survey(|other| *other == key).await.map_err(anyhow::Error::msg)?;
+    let rollout = onlooker.rollouts().newest(&key.addon);
+    let answer = answer(&key, &survey, rollout);
+    if is_json {
+        let report = json!({
+            "cluster": key.cluster, "addon": key.addon, "because": answer.line,
+            "rollout": answer.rollout, "waiting": answer.waiting, "waysOut": answer.ways_out,
+        });
+        writeln!(context.out, "{report:#}")?;
+    } else {
+        writeln!(context.out, "{}", answer.line)?;
+        for way_out in &answer.ways_out {
+            writeln!(context.err, "help: {way_out}")?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn answer(key: &InstanceKey, survey: &Survey, rollout: Option<&Rollout>) -> Answer {
+    let of_rollout = rollout.and_then(|rollout| {
+        let member = rollout.members.get(&key.cluster)?;
+        of_member(key, survey, rollout, member)
+    });
+    if let Some(answer) = of_rollout {
+        return answer;
+    }
+    let plain = |line: String| Answer { line, ways_out: Vec::new(), rollout: None, waiting: None };
+    if let Some(reason) = survey.held.get(&key.addon) {
+        return plain(format!("{key} is held: {reason}"));
+    }
+    if survey.pending.contains(&key.addon) {
+        let line = format!(
+            "{key} waits for the controller, which has not begun the rollout of commit {} yet",
+            survey.head.rev().short()
+        );
+        let ways_out = vec!["`fitout controller` runs it; `fitout apply` goes without".to_owned()];
+        return Answer { ways_out, ..plain(line) };
+    }
+    plain(at_rest(key, survey))
+}
+
+/// The answer of the addon's newest rollout, where it has one for this member.
+fn of_member(
+    key: &InstanceKey,
+    survey: &Survey,
+    rollout: &Rollout,
+    member: &Member,
+) -> Option<Answer> {
+    let stage = member.stage.map_or("no stage", |stage| rollout.stage_name(stage));
+    let place = format!("rollout {} of commit {}, stage {stage}", rollout.id, rollout.rev.short());
+    let answer = |line: String, ways_out: Vec<String>| Answer {
+        line,
+        ways_out,
+        rollout: Some(rollout.id.to_string()),
+        waiting: None,
+    };
+    let retry = || vec![format!("commit a change, or say `fitout rollout retry {}`", rollout.id)];
+    let waits = survey.waiting.get(&rollout.id).and_then(|waiting| waiting.get(&key.cluster));
+    if let Some(waits) = waits {
+        let state = member.state.word();
+        let line = format!("{key} is {state} and waits for: {waits} ({place})");
+        let ways_out = waits.way_out(&rollout.id).into_iter().collect();
+        return Some(Answer { waiting: Some(waits.clone()), ..answer(line, ways_out) });
+    }
+    match (&member.state, &rollout.phase) {
+        (MemberState::Unchanged, _) | (_, Phase::Superseded { .. }) => None,
+        (MemberState::Failed { reason }, _) => {
+            Some(answer(format!("{key} failed: {reason} ({place})"), Vec::new()))
+        }
+        (MemberState::Stuck { reason }, _) => {
+            Some(answer(format!("{key} could not be taken back: {reason} ({place})"), retry()))
+        }
+        (MemberState::Skipped { reason }, _) => {
+            Some(answer(format!("{key} was left out: {reason} ({place})"), Vec::new()))
+        }
+        (MemberState::Back, Phase::RolledBack { reason }) => {
+            let line = format!("{key} was rolled back, because of {reason} ({place})");
+            Some(answer(line, retry()))
+        }
+        (MemberState::Waiting, Phase::RolledBack { reason }) => {
+            let at = rollout.stage_name(rollout.stage);
+            let line =
+                format!("{key} was not touched: stage {at} stopped, because of {reason} ({place})");
+            Some(answer(line, retry()))
+        }
+        (MemberState::Waiting, Phase::Aborted { by }) => {
+            Some(answer(format!("{key} was not touched: {by} ended {place}"), retry()))
+        }
+        (MemberState::Soaked { .. }, phase) if !phase.is_ended() => {
+            Some(answer(format!("{key} is done ({place})"), Vec::new()))
+        }
+        _ => None,
+    }
+}
+
+/// An instance that no rollout has anything to say of.
+fn at_rest(key: &InstanceKey, survey: &Survey) -> String {
+    if let Some(Err(reason)) = survey.looks.get(&key.cluster).map(|look| &look.releases) {
+        return format!("{key} is not known: the cluster does not answer: {reason}");
+    }
+    let is_desired = survey.head.desired.instances.iter().any(|instance| instance.key == *key);
+    let Some(seen) = survey.observed.get(key) else {
+        let line = if is_desired { "cannot be rendered" } else { "is not wanted there by git" };
+        return format!("{key} {line}");
+    };
+    let Some(adopted) = &seen.adopted else { return format!("{key} is not installed") };
+    let commit = adopted.rev.as_ref().map_or("no commit", |rev| rev.short());
+    let version = &adopted.chart_version;
+    let health = &seen.health.message;
+    let wanted = survey.head.releases.get(key).map(|release| &release.digest);
+    let standing = if adopted.digest.is_some() && adopted.digest.as_ref() == wanted {
+        "as git says"
+    } else {
+        "not as git says"
+    };
+    format!("{key} is {standing}: version {version} of commit {commit}; {health}")
+}

@@ -1,0 +1,229 @@
+//! One attempt on one instance: to its goal, back, or healed where it is. Runs by itself, beside
+//! the ticks, and can be repeated at any time.
+
+use std::sync::Arc;
+
+use super::head::{Head, Revisions};
+use crate::apply::{self, ApplyError, ApplyOptions, mark_failed, realize, rollback, uninstall};
+use crate::base::clock::Clock;
+use crate::base::ids::{Digest, InstanceKey, Rev};
+use crate::fleet::model::Limits;
+use crate::k8s::ClusterClient;
+use crate::live::{ReleaseId, ReleaseStatus, releases};
+use crate::render::Release;
+use crate::report::errors::chain;
+use crate::rollout::{Action, Attempt, AttemptResult, Goal, Place, RolloutId};
+
+/// What an attempt is to do.
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// To a rollout's goal.
+    Move {
+        /// For which rollout.
+        rollout: RolloutId,
+        /// Where to.
+        goal: Goal,
+    },
+    /// Back to where it was before a rollout.
+    GoBack {
+        /// For which rollout.
+        rollout: RolloutId,
+        /// Where to; nothing where it was not there.
+        from: Option<Place>,
+        /// Why.
+        reason: String,
+    },
+    /// To what it is at, since somebody has changed it.
+    Heal {
+        /// The commit it is at.
+        rev: Rev,
+        /// The digest it is at.
+        digest: Digest,
+    },
+    /// Off the cluster: it is there under another name now.
+    Remove {
+        /// Which release.
+        id: ReleaseId,
+    },
+}
+
+impl Task {
+    /// A word for metrics and logs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Move { .. } => "move",
+            Self::GoBack { .. } => "goBack",
+            Self::Heal { .. } => "heal",
+            Self::Remove { .. } => "remove",
+        }
+    }
+
+    /// What a rollout is told of it.
+    pub fn attempt_of(&self, done: &Done) -> Option<Attempt> {
+        let (rollout, action) = match self {
+            Self::Move { rollout, .. } => (rollout, Action::Move),
+            Self::GoBack { rollout, .. } => (rollout, Action::GoBack),
+            Self::Heal { .. } | Self::Remove { .. } => return None,
+        };
+        Some(Attempt {
+            began_at: done.began_at,
+            ended_at: done.ended_at,
+            rollout: rollout.clone(),
+            action,
+            result: done.result.clone(),
+        })
+    }
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// When it began.
+    pub began_at: crate::base::clock::Timestamp,
+    /// When it had ended.
+    pub ended_at: crate::base::clock::Timestamp,
+    /// How.
+    pub result: AttemptResult,
+}
+
+/// What an attempt works with.
+#[derive(Clone)]
+pub struct Workshop {
+    /// The cluster.
+    pub client: ClusterClient,
+    /// The instance.
+    pub key: InstanceKey,
+    /// Its release, as far as it is known.
+    pub id: Option<ReleaseId>,
+    /// What git says now.
+    pub head: Arc<Head>,
+    /// What git said before.
+    pub revisions: Arc<Revisions>,
+    /// How attempts are made.
+    pub options: ApplyOptions,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Workshop {
+    /// Makes the attempt.
+    pub async fn run(self, task: &Task) -> Done {
+        let began_at = self.clock.now();
+        let result = match task {
+            Task::Move { goal, .. } => self.to_goal(goal).await,
+            Task::GoBack { from, reason, .. } => self.back(from.as_ref(), reason).await,
+            Task::Heal { rev, digest } => self.to_release(rev, digest).await,
+            Task::Remove { .. } => self.off().await,
+        };
+        let result = result.unwrap_or_else(|failure| failure);
+        Done { began_at, ended_at: self.clock.now(), result }
+    }
+
+    async fn to_goal(&self, goal: &Goal) -> Result<AttemptResult, AttemptResult> {
+        match &goal.digest {
+            Some(digest) => self.to_release(&goal.rev, digest).await,
+            None => self.off().await,
+        }
+    }
+
+    async fn to_release(&self, rev: &Rev, digest: &Digest) -> Result<AttemptResult, AttemptResult> {
+        let release = self.release(rev, digest).await?;
+        let outcome = realize(&self.client, &release, &self.options, &*self.clock).await;
+        outcome.map(|outcome| done(outcome.release_revision)).map_err(|error| failure(&error))
+    }
+
+    /// The release that a commit renders to; the newest commit's will do where it is the same.
+    async fn release(&self, rev: &Rev, digest: &Digest) -> Result<Release, AttemptResult> {
+        if let Some(release) = self.head.releases.get(&self.key)
+            && release.digest == *digest
+        {
+            return Ok(Release { rev: rev.clone(), ..release.clone() });
+        }
+        let (revisions, key) = (Arc::clone(&self.revisions), self.key.clone());
+        let (rev, digest) = (rev.clone(), digest.clone());
+        let found = tokio::task::spawn_blocking(move || revisions.release(&key, &rev, &digest));
+        match found.await {
+            Ok(release) => release.map_err(AttemptResult::Final),
+            Err(error) => Err(AttemptResult::Passing(error.to_string())),
+        }
+    }
+
+    async fn off(&self) -> Result<AttemptResult, AttemptResult> {
+        let Some(id) = &self.id else { return Ok(done(0)) };
+        let limits = self.limits();
+        let gone = uninstall(&self.client, id, Some(&limits), &self.options, &*self.clock).await;
+        gone.map(|_| done(0)).map_err(|error| failure(&error))
+    }
+
+    /// How much may be deleted, as the addon's policy says.
+    fn limits(&self) -> Limits {
+        let fleet = &self.head.desired.fleet;
+        let addon = fleet.addons.get(&self.key.addon);
+        let policy = addon.and_then(|addon| addon.value.spec.rollout.policy.as_ref());
+        let policy = policy.and_then(|policy| fleet.policies.get(policy));
+        policy.map_or_else(Limits::default, |policy| policy.value.spec.limits.clone())
+    }
+
+    async fn back(
+        &self,
+        from: Option<&Place>,
+        reason: &str,
+    ) -> Result<AttemptResult, AttemptResult> {
+        let Some(id) = &self.id else { return Ok(done(0)) };
+        let Some(from) = from else { return self.first_install_off(id).await };
+        let heads = releases::heads(&self.client, id).await;
+        let heads = heads.map_err(|error| AttemptResult::Passing(chain(&error)))?;
+        if let Some(newest) = heads.last()
+            && newest.status == ReleaseStatus::Deployed
+            && (newest.revision == from.release_revision
+                || (newest.origin.digest.is_some() && newest.origin.digest == from.digest))
+        {
+            return Ok(done(newest.revision));
+        }
+        if heads.iter().any(|head| head.revision == from.release_revision) {
+            return self.to_revision(id, from.release_revision, reason).await;
+        }
+        // Its record is gone: removed with the release, or pushed out by later ones.
+        match (&from.rev, &from.digest) {
+            (Some(rev), Some(digest)) => self.to_release(rev, digest).await,
+            _ => Err(AttemptResult::Final(format!(
+                "revision {} of release {id} is no longer on record",
+                from.release_revision
+            ))),
+        }
+    }
+
+    /// What was not there before goes again, whatever its policy's limits for deletions are: it was
+    /// this rollout that made it.
+    async fn first_install_off(&self, id: &ReleaseId) -> Result<AttemptResult, AttemptResult> {
+        let gone = uninstall(&self.client, id, None, &self.options, &*self.clock).await;
+        gone.map(|_| done(0)).map_err(|error| failure(&error))
+    }
+
+    async fn to_revision(
+        &self,
+        id: &ReleaseId,
+        revision: u32,
+        reason: &str,
+    ) -> Result<AttemptResult, AttemptResult> {
+        let reason = format!("Release failed: {reason}");
+        let clock = &*self.clock;
+        let marked = mark_failed(&self.client, id, &reason, clock).await;
+        marked.map_err(|error| failure(&error))?;
+        let back = rollback(&self.client, id, Some(revision), &self.options, clock).await;
+        back.map(|outcome| done(outcome.release_revision)).map_err(|error| failure(&error))
+    }
+}
+
+fn done(release_revision: u32) -> AttemptResult {
+    AttemptResult::Done { release_revision }
+}
+
+fn failure(error: &ApplyError) -> AttemptResult {
+    let told = chain(error);
+    if apply::ApplyError::is_passing(error) || error.is_unreachable() {
+        AttemptResult::Passing(told)
+    } else {
+        AttemptResult::Final(told)
+    }
+}

@@ -1,0 +1,171 @@
+//! One look at one cluster: where each release is, from one list of its records.
+
+use std::collections::BTreeMap;
+
+use crate::base::clock::{Clock, Timestamp};
+use crate::base::ids::AddonName;
+use crate::health::Health;
+use crate::k8s::ClusterClient;
+use crate::live::record::{RecordHead, ReleaseStatus};
+use crate::live::{Observation, ReleaseId, releases};
+use crate::rollout::{Place, Seen};
+
+/// A cluster's releases at one time, or why they could not be read.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// When the reading began.
+    pub at: Timestamp,
+    /// By release.
+    pub releases: Result<BTreeMap<ReleaseId, Sighting>, String>,
+}
+
+/// One release by its records' heads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// The addon; none for a release that Helm made.
+    pub addon: Option<AddonName>,
+    /// The newest revision that was ever deployed.
+    pub place: Option<Place>,
+    /// Whether that is the newest record, and it is deployed.
+    pub is_settled: bool,
+    /// The chart's version at the newest record.
+    pub chart_version: String,
+}
+
+/// Looks at a cluster.
+pub async fn look(client: &ClusterClient, clock: &dyn Clock) -> Look {
+    let at = clock.now();
+    let heads = releases::all_heads(client).await;
+    let releases = heads.map(|heads| sightings(&heads));
+    let releases = releases.map_err(|error| crate::report::errors::chain(&error));
+    Look { at, releases }
+}
+
+/// Heads (sorted by release, oldest first) to one sighting for each release.
+fn sightings(heads: &[RecordHead]) -> BTreeMap<ReleaseId, Sighting> {
+    let mut seen = BTreeMap::new();
+    for of_release in heads.chunk_by(|a, b| a.id == b.id) {
+        let newest = of_release.last().expect("a chunk has at least one");
+        if newest.status == ReleaseStatus::Uninstalled {
+            continue;
+        }
+        seen.insert(newest.id.clone(), sighting(newest, of_release));
+    }
+    seen
+}
+
+fn sighting(newest: &RecordHead, heads: &[RecordHead]) -> Sighting {
+    let was_deployed = |head: &&RecordHead| {
+        matches!(head.status, ReleaseStatus::Deployed | ReleaseStatus::Superseded)
+    };
+    let place = heads.iter().rev().find(was_deployed).map(|head| Place {
+        rev: head.origin.rev.clone(),
+        digest: head.origin.digest.clone(),
+        release_revision: head.revision,
+    });
+    Sighting {
+        addon: newest.origin.addon.clone(),
+        place,
+        is_settled: newest.status == ReleaseStatus::Deployed,
+        chart_version: newest.origin.chart_version.clone(),
+    }
+}
+
+impl Look {
+    /// A look that could not be had.
+    pub fn failed(at: Timestamp, reason: String) -> Self {
+        Self { at, releases: Err(reason) }
+    }
+
+    /// What is known of one release without having looked at its objects.
+    pub fn seen(&self, id: Option<&ReleaseId>) -> Seen {
+        let seen = Seen {
+            observed_at: self.at,
+            unreachable: None,
+            has_gaps: false,
+            place: None,
+            is_settled: true,
+            health: Health::unknown("has not been looked at"),
+            blocked: None,
+            attempt: None,
+        };
+        let releases = match &self.releases {
+            Ok(releases) => releases,
+            Err(reason) => return Seen { unreachable: Some(reason.clone()), ..seen },
+        };
+        match id.and_then(|id| releases.get(id)) {
+            Some(sighting) => {
+                Seen { place: sighting.place.clone(), is_settled: sighting.is_settled, ..seen }
+            }
+            None => seen,
+        }
+    }
+}
+
+/// What an observation of a release's objects adds. Where it is comes from the observation itself,
+/// so that place and health are of one time.
+pub fn seen_in(observation: &Observation, before: Seen) -> Seen {
+    let is_deployed = observation
+        .adopted
+        .as_ref()
+        .is_some_and(|adopted| adopted.status == ReleaseStatus::Deployed);
+    let place = match &observation.adopted {
+        Some(adopted) if is_deployed => Some(Place {
+            rev: adopted.rev.clone(),
+            digest: adopted.digest.clone(),
+            release_revision: adopted.release_revision,
+        }),
+        Some(_) => before.place.clone(),
+        None => None,
+    };
+    let is_absent = observation.adopted.is_none() && observation.pending.is_none();
+    let down = observation.gaps.iter().find(|_| observation.is_unreachable());
+    Seen {
+        observed_at: observation.observed_at,
+        unreachable: down.map(|gap| gap.reason.clone()),
+        has_gaps: !observation.gaps.is_empty(),
+        place,
+        is_settled: is_absent || is_deployed && observation.pending.is_none(),
+        health: observation.health.clone(),
+        ..before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::record::Origin;
+
+    fn heads(statuses: &[(ReleaseStatus, &str)]) -> Vec<RecordHead> {
+        let head = |(index, (status, digest)): (usize, &(ReleaseStatus, &str))| RecordHead {
+            id: ReleaseId { namespace: "n".to_owned(), name: "r".to_owned() },
+            revision: index as u32 + 1,
+            status: *status,
+            origin: Origin { digest: Some((*digest).into()), ..Origin::default() },
+            holder: None,
+            renewed_at: None,
+            ownership: BTreeMap::new(),
+            secret_name: String::new(),
+            resource_version: String::new(),
+            created_at: None,
+        };
+        statuses.iter().enumerate().map(head).collect()
+    }
+
+    fn seen(statuses: &[(ReleaseStatus, &str)]) -> Option<(Option<u32>, bool)> {
+        let seen = sightings(&heads(statuses));
+        let sighting = seen.into_values().next()?;
+        Some((sighting.place.map(|place| place.release_revision), sighting.is_settled))
+    }
+
+    #[test]
+    fn a_release_is_where_it_was_deployed_last() {
+        use ReleaseStatus::{Deployed, Failed, PendingInstall, PendingUpgrade, Superseded};
+        assert_eq!(seen(&[(Superseded, "a"), (Deployed, "b")]), Some((Some(2), true)));
+        assert_eq!(seen(&[(Deployed, "a"), (PendingUpgrade, "b")]), Some((Some(1), false)));
+        assert_eq!(seen(&[(Superseded, "a"), (Failed, "b")]), Some((Some(1), false)));
+        assert_eq!(seen(&[(PendingInstall, "a")]), Some((None, false)));
+        assert_eq!(seen(&[(ReleaseStatus::Uninstalled, "a")]), None);
+        assert_eq!(seen(&[]), None);
+    }
+}

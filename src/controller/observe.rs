@@ -1,0 +1,193 @@
+//! Evidence for rollouts: a full look at the members that have begun, and at what those that are
+//! next depend on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+
+use super::head::Head;
+use super::look::{Look, seen_in};
+use super::tick::Reconciler;
+use super::wishes::Looks;
+use crate::base::ids::{AddonName, ClusterName, InstanceKey};
+use crate::base::limits::CLUSTERS_IN_PARALLEL;
+use crate::fleet::instance::Instance;
+use crate::fleet::model::Dependency;
+use crate::fleet::range::Range;
+use crate::live::{self, Subject};
+use crate::rollout::{MemberState, Observation, Rollout};
+
+/// Full looks at instances, made in this tick.
+type Observed = BTreeMap<InstanceKey, live::Observation>;
+
+impl Reconciler {
+    /// What each rollout is to know of its members.
+    pub(super) async fn observe_members(
+        &mut self,
+        head: &Arc<Head>,
+        looks: &Looks,
+        active: Vec<Rollout>,
+    ) -> Vec<(Rollout, Observation)> {
+        let mut wanted: BTreeSet<InstanceKey> = BTreeSet::new();
+        for rollout in &active {
+            for (cluster, member) in rollout.changing(rollout.stage) {
+                let key = InstanceKey { cluster: cluster.clone(), addon: rollout.addon().clone() };
+                if member.state == MemberState::Waiting {
+                    wanted.extend(dependencies(head, &key).map(|(_, key)| key));
+                } else if needs_evidence(&member.state) {
+                    wanted.insert(key);
+                }
+            }
+        }
+        let observed = self.observe(head, looks, wanted).await;
+        let seen = |rollout: &Rollout| -> Observation {
+            let clusters = rollout.members.keys();
+            let seen = clusters.filter_map(|cluster| {
+                let key = InstanceKey { cluster: cluster.clone(), addon: rollout.addon().clone() };
+                let look = looks.get(cluster)?;
+                let mut seen = look.seen(self.ids.get(&key));
+                if let Some(observation) = observed.get(&key) {
+                    seen = seen_in(observation, seen);
+                }
+                seen.attempt = self.attempts.get(&key).cloned();
+                let is_waiting = rollout.members[cluster].state == MemberState::Waiting;
+                if is_waiting && rollout.members[cluster].stage == Some(rollout.stage) {
+                    seen.blocked = match rollout.members[cluster].goal.digest {
+                        Some(_) => blocked_by_dependency(head, look, &observed, &key),
+                        None => self.blocked_by_dependant(head, looks, &key),
+                    };
+                }
+                Some((cluster.clone(), seen))
+            });
+            seen.collect()
+        };
+        active.iter().map(|rollout| (rollout.clone(), seen(rollout))).collect()
+    }
+
+    /// Full looks, many at a time; of clusters that just did not answer there are none.
+    pub(super) async fn observe(
+        &self,
+        head: &Head,
+        looks: &Looks,
+        wanted: impl IntoIterator<Item = InstanceKey>,
+    ) -> Observed {
+        let looked =
+            |cluster: &ClusterName| looks.get(cluster).is_some_and(|look| look.releases.is_ok());
+        let jobs = wanted.into_iter().filter(|key| looked(&key.cluster)).filter_map(|key| {
+            let (_, client) = self.clients.get(&key.cluster)?;
+            let id = self.ids.get(&key)?.clone();
+            let release = head.releases.get(&key);
+            let clock = Arc::clone(&self.options.clock);
+            Some(async move {
+                let subject = release.map_or_else(|| Subject::from(&id), Subject::from);
+                let subject = Subject { namespace: &id.namespace, name: &id.name, ..subject };
+                let observation = live::observe(client, subject, &*clock).await;
+                (key, observation)
+            })
+        });
+        let jobs: Vec<_> = jobs.collect();
+        futures::stream::iter(jobs).buffer_unordered(CLUSTERS_IN_PARALLEL).collect().await
+    }
+
+    /// Why an instance must not go yet: what is still there and depends on it, as of the commit
+    /// that each is at.
+    fn blocked_by_dependant(
+        &self,
+        head: &Head,
+        looks: &Looks,
+        key: &InstanceKey,
+    ) -> Option<String> {
+        let releases = looks.get(&key.cluster)?.releases.as_ref().ok()?;
+        for (id, sighting) in releases {
+            let Some(addon) = sighting.addon.as_ref().filter(|addon| **addon != key.addon) else {
+                continue;
+            };
+            let other = InstanceKey { cluster: key.cluster.clone(), addon: addon.clone() };
+            let rev = sighting.place.as_ref().and_then(|place| place.rev.as_ref());
+            let at_rev = rev.and_then(|rev| self.revisions.desired(rev).ok());
+            let depends = |instance: &Instance| {
+                instance.key == other && instance.depends_on.iter().any(|on| on.addon == key.addon)
+            };
+            let is_dependant = head.desired.instances.iter().any(depends)
+                || at_rev.is_some_and(|desired| desired.instances.iter().any(depends));
+            if is_dependant {
+                return Some(format!("release {id} is still there, and {addon} depends on it"));
+            }
+        }
+        None
+    }
+}
+
+/// Whether an observation of the objects can change anything.
+fn needs_evidence(state: &MemberState) -> bool {
+    matches!(
+        state,
+        MemberState::Moving { applied_at: Some(_), .. }
+            | MemberState::Healthy { .. }
+            | MemberState::Soaked { .. }
+            | MemberState::GoingBack { applied_at: Some(_), .. }
+    )
+}
+
+/// What an instance depends on, on its cluster.
+fn dependencies<'a>(
+    head: &'a Head,
+    key: &'a InstanceKey,
+) -> impl Iterator<Item = (&'a Dependency, InstanceKey)> {
+    let instance = head.desired.instances.iter().find(|instance| instance.key == *key);
+    instance
+        .into_iter()
+        .flat_map(|instance| &instance.depends_on)
+        .map(|on| (on, InstanceKey { cluster: key.cluster.clone(), addon: on.addon.clone() }))
+}
+
+/// Why an instance must not be begun: something it depends on is not there, not well, or not at the
+/// version asked for.
+fn blocked_by_dependency(
+    head: &Head,
+    look: &Look,
+    observed: &Observed,
+    key: &InstanceKey,
+) -> Option<String> {
+    dependencies(head, key).find_map(|(on, dependency)| {
+        let wait = |what: &str| Some(format!("waits for {dependency}, {what}"));
+        if look.releases.is_err() {
+            return None;
+        }
+        let Some(observation) = observed.get(&dependency) else {
+            return wait("which the fleet does not have there");
+        };
+        let Some(adopted) = &observation.adopted else { return wait("which is not installed") };
+        if observation.pending.is_some() {
+            return wait("which is being changed");
+        }
+        if !observation.health.is_ready() || !observation.gaps.is_empty() {
+            return wait(&format!("which is not healthy: {}", observation.health.message));
+        }
+        let range = on.version.as_deref()?;
+        let version = adopted.chart_version.trim_start_matches('v');
+        let is_admitted = semver::Version::parse(version)
+            .is_ok_and(|version| Range::parse(range).is_ok_and(|range| range.admits(&version)));
+        if is_admitted {
+            return None;
+        }
+        wait(&format!("which is at `{version}` and has to be at {range}"))
+    })
+}
+
+/// Whether a rollout is moving an instance, or may be. What has passed its stage is at rest.
+pub(super) fn is_in_rollout(
+    rollouts: &[&Rollout],
+    cluster: &ClusterName,
+    addon: &AddonName,
+) -> bool {
+    rollouts.iter().any(|rollout| {
+        rollout.addon() == addon
+            && rollout.members.get(cluster).is_some_and(|member| {
+                let is_off = member.state.is_touched()
+                    || matches!(member.state, MemberState::GoingBack { .. });
+                is_off && member.stage.is_none_or(|stage| stage >= rollout.stage)
+            })
+    })
+}

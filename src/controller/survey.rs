@@ -1,0 +1,73 @@
+//! The fleet as a controller would see it now: for `status` and `why`. Records nothing and changes
+//! nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::head::Head;
+use super::tick::Reconciler;
+use super::wishes::{Looks, wishes};
+use crate::base::ids::{AddonName, ClusterName, InstanceKey};
+use crate::live::Observation;
+use crate::rollout::{Ensure, Rollout, RolloutId, WaitingOn, advance};
+
+/// The fleet as it is seen now.
+#[derive(Debug)]
+pub struct Survey {
+    /// What git says.
+    pub head: Arc<Head>,
+    /// What each cluster has.
+    pub looks: Looks,
+    /// A full look at each instance that was asked for.
+    pub observed: BTreeMap<InstanceKey, Observation>,
+    /// What the members of rollouts that are under way wait for.
+    pub waiting: BTreeMap<RolloutId, BTreeMap<ClusterName, WaitingOn>>,
+    /// Addons that are held, and why.
+    pub held: BTreeMap<AddonName, String>,
+    /// Addons whose rollout would begin, or change, with the controller's next tick.
+    pub pending: Vec<AddonName>,
+}
+
+impl Reconciler {
+    /// Looks at the whole fleet, and at each instance that `is_wanted` as a controller's tick would.
+    ///
+    /// # Errors
+    /// In words, when git cannot be read.
+    pub async fn survey(
+        &mut self,
+        is_wanted: impl Fn(&InstanceKey) -> bool,
+    ) -> Result<Survey, String> {
+        self.poll().await?;
+        let head = self.head.clone().ok_or("git could not be read")?;
+        let looks = self.look_at_clusters(&head).await;
+        let made = wishes(&head, &looks, self.rollouts());
+        self.ids.extend(made.ids.clone());
+        let mut survey = Survey {
+            head: Arc::clone(&head),
+            observed: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            held: made.held.clone(),
+            pending: Vec::new(),
+            looks,
+        };
+        for wish in &made.wishes {
+            match self.ensured(wish, &survey.looks) {
+                Ensure::NotNeeded => {}
+                Ensure::Changed(_) => survey.pending.push(wish.addon.clone()),
+                Ensure::Held { rollout, reason } => {
+                    survey.held.insert(wish.addon.clone(), format!("rollout {rollout}: {reason}"));
+                }
+            }
+        }
+        let active: Vec<Rollout> = self.active();
+        let now = self.options.clock.now();
+        for (rollout, seen) in self.observe_members(&head, &survey.looks, active).await {
+            let step = advance(&rollout, &seen, now);
+            survey.waiting.insert(rollout.id.clone(), step.waiting);
+        }
+        let keys: Vec<InstanceKey> =
+            self.ids.keys().filter(|key| is_wanted(key)).cloned().collect();
+        survey.observed = self.observe(&head, &survey.looks, keys).await;
+        Ok(survey)
+    }
+}

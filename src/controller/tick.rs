@@ -1,0 +1,472 @@
+//! One tick after the other: the state that is kept between them, and the steps of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinSet;
+
+use super::Options;
+use super::attempt::{Done, Task, Workshop};
+use super::head::{Head, Revisions};
+use super::look::{Look, look};
+use super::metrics::Metrics;
+use super::wishes::{Looks, Wishes, wishes};
+use crate::apply::ApplyOptions;
+use crate::base::clock::Timestamp;
+use crate::base::ids::{AddonName, ClusterName, InstanceKey};
+use crate::base::limits::CLUSTERS_IN_PARALLEL;
+use crate::fleet::model::Cluster;
+use crate::k8s::{ClusterClient, connect};
+use crate::live::ReleaseId;
+use crate::report::errors::chain;
+use crate::rollout::{
+    Action, Attempt, AttemptResult, Decision, Ensure, Event, Observation, Rollout, RolloutId,
+    WaitingOn, Wish, advance, ensure,
+};
+use crate::store::{Rollouts, Store, StoreError};
+
+/// Attempts that run at once, over all clusters.
+const ATTEMPTS_IN_PARALLEL: usize = CLUSTERS_IN_PARALLEL;
+/// The first pause after an attempt that did not get through; it doubles up to [`RETRY_MAX`].
+const RETRY_MIN: Duration = Duration::from_secs(2);
+/// The longest pause between attempts on one instance.
+const RETRY_MAX: Duration = Duration::from_mins(2);
+
+/// What a tick came to.
+#[derive(Clone, Debug, Default)]
+pub struct Tick {
+    /// When the next one is due at the latest.
+    pub next_in: Duration,
+    /// Whether a rollout or an attempt is under way.
+    pub is_busy: bool,
+    /// Whether nothing goes on before somebody approves or resumes.
+    pub waits_for_people: bool,
+}
+
+/// The controller's state between ticks. All of it but the log can be lost at any time.
+pub struct Reconciler {
+    pub(super) options: Options,
+    store: Box<dyn Store>,
+    rollouts: Rollouts,
+    pub(super) head: Option<Arc<Head>>,
+    pub(super) revisions: Arc<Revisions>,
+    pub(super) clients: BTreeMap<ClusterName, (Cluster, ClusterClient)>,
+    pub(super) ids: BTreeMap<InstanceKey, ReleaseId>,
+    pub(super) running: JoinSet<(InstanceKey, Task, Done)>,
+    pub(super) busy: BTreeSet<InstanceKey>,
+    pub(super) attempts: BTreeMap<InstanceKey, Attempt>,
+    pub(super) tries: BTreeMap<InstanceKey, Tries>,
+    held: BTreeMap<AddonName, String>,
+    /// Rollouts that only people can move on.
+    stuck: BTreeSet<RolloutId>,
+    polled_at: Option<Timestamp>,
+    pub(super) healed_at: Option<Timestamp>,
+    /// What it has done so far.
+    pub metrics: Arc<Metrics>,
+    listener: Option<UnboundedSender<Event>>,
+}
+
+/// Attempts on one instance that did not get through, one after the other.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tries {
+    count: u32,
+    not_before: Option<Timestamp>,
+}
+
+impl Reconciler {
+    /// Reads the log. `listener` is told every event that this controller records, or that others
+    /// have recorded since.
+    pub fn new(
+        options: Options,
+        store: Box<dyn Store>,
+        listener: Option<UnboundedSender<Event>>,
+    ) -> Result<Self, StoreError> {
+        let rollouts = Rollouts::read(&*store)?;
+        let revisions = Revisions::new(options.origin.clone(), Arc::clone(&options.charts));
+        Ok(Self {
+            options,
+            store,
+            rollouts,
+            head: None,
+            revisions: Arc::new(revisions),
+            clients: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            running: JoinSet::new(),
+            busy: BTreeSet::new(),
+            attempts: BTreeMap::new(),
+            tries: BTreeMap::new(),
+            held: BTreeMap::new(),
+            stuck: BTreeSet::new(),
+            polled_at: None,
+            healed_at: None,
+            metrics: Arc::default(),
+            listener,
+        })
+    }
+
+    /// Every rollout, as of the last tick.
+    pub fn rollouts(&self) -> &Rollouts {
+        &self.rollouts
+    }
+
+    /// What git says, as far as it was read.
+    pub fn head(&self) -> Option<&Arc<Head>> {
+        self.head.as_ref()
+    }
+
+    /// Addons that nothing is done about now, and why.
+    pub fn held(&self) -> &BTreeMap<AddonName, String> {
+        &self.held
+    }
+
+    /// The connections that were made.
+    pub fn clients(&self) -> impl Iterator<Item = &ClusterClient> {
+        self.clients.values().map(|(_, client)| client)
+    }
+
+    /// Resolves when no attempt runs any more.
+    pub async fn finish(&mut self) {
+        while let Some(ended) = self.running.join_next().await {
+            self.take_attempt(ended);
+        }
+    }
+
+    /// Git is polled with the next tick, whenever it was last.
+    pub fn poll_soon(&mut self) {
+        self.polled_at = None;
+    }
+
+    /// Resolves when an attempt ends; never when none runs.
+    pub async fn attempt_ended(&mut self) {
+        match self.running.join_next().await {
+            Some(ended) => self.take_attempt(ended),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// One tick.
+    ///
+    /// # Errors
+    /// Only the event log's: everything else is told by logs, metrics and the waits of rollouts.
+    pub async fn tick(&mut self) -> Result<Tick, StoreError> {
+        while let Some(ended) = self.running.try_join_next() {
+            self.take_attempt(ended);
+        }
+        for event in self.rollouts.read_on(&*self.store)? {
+            self.tell(&event);
+        }
+        if let Err(error) = self.poll().await {
+            tracing::warn!(error, "git could not be polled");
+        }
+        let Some(head) = self.head.clone() else { return Ok(self.rest(None)) };
+        let looks = self.look_at_clusters(&head).await;
+        let made = wishes(&head, &looks, &self.rollouts);
+        self.ids.extend(made.ids.clone());
+        self.begin(&made, &looks)?;
+        let wake_at = self.advance_all(&head, &looks).await?;
+        self.heal_if_due(&head, &looks).await;
+        self.metrics.ticked(&self.rollouts, &looks);
+        Ok(self.rest(wake_at))
+    }
+
+    /// How long until something is due.
+    fn rest(&self, wake_at: Option<Timestamp>) -> Tick {
+        let now = self.options.clock.now();
+        let until = |at: Timestamp| at.duration_since(now).max(jiff::SignedDuration::ZERO);
+        let poll_at = self
+            .polled_at
+            .and_then(|at| at.saturating_add(self.options.interval).ok())
+            .unwrap_or(now);
+        let active = self.active();
+        let is_busy = !self.busy.is_empty() || !active.is_empty();
+        let waits_for_people = self.busy.is_empty()
+            && !active.is_empty()
+            && active.iter().all(|rollout| self.stuck.contains(&rollout.id));
+        let mut next_in = until(poll_at).unsigned_abs();
+        if is_busy {
+            next_in = next_in.min(self.options.pace);
+        }
+        if let Some(at) = wake_at {
+            next_in = next_in.min(until(at).unsigned_abs());
+        }
+        Tick { next_in: next_in.max(Duration::from_millis(1)), is_busy, waits_for_people }
+    }
+
+    // Git.
+
+    /// Reads git if that is due.
+    ///
+    /// # Errors
+    /// Says why it could not be read; what was read before still counts.
+    pub async fn poll(&mut self) -> Result<(), String> {
+        let now = self.options.clock.now();
+        let is_due = self.polled_at.is_none_or(|at| {
+            now.duration_since(at).unsigned_abs() >= self.options.interval || now < at
+        });
+        if !is_due {
+            return Ok(());
+        }
+        self.polled_at = Some(now);
+        let origin = self.options.origin.clone();
+        let charts = Arc::clone(&self.options.charts);
+        let known = self.head.as_ref().map(|head| head.rev().clone());
+        let polled =
+            tokio::task::spawn_blocking(move || origin.poll(known.as_ref(), &charts)).await;
+        let polled = match polled {
+            Ok(polled) => polled.map_err(|error| chain(&error)),
+            Err(error) => Err(error.to_string()),
+        };
+        self.metrics.polled(polled.is_ok());
+        if let Some(head) = polled? {
+            tell_head(&head);
+            self.head = Some(Arc::new(head));
+        }
+        Ok(())
+    }
+
+    // Clusters.
+
+    pub(super) async fn look_at_clusters(&mut self, head: &Head) -> Looks {
+        self.connect_all(head).await;
+        let clock = Arc::clone(&self.options.clock);
+        let names = head.desired.fleet.clusters.keys().cloned();
+        let looks = names.map(|name| {
+            let client = self.clients.get(&name).map(|(_, client)| client.clone());
+            let clock = Arc::clone(&clock);
+            async move {
+                let look = match client {
+                    Some(client) => look(&client, &*clock).await,
+                    None => Look::failed(clock.now(), "no connection could be made".to_owned()),
+                };
+                (name, look)
+            }
+        });
+        futures::stream::iter(looks).buffer_unordered(CLUSTERS_IN_PARALLEL).collect().await
+    }
+
+    /// Connections follow the documents.
+    async fn connect_all(&mut self, head: &Head) {
+        let clusters = &head.desired.fleet.clusters;
+        self.clients.retain(|name, (document, _)| {
+            clusters.get(name).is_some_and(|cluster| cluster.value == *document)
+        });
+        let missing: Vec<Cluster> = clusters
+            .iter()
+            .filter(|(name, _)| !self.clients.contains_key(*name))
+            .map(|(_, cluster)| cluster.value.clone())
+            .collect();
+        let connect_options = self.options.connect.clone();
+        let connected = futures::stream::iter(missing).map(|cluster| {
+            let options = connect_options.clone();
+            async move { (connect(&cluster, &options).await, cluster) }
+        });
+        let connected: Vec<_> = connected.buffer_unordered(CLUSTERS_IN_PARALLEL).collect().await;
+        for (client, cluster) in connected {
+            let name = cluster.metadata.name.clone();
+            match client {
+                Ok(client) => {
+                    self.clients.insert(name, (cluster, client));
+                }
+                Err(error) => {
+                    tracing::warn!(cluster = %name, error = chain(&error), "cannot connect");
+                }
+            }
+        }
+    }
+
+    // Rollouts.
+
+    /// What is to be made of one wish.
+    pub(super) fn ensured(&self, wish: &Wish, looks: &Looks) -> Ensure {
+        let seen: Observation = wish
+            .goals
+            .keys()
+            .filter_map(|cluster| {
+                let key = InstanceKey { cluster: cluster.clone(), addon: wish.addon.clone() };
+                Some((cluster.clone(), looks.get(cluster)?.seen(self.ids.get(&key))))
+            })
+            .collect();
+        ensure(self.rollouts.newest(&wish.addon), wish, &seen, self.options.clock.now())
+    }
+
+    /// Begins, supersedes and follows rollouts.
+    fn begin(&mut self, made: &Wishes, looks: &Looks) -> Result<(), StoreError> {
+        let mut held = made.held.clone();
+        for wish in &made.wishes {
+            match self.ensured(wish, looks) {
+                Ensure::NotNeeded => {}
+                Ensure::Changed(events) => self.record(&events)?,
+                Ensure::Held { rollout, reason } => {
+                    held.insert(wish.addon.clone(), format!("rollout {rollout}: {reason}"));
+                }
+            }
+        }
+        for (addon, reason) in &held {
+            if self.held.get(addon) != Some(reason) {
+                tracing::warn!(%addon, reason, "held");
+            }
+        }
+        self.held = held;
+        Ok(())
+    }
+
+    /// Advances every rollout that is under way; gives when time alone will change something.
+    async fn advance_all(
+        &mut self,
+        head: &Arc<Head>,
+        looks: &Looks,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let active = self.active();
+        let mut wake_at: Option<Timestamp> = None;
+        self.stuck.clear();
+        for (rollout, seen) in self.observe_members(head, looks, active).await {
+            let step = advance(&rollout, &seen, self.options.clock.now());
+            self.record(&step.events)?;
+            wake_at = [wake_at, step.wake_at].into_iter().flatten().min();
+            let asks = |waits: &WaitingOn| {
+                matches!(waits, WaitingOn::Approval { .. } | WaitingOn::Resume { .. })
+            };
+            if step.waiting.values().any(asks) {
+                self.stuck.insert(rollout.id.clone());
+            }
+            for decision in step.decisions {
+                self.carry_out(head, &step.rollout, &decision);
+            }
+        }
+        Ok(wake_at)
+    }
+
+    /// Rollouts that are under way.
+    pub(super) fn active(&self) -> Vec<Rollout> {
+        self.rollouts.iter().filter(|rollout| !rollout.phase.is_ended()).cloned().collect()
+    }
+
+    /// Puts events on record and tells of them.
+    fn record(&mut self, events: &[Event]) -> Result<(), StoreError> {
+        self.rollouts.append(&mut *self.store, events)?;
+        for event in events {
+            self.tell(event);
+        }
+        Ok(())
+    }
+
+    fn tell(&self, event: &Event) {
+        self.metrics.happened(event);
+        tell_event(event);
+        if let Some(listener) = &self.listener {
+            // Whoever listened may be gone; the log is what counts.
+            let _ = listener.send(event.clone());
+        }
+    }
+
+    fn carry_out(&mut self, head: &Arc<Head>, rollout: &Rollout, decision: &Decision) {
+        let key = InstanceKey { cluster: decision.cluster.clone(), addon: rollout.addon().clone() };
+        let Some(member) = rollout.members.get(&decision.cluster) else { return };
+        let rollout_id = rollout.id.clone();
+        let task = match decision.action {
+            Action::Move => Task::Move { rollout: rollout_id, goal: member.goal.clone() },
+            Action::GoBack => Task::GoBack {
+                rollout: rollout_id,
+                from: member.from.clone().flatten(),
+                reason: match &rollout.phase {
+                    crate::rollout::Phase::GoingBack { reason, .. } => reason.clone(),
+                    _ => String::new(),
+                },
+            },
+        };
+        self.start(head, key, task);
+    }
+
+    /// Starts an attempt, unless one runs on the instance, or the last one was a moment ago.
+    pub(super) fn start(&mut self, head: &Arc<Head>, key: InstanceKey, task: Task) {
+        let now = self.options.clock.now();
+        let is_early = self
+            .tries
+            .get(&key)
+            .and_then(|tries| tries.not_before)
+            .is_some_and(|not_before| now < not_before);
+        if is_early || self.busy.contains(&key) || self.busy.len() >= ATTEMPTS_IN_PARALLEL {
+            return;
+        }
+        let Some((_, client)) = self.clients.get(&key.cluster) else { return };
+        let id = match &task {
+            Task::Remove { id } => Some(id.clone()),
+            _ => self.ids.get(&key).cloned(),
+        };
+        let workshop = Workshop {
+            client: client.clone(),
+            key: key.clone(),
+            id,
+            head: Arc::clone(head),
+            revisions: Arc::clone(&self.revisions),
+            options: ApplyOptions::new(self.options.holder.clone()),
+            clock: Arc::clone(&self.options.clock),
+        };
+        tracing::debug!(instance = %key, task = task.word(), "attempt begins");
+        self.busy.insert(key.clone());
+        self.running.spawn(async move {
+            let done = workshop.run(&task).await;
+            (key, task, done)
+        });
+    }
+
+    fn take_attempt(&mut self, ended: Result<(InstanceKey, Task, Done), tokio::task::JoinError>) {
+        let (key, task, done) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                // Which one it was is not known; that none is busy lets all be tried again.
+                tracing::error!(%error, "an attempt ended early");
+                if self.running.is_empty() {
+                    self.busy.clear();
+                }
+                return;
+            }
+        };
+        self.busy.remove(&key);
+        self.metrics.attempted(&task, &done);
+        match &done.result {
+            AttemptResult::Done { .. } => {
+                self.tries.remove(&key);
+            }
+            AttemptResult::Passing(reason) | AttemptResult::Final(reason) => {
+                let task = task.word();
+                tracing::warn!(instance = %key, task, reason, "attempt failed");
+                let tries = self.tries.entry(key.clone()).or_default();
+                let pause = RETRY_MIN.saturating_mul(1 << tries.count.min(10)).min(RETRY_MAX);
+                tries.count += 1;
+                tries.not_before = done.ended_at.saturating_add(pause).ok();
+            }
+        }
+        if let Some(attempt) = task.attempt_of(&done) {
+            self.attempts.insert(key, attempt);
+        }
+    }
+}
+
+fn tell_head(head: &Head) {
+    tracing::info!(
+        rev = %head.rev(),
+        instances = head.releases.len(),
+        findings = head.findings.len(),
+        "a new commit"
+    );
+    for found in &head.findings {
+        let place = found.labels.first().map(|label| label.span.to_string()).unwrap_or_default();
+        tracing::warn!(code = found.code, place, "{}", found.message);
+    }
+}
+
+fn tell_event(event: &Event) {
+    let name = serde_json::to_value(event).ok();
+    let name = name.as_ref().and_then(|event| event["event"].as_str()).unwrap_or_default();
+    tracing::info!(
+        rollout = %event.rollout,
+        stage = event.stage.as_deref().unwrap_or_default(),
+        cluster = event.cluster.as_ref().map(ClusterName::as_str).unwrap_or_default(),
+        reason = event.reason.as_deref().unwrap_or_default(),
+        "{name}"
+    );
+}

@@ -1,0 +1,201 @@
+//! Rollouts as text: a list, and one of them with its stages, members and timeline.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::paint::Paint;
+use crate::base::clock::Timestamp;
+use crate::base::ids::ClusterName;
+use crate::rollout::{Event, EventKind, Member, MemberState, Phase, Rollout, WaitingOn};
+
+/// A list, newest last: a line each.
+pub fn list<'a>(rollouts: impl IntoIterator<Item = &'a Rollout>) -> String {
+    let rows: Vec<[String; 6]> = rollouts
+        .into_iter()
+        .map(|rollout| {
+            [
+                rollout.id.to_string(),
+                rollout.rev.short().to_owned(),
+                rollout.phase.word().to_owned(),
+                stage_word(rollout),
+                progress(rollout),
+                moment(rollout.started_at),
+            ]
+        })
+        .collect();
+    table(["ROLLOUT", "COMMIT", "PHASE", "STAGE", "CLUSTERS", "STARTED"], &rows)
+}
+
+/// The present stage, where there is one.
+fn stage_word(rollout: &Rollout) -> String {
+    if rollout.phase.is_ended() && rollout.phase != Phase::Completed {
+        return format!("ended in {}", rollout.stage_name(rollout.stage));
+    }
+    rollout.stage_name(rollout.stage).to_owned()
+}
+
+/// `5/8`: members done, of those that it changes.
+fn progress(rollout: &Rollout) -> String {
+    let is_done = |member: &&Member| matches!(member.state, MemberState::Soaked { .. });
+    let done = rollout.members.values().filter(is_done).count();
+    format!("{done}/{}", rollout.changing_count())
+}
+
+/// Columns as wide as their widest cell.
+pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([head[column].len()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let mut text = String::new();
+    let head = head.map(str::to_owned);
+    for row in std::iter::once(&head).chain(rows) {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
+    }
+    text
+}
+
+/// One rollout: how it stands, what each member waits for, and its timeline.
+pub fn show(
+    rollout: &Rollout,
+    log: &[Event],
+    waiting: &BTreeMap<ClusterName, WaitingOn>,
+    is_coloured: bool,
+) -> String {
+    let paint = Paint { is_coloured };
+    let mut text = String::new();
+    let policy = rollout.policy_name.as_ref().map_or_else(
+        || "no policy: all clusters at once".to_owned(),
+        |name| format!("policy {name}"),
+    );
+    let title = format!("{}: {}", rollout.id, phase(&rollout.phase));
+    let _ = writeln!(text, "{}", paint.strong(&title));
+    let _ = writeln!(text, "commit {}, {policy}\n", rollout.rev);
+    for (index, stage) in rollout.policy.stages.iter().enumerate() {
+        let _ = writeln!(text, "{} {}", stage_mark(rollout, index), paint.strong(&stage.name));
+        for (name, member) in rollout.changing(index) {
+            let _ = writeln!(text, "    {}", member_line(name, member, waiting, paint));
+        }
+    }
+    let outside: Vec<_> = rollout
+        .members
+        .iter()
+        .filter(|(_, member)| member.stage.is_none() && member.state != MemberState::Unchanged)
+        .collect();
+    if !outside.is_empty() {
+        let _ = writeln!(text, "  {}", paint.strong("in no stage"));
+        for (name, member) in outside {
+            let _ = writeln!(text, "    {}", member_line(name, member, waiting, paint));
+        }
+    }
+    let _ = writeln!(text, "\n{}", paint.strong("timeline"));
+    for event in log {
+        let _ = writeln!(text, "  {}", timeline(event));
+    }
+    text
+}
+
+fn phase(phase: &Phase) -> String {
+    match phase {
+        Phase::Paused { by, since } => format!("paused by {by} since {}", moment(*since)),
+        Phase::Stopped { reason, .. } => format!("stopped: {reason}"),
+        Phase::GoingBack { reason, .. } => format!("going back: {reason}"),
+        Phase::RolledBack { reason } => format!("rolled back: {reason}"),
+        Phase::Aborted { by } => format!("aborted by {by}"),
+        Phase::Superseded { by: Some(by) } => format!("superseded by {by}"),
+        phase => phase.word().to_owned(),
+    }
+}
+
+fn stage_mark(rollout: &Rollout, index: usize) -> &'static str {
+    let stage = &rollout.stages[index];
+    match (stage.passed_at, stage.started_at) {
+        (Some(_), None) => "-",
+        (Some(_), Some(_)) => "✓",
+        (None, Some(_)) if matches!(rollout.phase, Phase::RolledBack { .. }) => "✗",
+        (None, Some(_)) => ">",
+        (None, None) => " ",
+    }
+}
+
+fn member_line(
+    name: &ClusterName,
+    member: &Member,
+    waiting: &BTreeMap<ClusterName, WaitingOn>,
+    paint: Paint,
+) -> String {
+    let state = member.state.word();
+    let state = match &member.state {
+        MemberState::Soaked { .. } => paint.added(state),
+        MemberState::Failed { reason }
+        | MemberState::Stuck { reason }
+        | MemberState::Skipped { reason } => format!("{}: {reason}", paint.removed(state)),
+        _ => state.to_owned(),
+    };
+    match waiting.get(name) {
+        Some(waits) => format!("{name}  {state} {}", paint.faint(&format!("({waits})"))),
+        None => format!("{name}  {state}"),
+    }
+}
+
+/// An event as a line of a timeline.
+pub fn timeline(event: &Event) -> String {
+    let mut words = vec![moment(event.at)];
+    words.extend(event.stage.clone());
+    words.extend(event.cluster.as_ref().map(ToString::to_string));
+    words.push(told(event));
+    let line = words.join("  ");
+    match &event.reason {
+        Some(reason) => format!("{line}: {reason}"),
+        None => line,
+    }
+}
+
+/// What happened, in words.
+pub fn told(event: &Event) -> String {
+    match &event.kind {
+        EventKind::RolloutStarted { members, .. } => {
+            format!("began, {} clusters", members.len())
+        }
+        EventKind::StageStarted => "stage begins".to_owned(),
+        EventKind::InstanceStarted { .. } => "begins".to_owned(),
+        EventKind::InstanceApplied { release_revision: 0, .. } => "removed".to_owned(),
+        EventKind::InstanceApplied { release_revision, .. } => {
+            format!("applied, as release revision {release_revision}")
+        }
+        EventKind::InstanceHealthy { .. } => "healthy".to_owned(),
+        EventKind::InstanceSoaked { .. } => "soaked".to_owned(),
+        EventKind::InstanceUnhealthy => "lost its health".to_owned(),
+        EventKind::InstanceFailed => "failed".to_owned(),
+        EventKind::InstanceSkipped => "left out".to_owned(),
+        EventKind::GatePassed { gate } => format!("{gate} gate passed"),
+        EventKind::GateApproved { by } => format!("approved by {by}"),
+        EventKind::StagePassed => "stage passed".to_owned(),
+        EventKind::StageSkipped => "stage skipped".to_owned(),
+        EventKind::RolloutStopped { goes_back: true } => "stopped, goes back".to_owned(),
+        EventKind::RolloutStopped { goes_back: false } => "stopped".to_owned(),
+        EventKind::InstanceRolledBack => "rolled back".to_owned(),
+        EventKind::InstanceReverted { .. } => "taken back".to_owned(),
+        EventKind::InstanceStuck => "could not be taken back".to_owned(),
+        EventKind::RolloutRolledBack => "rolled back".to_owned(),
+        EventKind::RolloutCompleted => "completed".to_owned(),
+        EventKind::RolloutPaused { by } => format!("paused by {by}"),
+        EventKind::RolloutResumed { by } => format!("resumed by {by}"),
+        EventKind::RolloutAborted { by, goes_back: true } => {
+            format!("aborted by {by}, goes back")
+        }
+        EventKind::RolloutAborted { by, .. } => format!("aborted by {by}"),
+        EventKind::RolloutSuperseded { by: Some(by) } => format!("superseded by {by}"),
+        EventKind::RolloutSuperseded { by: None } => "superseded".to_owned(),
+        EventKind::InstanceJoined { .. } => "joined the fleet".to_owned(),
+        EventKind::InstanceLeft => "left the fleet".to_owned(),
+        EventKind::RolloutRetried { by } => format!("may be tried again, says {by}"),
+    }
+}
+
+fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
