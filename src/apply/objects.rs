@@ -14,7 +14,7 @@ use crate::k8s::{Apply, ClusterClient, Delete, RequestError, Resource};
 use crate::live::ReleaseId;
 use crate::object::key::ObjectKey;
 use crate::object::manifest::settled;
-use crate::object::{access, pointer};
+use crate::object::{access, pointer, secret};
 
 /// How often an object that is to go away is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -67,7 +67,9 @@ pub(super) fn body(
     let mut object = manifest.object.clone();
     if is_built_in(&manifest.key.group) {
         strip_nulls(&mut object);
+        settle_env(&mut object);
     }
+    secret::settle_string_data(&mut object);
     if let Some(metadata) = object.get_mut("metadata").and_then(Json::as_object_mut) {
         metadata.remove("managedFields");
         metadata.remove("creationTimestamp");
@@ -109,6 +111,28 @@ fn strip_nulls(value: &mut Json) {
             fields.values_mut().for_each(strip_nulls);
         }
         Json::Array(items) => items.iter_mut().for_each(strip_nulls),
+        _ => {}
+    }
+}
+
+/// Of environment variables with one name, leaves the last, which is the one that counts. Helm's
+/// own requests may have such; server-side apply takes none.
+fn settle_env(value: &mut Json) {
+    match value {
+        Json::Object(fields) => {
+            for (name, field) in fields {
+                if let ("env", Json::Array(items)) = (name.as_str(), &mut *field) {
+                    let names: Vec<_> =
+                        items.iter().map(|item| item.get("name").cloned()).collect();
+                    let is_last =
+                        |at: usize| names[at].is_none() || !names[at + 1..].contains(&names[at]);
+                    let mut at = 0..;
+                    items.retain(|_| at.next().is_some_and(is_last));
+                }
+                settle_env(field);
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(settle_env),
         _ => {}
     }
 }
@@ -253,6 +277,21 @@ mod tests {
                     "meta.helm.sh/release-namespace": "apps",
                 },
             }, "spec": {"ports": [{"port": 80}]}})
+        );
+    }
+
+    #[test]
+    fn of_two_variables_with_one_name_the_last_is_sent() {
+        let env = |env: Json| {
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"},
+                   "spec": {"containers": [{"name": "c", "env": env}]}})
+        };
+        let twice =
+            json!([{"name": "A", "value": "1"}, {"name": "B"}, {"name": "A", "value": "2"}]);
+        let sent = body(&manifest(env(twice), "apps"), true, None, None, &[]);
+        assert_eq!(
+            sent["spec"]["containers"][0]["env"],
+            json!([{"name": "B"}, {"name": "A", "value": "2"}])
         );
     }
 

@@ -173,13 +173,24 @@ impl RequestError {
             StatusCode::FORBIDDEN => Self::Forbidden { message },
             StatusCode::NOT_FOUND => Self::NotFound { message },
             StatusCode::CONFLICT => conflict(&status, message, causes),
-            StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => Self::Invalid {
+            code if is_about_the_object(code, &status) => Self::Invalid {
                 message,
                 causes: causes.iter().map(|cause| field_cause(cause, withhold)).collect(),
             },
             _ => Self::Server { code: code.as_u16(), message },
         }
     }
+}
+
+/// Whether the server does not take an object as it is. Of one that does not fit its schema,
+/// server-side apply says so with a 500, as if it was the server's own fault.
+fn is_about_the_object(code: StatusCode, status: &Json) -> bool {
+    let is_untyped = || {
+        let message = access::text(status, &["message"]).unwrap_or_default();
+        message.starts_with("failed to create typed patch object")
+    };
+    matches!(code, StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST)
+        || (code == StatusCode::INTERNAL_SERVER_ERROR && is_untyped())
 }
 
 /// Whether a message about a Secret may have values in it. Those about the object as a whole do
@@ -278,6 +289,13 @@ mod tests {
         };
         assert!(error(422, &body("Invalid value: field is immutable"), false).is_immutable());
         assert!(!error(422, &body("must be positive"), false).is_immutable());
+    }
+
+    #[test]
+    fn an_object_that_does_not_fit_its_schema_is_not_a_failure_of_the_server() {
+        let body = r#"{"message": "failed to create typed patch object (default/v; /v1, Kind=Service): .spec.typo: field not declared in schema", "code": 500}"#;
+        let error = error(500, body, false);
+        assert!(matches!(error, RequestError::Invalid { .. }) && !error.is_passing(), "{error:?}");
     }
 
     #[test]

@@ -62,6 +62,33 @@ fn mask(object: &Json, other: Option<&Json>) -> Json {
     object
 }
 
+/// Moves the text of a Secret's `stringData` to `data`, as the API server does with what it keeps.
+/// Server-side apply works on what is sent: a key of `stringData` is owned by nobody once it is
+/// kept, so that nobody would see that it was changed, and it would not go away with the next
+/// apply that lacks it.
+pub fn settle_string_data(object: &mut Json) {
+    if !is_secret(object) {
+        return;
+    }
+    let fields = object.as_object_mut().expect("an object with a kind is a map");
+    let is_text =
+        |value: &Json| value.as_object().is_some_and(|map| map.values().all(Json::is_string));
+    if !fields.get("stringData").is_some_and(is_text) {
+        // Nothing there, or something that the server shall refuse in its own words.
+        return;
+    }
+    let Some(Json::Object(texts)) = fields.remove("stringData") else { return };
+    let data = fields.entry("data").or_insert_with(|| Json::Object(serde_json::Map::new()));
+    if data.is_null() {
+        *data = Json::Object(serde_json::Map::new());
+    }
+    let Some(data) = data.as_object_mut() else { return };
+    for (key, text) in texts {
+        let encoded = STANDARD.encode(text.as_str().unwrap_or_default());
+        data.insert(key, Json::from(encoded));
+    }
+}
+
 fn bytes(secret: &Json, key: &str) -> Option<Vec<u8>> {
     ["stringData", "data"]
         .into_iter()
@@ -122,6 +149,34 @@ mod tests {
             "{\"data\":{\"k\":\"c2VjcmV0\"}}",
         );
         assert!(!masked(&object).to_string().contains("c2VjcmV0"));
+    }
+
+    #[test]
+    fn text_of_a_secret_is_sent_as_data_and_wins_over_it() {
+        let settled = |mut object: Json| {
+            settle_string_data(&mut object);
+            object
+        };
+        let object = |fields: Json| {
+            let mut object = secret(json!(null));
+            object.as_object_mut().unwrap().remove("data");
+            object.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            object
+        };
+        assert_eq!(
+            settled(object(
+                json!({"stringData": {"a": "text"}, "data": {"a": "eA==", "b": "eQ=="}})
+            )),
+            object(json!({"data": {"a": "dGV4dA==", "b": "eQ=="}}))
+        );
+        assert_eq!(
+            settled(object(json!({"stringData": {"a": ""}}))),
+            object(json!({"data": {"a": ""}}))
+        );
+        let wrong = object(json!({"stringData": {"a": 1}}));
+        assert_eq!(settled(wrong.clone()), wrong);
+        let other = json!({"apiVersion": "v1", "kind": "Thing", "stringData": {"a": "b"}});
+        assert_eq!(settled(other.clone()), other);
     }
 
     #[test]
