@@ -17,6 +17,7 @@ use super::target::Target;
 use super::{ApplyOptions, Kept};
 use crate::base::clock::Clock;
 use crate::base::ids::Digest;
+use crate::chart::model::Manifest;
 use crate::diff::{Change, Op};
 use crate::fleet::model::{CrdPolicy, ImmutablePolicy};
 use crate::k8s::{Apply, ClusterClient, RequestError, Resource};
@@ -151,8 +152,13 @@ impl Attempt<'_> {
         let is_namespaced = wanted.resource.as_ref().is_none_or(|resource| resource.is_namespaced);
         let ignored = &self.target.rules.ignored;
         let body = body(manifest, is_namespaced, Some(&self.target.id), found, ignored);
-        let (Some(found), Some(resource)) = (found, &wanted.resource) else {
-            return Ok(Some(Change::create(manifest, &body)));
+        let (found, resource) = match (found, &wanted.resource) {
+            (Some(found), Some(resource)) => (found, resource),
+            (_, None) => return Ok(Some(Change::create(manifest, &body))),
+            (None, Some(resource)) => {
+                self.try_create(resource, manifest, &body).await?;
+                return Ok(Some(Change::create(manifest, &body)));
+            }
         };
         let rules: Vec<_> = ignored.iter().filter(|rule| is_meant(rule, &manifest.key)).collect();
         let (op, predicted) = match self.predict(resource, manifest.key.clone(), &body).await {
@@ -166,6 +172,20 @@ impl Attempt<'_> {
             Err(error) => return Err(at(Doing::Applying, manifest, error)),
         };
         Ok(Change::update(manifest, op, found, &predicted, &rules))
+    }
+
+    /// Whether the server would take a new object, as far as it can tell: its namespace may be
+    /// still to come.
+    async fn try_create(
+        &self,
+        resource: &Resource,
+        manifest: &Manifest,
+        body: &Json,
+    ) -> Result<(), ObjectError> {
+        match self.predict(resource, manifest.key.clone(), body).await {
+            Ok(_) | Err(RequestError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(at(Doing::Applying, manifest, error)),
+        }
     }
 
     async fn predict(
@@ -206,7 +226,7 @@ impl Attempt<'_> {
             let change = match found {
                 Some(_) if policy == CrdPolicy::Create => continue,
                 Some(found) => self.compare_crd(crd, found).await,
-                None => Ok(Some(Change::create(&crd.manifest, &crd.manifest.object))),
+                None => self.new_crd(crd).await,
             };
             match change {
                 Ok(Some(change)) => {
@@ -218,6 +238,14 @@ impl Attempt<'_> {
             }
         }
         Ok(())
+    }
+
+    async fn new_crd(&self, crd: &Wanted) -> Result<Option<Change>, ObjectError> {
+        let body = body(&crd.manifest, false, None, None, &[]);
+        if let Some(resource) = &crd.resource {
+            self.try_create(resource, &crd.manifest, &body).await?;
+        }
+        Ok(Some(Change::create(&crd.manifest, &body)))
     }
 
     async fn compare_crd(&self, crd: &Wanted, found: &Json) -> Result<Option<Change>, ObjectError> {
@@ -260,7 +288,7 @@ fn removed(survey: &Survey, comparison: &mut Comparison) {
         else {
             continue;
         };
-        let manifest = crate::chart::model::Manifest { key: key.clone(), ..manifest.clone() };
+        let manifest = Manifest { key: key.clone(), ..manifest.clone() };
         comparison.changes.push(Change::remove(&manifest, None, Some(reason.to_string())));
     }
 }
