@@ -28,7 +28,7 @@ struct Case {
 }
 
 /// The folder with `cases.json`, unpacked first if need be.
-fn corpus() -> Option<PathBuf> {
+pub(crate) fn corpus() -> Option<PathBuf> {
     if let Some(folder) = std::env::var_os("FITOUT_CORPUS") {
         return Some(PathBuf::from(folder));
     }

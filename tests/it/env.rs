@@ -200,7 +200,8 @@ pub(crate) fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder with all that is below it.
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("the folder is ours");
     for entry in std::fs::read_dir(from).expect("the folder is there") {
         let entry = entry.expect("the entry is readable");

@@ -124,6 +124,15 @@ fn what_the_server_does_not_take_is_told_by_diff_and_changes_nothing() {
             .says("must be between 1 and 65535");
     }
     assert_eq!(cluster.writes(), before);
+    // On a cluster without the release it is the same, once its namespace is there.
+    let other = fleet.clusters.named("prod-02");
+    other.kubectl_apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: web}\n");
+    fleet.fitout("apply prod-02 --yes").exited(5).says("must be between 1 and 65535");
+    assert_eq!(other.releases(), "");
+    // A field that the schema lacks is the user's to mend, not a failure of the server.
+    fleet.env.replace("addons/web/chart/templates/all.yaml", "port: 99999,", "port: 80, prot: 1,");
+    fleet.env.commit("Misspell a field");
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).exited(5).says("field not declared in schema");
 }
 
 #[test]

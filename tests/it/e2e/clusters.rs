@@ -19,6 +19,11 @@ pub(super) const NAMES: [&str; 3] = ["stg-01", "prod-01", "prod-02"];
 /// How long one command of `kubectl` or `helm` may take.
 const COMMAND_LIMIT: Duration = Duration::from_mins(2);
 
+/// The kinds of which releases have objects.
+const KINDS: &str = "serviceaccounts,secrets,configmaps,services,persistentvolumeclaims,daemonsets,\
+                     deployments,statefulsets,jobs,poddisruptionbudgets,ingresses,ingressclasses,\
+                     networkpolicies,clusterroles,clusterrolebindings,roles,rolebindings";
+
 /// The clusters of a run.
 pub(super) struct Clusters {
     /// `stg-01`, `prod-01`, `prod-02`.
@@ -47,6 +52,8 @@ pub(super) fn clusters() -> Option<MutexGuard<'static, Clusters>> {
         println!("skipped: FITOUT_E2E is not 1; `make e2e` sets it, after building what is needed");
         return None;
     }
+    // Behind the name of the test, which is not at the end of a line yet.
+    println!();
     let clusters = CLUSTERS.get_or_init(|| Mutex::new(start()));
     // A test that failed left its objects behind, which is no reason to fail the others.
     Some(clusters.lock().unwrap_or_else(PoisonError::into_inner))
@@ -227,6 +234,25 @@ impl Cluster {
                 .then(|| count.parse::<f64>().unwrap_or_default() as u64)
         });
         counts.sum()
+    }
+
+    /// Everything that says that it is of a release, as `KIND/NAME` lines.
+    pub(super) fn objects(&self) -> String {
+        self.kubectl(&format!("get {KINDS} -A -l app.kubernetes.io/managed-by=Helm -o name"))
+    }
+
+    /// The versions of every object and record of a release.
+    pub(super) fn versions(&self) -> Vec<String> {
+        let labelled = self.json(&format!("get {KINDS} -A -l app.kubernetes.io/managed-by=Helm"));
+        let records = self.json("get secrets -A -l owner=helm");
+        let lists = [labelled, records];
+        let objects = lists.iter().flat_map(|list| list["items"].as_array().expect("it is a list"));
+        let version = |object: &Json| {
+            let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+            let (namespace, name) = (text("namespace"), text("name"));
+            format!("{} {namespace}/{name} {}", object["kind"], text("resourceVersion"))
+        };
+        objects.map(version).collect()
     }
 
     /// Removes every release, and what tests made in the namespaces of releases. The namespaces

@@ -13,11 +13,14 @@ fn drift_by_kubectl_is_shown_and_healed() {
     cluster.kubectl("scale deployment web -n web --replicas=5");
     cluster.kubectl("set env deployment/web -n web MOTD=set");
     cluster.kubectl("label secret web -n web app.kubernetes.io/managed-by-");
+    cluster
+        .kubectl("patch secret web -n web --type merge -p {\"data\":{\"password\":\"ZWRpdGVk\"}}");
     cluster.kubectl("delete service web -n web");
     let diff = fleet.fitout(&format!("diff {CLUSTER} --exit-code")).exited(3);
     diff.says("prod-02/web: heal, since somebody changed objects on the cluster")
         .says("data.motd: edited → hello")
         .says("spec.replicas: 5 → 2")
+        .says("data.password: (hidden) → (hidden, changed)")
         .says("env[name=MOTD].value: set → hello")
         .says("+ app.kubernetes.io/managed-by: Helm")
         .says("+ Service/web/web");
@@ -26,6 +29,7 @@ fn drift_by_kubectl_is_shown_and_healed() {
         ("configmap web", ".data.motd", "hello"),
         ("deployment web", ".spec.replicas", "2"),
         ("deployment web", ".spec.template.spec.containers[0].env[0].value", "hello"),
+        ("secret web", ".data.password", "aHVudGVyMi1maXJzdA=="),
         ("secret web", ".metadata.labels.app\\.kubernetes\\.io/managed-by", "Helm"),
         ("service web", ".spec.selector.app", "web"),
     ];
@@ -35,6 +39,30 @@ fn drift_by_kubectl_is_shown_and_healed() {
     let diff = fleet.fitout(&format!("diff {CLUSTER} --exit-code")).succeeded();
     assert_eq!(diff.out, "");
     assert_eq!(fleet.history(CLUSTER), "1 deployed Install complete\n");
+}
+
+#[test]
+fn a_secret_is_watched_key_by_key() {
+    let Some(fleet) = Fleet::web() else { return };
+    let cluster = fleet.clusters.named(CLUSTER);
+    fleet.env.replace(
+        "addons/web/chart/templates/all.yaml",
+        "stringData: {password: {{ .Values.password | quote }}}",
+        "stringData: {{ toJson .Values.keys }}\ndata: {old: b2xk}",
+    );
+    fleet.set("replicas: 2", "replicas: 2\nkeys: {one: first, two: second}");
+    fleet.bring_web(CLUSTER);
+    cluster.kubectl("patch secret web -n web --type merge -p {\"data\":{\"one\":\"ZWRpdGVk\"}}");
+    fleet
+        .fitout(&format!("diff {CLUSTER} --exit-code"))
+        .exited(3)
+        .says("data.one: (hidden) → (hidden, changed)");
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded();
+    assert_eq!(cluster.field("secret web -n web", ".data.one"), "Zmlyc3Q=");
+    fleet.set("keys: {one: first, two: second}", "keys: {one: first}");
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded();
+    let data = cluster.json("get secret web -n web")["data"].clone();
+    assert_eq!(data, serde_json::json!({"one": "Zmlyc3Q=", "old": "b2xk"}));
 }
 
 #[test]

@@ -108,6 +108,48 @@ impl Fleet {
     }
 }
 
+/// What must hold of any fleet.
+impl Fleet {
+    /// Nothing is to be done, and `apply` sends nothing that could change anything.
+    pub(super) fn is_settled(&self) {
+        let state = || {
+            let all = self.clusters.all.iter();
+            all.map(|cluster| (cluster.writes(), cluster.versions())).collect::<Vec<_>>()
+        };
+        let before = state();
+        let diff = self.fitout("diff --all --exit-code").succeeded();
+        assert_eq!(diff.out, "", "{diff}");
+        self.fitout("plan --all --exit-code").succeeded().says("nothing to do");
+        self.fitout("apply --all --yes").succeeded();
+        assert_eq!(before, state(), "something was written");
+    }
+
+    /// `helm get manifest` is byte for byte what Helm itself renders of the addon's chart with the
+    /// values of the record.
+    pub(super) fn records_what_helm_renders(
+        &self,
+        cluster: &Cluster,
+        namespace: &str,
+        release: &str,
+    ) {
+        let values = cluster.helm(&format!("get values {release} -n {namespace} -o json"));
+        let path = self.env.root().join("values.json");
+        std::fs::write(&path, values).expect("the folder is ours");
+        let chart = self.env.fleet().join(format!("addons/{release}/chart"));
+        let rendered = cluster.helm(&format!(
+            "template {release} {} -n {namespace} --kube-version 1.35.0 --no-hooks -f {}",
+            chart.display(),
+            path.display()
+        ));
+        let recorded = cluster.helm(&format!("get manifest {release} -n {namespace}"));
+        // The two commands differ in empty lines at the end.
+        let (recorded, rendered) = (recorded.trim_end(), rendered.trim_end());
+        let at = recorded.lines().zip(rendered.lines()).position(|(a, b)| a != b);
+        let differs = format!("{release} differs at line {at:?}");
+        assert!(recorded == rendered, "{differs}\n{recorded}\n--- by helm\n{rendered}");
+    }
+}
+
 impl Drop for Fleet {
     /// Leaves the clusters empty for the next test.
     fn drop(&mut self) {

@@ -2,6 +2,7 @@
 //! `make e2e`; without it each test says that it is skipped.
 
 mod changes;
+mod charts;
 mod clusters;
 mod drift;
 mod example;

@@ -84,7 +84,8 @@ pub(super) fn run(command: &mut Command, limit: Duration) -> Ran {
     let seconds = began.elapsed().as_secs_f32();
     // Looks at the clusters are many, and quick.
     if ran.typed.starts_with("fitout") || seconds > 1.0 {
-        println!("  {seconds:6.2} s  $ {}", ran.typed);
+        let typed: String = ran.typed.chars().take(120).collect();
+        println!("  {seconds:6.2} s  $ {typed}");
     }
     assert!(status.is_some(), "not done after {limit:?}: {ran}");
     ran
