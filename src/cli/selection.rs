@@ -131,6 +131,31 @@ impl InstanceArgs {
     }
 }
 
+/// The instance of an addon on a cluster.
+///
+/// # Errors
+/// [`CommandError::Usage`] when one of them is unknown, or the addon is not on the cluster.
+pub fn one_instance<'a>(
+    desired: &'a Desired,
+    cluster: &str,
+    addon: &str,
+) -> Result<&'a Instance, CommandError> {
+    let fleet = &desired.fleet;
+    if !fleet.clusters.contains_key(cluster) {
+        return Err(unknown("cluster", cluster, fleet.clusters.keys().map(ClusterName::as_str)));
+    }
+    if !fleet.addons.contains_key(addon) {
+        return Err(unknown("addon", addon, fleet.addons.keys().map(AddonName::as_str)));
+    }
+    let is_it = |instance: &&Instance| {
+        instance.key.cluster.as_str() == cluster && instance.key.addon.as_str() == addon
+    };
+    desired.instances.iter().find(is_it).ok_or_else(|| CommandError::Usage {
+        message: format!("`{addon}` is not on cluster `{cluster}`"),
+        help: vec!["its `placement` and the cluster's own settings say where it is".to_owned()],
+    })
+}
+
 fn select_by_label(fleet: &Fleet, text: &str) -> Result<BTreeSet<ClusterName>, CommandError> {
     let selector = Selector::parse(text).map_err(|reason| CommandError::Usage {
         message: format!("the selector `{text}` cannot be read: {reason}"),

@@ -7,6 +7,7 @@ mod findings;
 pub mod instance;
 pub mod layers;
 pub mod model;
+pub mod origin;
 pub mod path;
 pub mod range;
 pub mod read;

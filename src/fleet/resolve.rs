@@ -297,7 +297,7 @@ impl<'a> Resolution<'a> {
 ///
 /// # Errors
 /// `yaml-syntax` and `bad-values`.
-pub(super) fn read_values(file: &Arc<SourceFile>) -> Result<Layer, Diagnostic> {
+pub fn read_values(file: &Arc<SourceFile>) -> Result<Layer, Diagnostic> {
     let start = Span::new(file, 0..0);
     let node = parse::parse(file)?.into_iter().next().unwrap_or_else(|| Node {
         span: start.clone(),

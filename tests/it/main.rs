@@ -16,3 +16,4 @@ mod render;
 mod schema;
 mod tidy;
 mod validate;
+mod why;

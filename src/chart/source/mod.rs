@@ -8,6 +8,7 @@
 mod error;
 mod folder;
 mod index;
+mod places;
 mod repository;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use self::error::{SourceError, UNREACHABLE};
+pub use self::places::file_in_repository;
 use super::load;
 use super::model::{Chart, ChartFile};
 use crate::base::ids::{Digest, Rev};

@@ -1,4 +1,6 @@
-//! `fitout why`: explains a wait, or a value.
+//! `fitout why`: what a value, or a wait, comes from.
+
+mod value;
 
 use clap::ValueEnum;
 
@@ -10,22 +12,34 @@ use crate::cli::exit::Exit;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The cluster
+    #[arg(value_name = "CLUSTER")]
     cluster: String,
     /// The addon
+    #[arg(value_name = "ADDON")]
     addon: String,
+    /// Where the value at this path comes from, such as `server.image.tag`; without it, what the
+    /// instance waits for
+    #[arg(long, value_name = "PATH")]
+    value: Option<String>,
     /// How it is printed
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
 }
 
+/// How an explanation is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
+    /// For people
     Text,
+    /// For programs
     Json,
 }
 
 /// Runs it.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let is_json = args.output == Output::Json;
-    why_wait::run(&args.cluster, &args.addon, is_json, context).await
+    match &args.value {
+        Some(path) => value::value(&args, path, context),
+        None => why_wait::run(&args.cluster, &args.addon, is_json, context).await,
+    }
 }
