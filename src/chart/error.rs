@@ -7,10 +7,12 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::engine::EngineError;
+use super::manifest;
 use super::scope::Scope;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::span::{SourceFile, Span};
-use crate::template::error::{Entered, Frame};
+use crate::sprig::functions;
+use crate::template::error::{Entered, Error, Frame, Reason};
 use crate::yaml::node::{Node, NodeKind};
 use crate::yaml::parse;
 
@@ -20,8 +22,13 @@ use crate::yaml::parse;
 pub struct RenderError {
     /// Helm's text, without `Error: `.
     pub text: String,
-    /// The same for people.
+    /// The same for people. Files of the chart are called as templates call them:
+    /// `CHART/templates/x.yaml`.
     pub diagnostic: Box<Diagnostic>,
+    /// Paths of the values that it is about, from the top of the user's values.
+    pub values: Vec<Vec<String>>,
+    /// The field of `Chart.yaml` that it is about.
+    pub field: Option<&'static str>,
 }
 
 impl From<RenderError> for Diagnostic {
@@ -33,7 +40,19 @@ impl From<RenderError> for Diagnostic {
 impl RenderError {
     fn new(code: &'static str, text: String) -> Self {
         let diagnostic = Box::new(Diagnostic::error(code, text.clone()));
-        Self { text, diagnostic }
+        Self { text, diagnostic, values: Vec::new(), field: None }
+    }
+
+    /// About a field of `Chart.yaml`.
+    pub(super) fn about(mut self, field: &'static str) -> Self {
+        self.field = Some(field);
+        self
+    }
+
+    /// With a way out.
+    pub(super) fn help(mut self, text: &str) -> Self {
+        self.diagnostic.help.push(text.to_owned());
+        self
     }
 
     /// The chart as such cannot be installed.
@@ -41,13 +60,42 @@ impl RenderError {
         Self::new("chart-invalid", text)
     }
 
-    /// The values do not fit the chart.
-    pub(super) fn values(text: String) -> Self {
+    /// The values do not fit the chart `root`.
+    pub(super) fn values(text: String, root: &str) -> Self {
         let mut lines = text.lines();
-        let first = lines.next().unwrap_or_default().trim_end_matches(':').to_owned();
-        let mut diagnostic = Diagnostic::error("values-invalid", first);
-        diagnostic.notes = lines.map(str::to_owned).collect();
-        Self { text, diagnostic: Box::new(diagnostic) }
+        let first = lines.next().unwrap_or_default();
+        let is_of_schema = first.starts_with("values don't meet the specifications");
+        let is_told = text.contains("\n- at '");
+        let message = match (is_of_schema, is_told) {
+            (true, true) => "the values do not fit the chart's schema",
+            (true, false) => "the values cannot be checked against the chart's schema",
+            (false, _) => first,
+        };
+        let mut diagnostic = Diagnostic::error("values-invalid", message);
+        let mut values = Vec::new();
+        let mut chart = "";
+        for line in lines {
+            match line.strip_prefix("- at '").and_then(|rest| rest.split_once("': ")) {
+                Some((pointer, problem)) => {
+                    let steps = pointer
+                        .split('/')
+                        .skip(1)
+                        .map(|step| step.replace("~1", "/").replace("~0", "~"));
+                    let path: Vec<String> =
+                        subchart(chart, root).map(str::to_owned).into_iter().chain(steps).collect();
+                    diagnostic = diagnostic.note(match path.as_slice() {
+                        [] => problem.to_owned(),
+                        path => format!("`{}`: {problem}", path.join(".")),
+                    });
+                    values.push(path);
+                }
+                None => match line.strip_suffix(':') {
+                    Some(name) if is_of_schema => chart = name,
+                    _ => diagnostic = diagnostic.note(line),
+                },
+            }
+        }
+        Self { text, diagnostic: Box::new(diagnostic), values, field: None }
     }
 
     /// The capabilities that were asked for make no sense.
@@ -56,49 +104,142 @@ impl RenderError {
     }
 
     /// What a template gave is not YAML, or no object.
-    pub(super) fn manifest(text: &str, files: &BTreeMap<String, String>) -> Self {
-        let path = text
+    pub(super) fn manifest(problem: &str, files: &BTreeMap<String, String>) -> Self {
+        let path = problem
             .strip_prefix("YAML parse error on ")
             .and_then(|rest| rest.split_once(": "))
             .map(|(path, _)| path)
             .unwrap_or_default();
-        let mut diagnostic = Diagnostic::error("manifest-invalid", text);
-        if let Some(output) = files.get(path) {
-            let file = SourceFile::new(format!("{path} (rendered)"), output.as_str());
-            if let Err(syntax) = parse::parse(&file) {
-                diagnostic.labels = syntax.labels;
-                diagnostic.help = syntax.help;
-            }
-        }
-        let text = format!("{text}\n\nUse --debug flag to render out invalid YAML");
-        Self { text, diagnostic: Box::new(diagnostic) }
+        let diagnostic = match files.get(path) {
+            Some(output) => unfit(path, output, problem),
+            None => Diagnostic::error(MANIFEST, problem),
+        };
+        let text = format!("{problem}\n\nUse --debug flag to render out invalid YAML");
+        Self { text, diagnostic: Box::new(diagnostic), values: Vec::new(), field: None }
     }
 
     /// A template failed.
     pub(super) fn template(error: EngineError, scope: &Scope, values: &Json) -> Self {
-        let mut diagnostic = Diagnostic::error("render-failed", error.text.clone());
+        let mut diagnostic = Diagnostic::error("render-failed", message(&error.error));
+        let mut about = Vec::new();
         let mut frames = error.error.stack.iter();
         if let Some(inner) = frames.next() {
-            if let Some(span) = place(scope, inner) {
+            if let Some(span) = place(scope, inner, &error.error.message) {
                 diagnostic = diagnostic.label(&span, "failed here");
             } else {
                 diagnostic = diagnostic.note(format!("at {}", inner.location()));
             }
+            about = values_in(scope, inner);
             if error.error.message.contains("nil pointer evaluating") {
                 diagnostic = missing_value(diagnostic, scope, values, inner);
+            } else if inner.expression.starts_with("required ") {
+                diagnostic = not_set(diagnostic, values, &about);
             }
         }
-        for frame in frames {
-            let how = match frame.entered {
-                Entered::Template => "template",
-                Entered::Call(_) | Entered::Here => "call",
-            };
-            let place = frame.location();
-            diagnostic = diagnostic.note(format!("{how} from {place}: {}", frame.expression));
+        if error.error.reason == Reason::Requested {
+            diagnostic = diagnostic.note("the chart itself asks for it");
+        }
+        let around: Vec<String> = frames
+            .map(|frame| {
+                let how = match frame.entered {
+                    Entered::Template => "template",
+                    Entered::Call(_) | Entered::Here => "call",
+                };
+                format!("{how} from {}: {}", frame.location(), frame.expression)
+            })
+            .collect();
+        diagnostic.notes.extend(shortened(around));
+        if let Some(name) = undefined_function(&error.error.message) {
+            diagnostic = diagnostic.did_you_mean(name, functions().names());
         }
         let text = format!("{}\n\nUse --debug flag to render out invalid YAML", error.text);
-        Self { text, diagnostic: Box::new(diagnostic) }
+        Self { text, diagnostic: Box::new(diagnostic), values: about, field: None }
     }
+}
+
+const MANIFEST: &str = "manifest-invalid";
+
+/// The finding about a template's output, at the document that is at fault.
+fn unfit(path: &str, output: &str, problem: &str) -> Diagnostic {
+    let file = SourceFile::new(format!("{path} (rendered)"), output);
+    let reason = problem.rsplit_once(": ").map_or(problem, |(_, reason)| reason);
+    if let Err(syntax) = parse::parse(&file) {
+        let message = format!("the output of a template is not YAML: {reason}");
+        let mut found = Diagnostic::error(MANIFEST, message);
+        found.labels = syntax.labels;
+        found.help = syntax.help;
+        return found;
+    }
+    let lines: Vec<usize> =
+        std::iter::once(0).chain(output.match_indices('\n').map(|(at, _)| at + 1)).collect();
+    let documents = manifest::split(output);
+    let wrong = documents.iter().find(|document| !manifest::is_object(document.text));
+    let start = wrong.and_then(|document| lines.get(document.line - 1)).copied().unwrap_or(0);
+    let end = output[start..].find('\n').map_or(output.len(), |at| start + at);
+    Diagnostic::error(MANIFEST, "the output of a template is not a Kubernetes object")
+        .label(&Span::new(&file, start..end), "this document")
+        .help("an object is a mapping with `apiVersion`, `kind` and `metadata`")
+}
+
+/// The first and the last of many: what is between them mostly repeats.
+fn shortened(mut notes: Vec<String>) -> Vec<String> {
+    const FIRST: usize = 5;
+    const LAST: usize = 2;
+    if notes.len() > FIRST + LAST + 1 {
+        let left_out = notes.len() - FIRST - LAST;
+        let told = format!("… {left_out} more …");
+        notes.splice(FIRST..notes.len() - LAST, [told]);
+    }
+    notes
+}
+
+/// The name in `function "x" not defined`.
+fn undefined_function(message: &str) -> Option<&str> {
+    message.strip_prefix("function \"")?.strip_suffix("\" not defined")
+}
+
+/// Tells which value a chart requires.
+fn not_set(diagnostic: Diagnostic, values: &Json, about: &[Vec<String>]) -> Diagnostic {
+    about.iter().fold(diagnostic, |diagnostic, path| {
+        let found = path.iter().try_fold(values, |table, step| table.get(step));
+        let is_set = found.is_some_and(|value| !value.is_null() && value != "");
+        if is_set { diagnostic } else { diagnostic.help(format!("set `{}`", path.join("."))) }
+    })
+}
+
+/// What went wrong, for people.
+fn message(error: &Error) -> String {
+    let expression = error.stack.first().map(|frame| frame.expression.as_str());
+    match (error.reason, expression) {
+        (Reason::Syntax, _) => format!("the template cannot be parsed: {}", error.message),
+        (Reason::Evaluation, _) if error.message.contains(": no template \"") => {
+            let name = error.message.split('"').nth(1).unwrap_or_default();
+            format!("there is no template `{name}`")
+        }
+        (Reason::Evaluation, Some(expression)) if !expression.is_empty() => {
+            format!("`{expression}` cannot be evaluated: {}", error.message)
+        }
+        _ => error.message.trim().to_owned(),
+    }
+}
+
+/// The subchart that a name stands for; `None` for the chart itself.
+fn subchart<'a>(name: &'a str, root: &str) -> Option<&'a str> {
+    (!name.is_empty() && name != root).then_some(name)
+}
+
+/// Every `.Values.a.b` of an expression, as paths from the top.
+fn values_in(scope: &Scope, frame: &Frame) -> Vec<Vec<String>> {
+    let Some((_, names, _)) = owner(scope, &frame.template) else { return Vec::new() };
+    let paths = frame.expression.split(".Values.").skip(1).map(|rest| {
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+        let path = rest.split(|c: char| !is_part(c)).next().unwrap_or_default();
+        let steps = path.split('.').filter(|step| !step.is_empty());
+        // Subcharts get a copy of the globals.
+        let above = if path.starts_with("global.") { &[] } else { names.as_slice() };
+        above.iter().copied().chain(steps).map(str::to_owned).collect()
+    });
+    paths.collect()
 }
 
 /// The chart a template belongs to, its path of names below the root, and the rest of the
@@ -116,12 +257,17 @@ fn owner<'a>(scope: &'a Scope, template: &'a str) -> Option<(&'a Scope, Vec<&'a 
     Some((scope, names, rest))
 }
 
-fn place(scope: &Scope, frame: &Frame) -> Option<Span> {
+fn place(scope: &Scope, frame: &Frame, message: &str) -> Option<Span> {
     let (owner, _, name) = owner(scope, &frame.template)?;
     let file = owner.chart.templates.iter().find(|file| file.name == name)?;
     let source = SourceFile::new(frame.template.as_str(), String::from_utf8_lossy(&file.data));
     let range = frame.range_in(&source.text);
-    Some(Span::new(&source, range))
+    // Syntax errors have a line only, and often a word in it.
+    let word = undefined_function(message).and_then(|word| {
+        let at = source.text[range.clone()].find(word)?;
+        Some(range.start + at..range.start + at + word.len())
+    });
+    Some(Span::new(&source, word.unwrap_or(range)))
 }
 
 /// Tells which value an expression such as `.Values.a.b.c` misses and what is nearest to it.

@@ -12,7 +12,7 @@ use super::model::{Chart, ChartFile};
 use crate::base::diagnostic::Diagnostic;
 use crate::base::ids::Digest;
 use crate::base::limits::CHART_DEPTH_MAX;
-use crate::base::span::SourceFile;
+use crate::base::span::{SourceFile, Span};
 use crate::yaml::{helm, parse};
 
 /// Loads a chart from its files; names are relative to the chart, with `/`. `.helmignore` does
@@ -65,6 +65,7 @@ fn load(files: Vec<ChartFile>, depth: usize) -> Result<Chart, Diagnostic> {
     }
     let digest = digest(&files);
     let mut loading = Loading::default();
+    let mut about = None;
     // Other files depend on what this one says, wherever it stands.
     for file in files.iter().filter(|file| file.name == "Chart.yaml") {
         let document = read(file, "Chart.yaml")?;
@@ -72,6 +73,7 @@ fn load(files: Vec<ChartFile>, depth: usize) -> Result<Chart, Diagnostic> {
         metadata::merge(metadata, &document)
             .map_err(|problem| invalid(format!("cannot load Chart.yaml: {problem}")))?;
         metadata.entry("apiVersion").or_insert_with(|| Json::from("v1"));
+        about = Some(SourceFile::new("Chart.yaml", String::from_utf8_lossy(&file.data)));
     }
     for file in files {
         loading.add(file)?;
@@ -79,7 +81,10 @@ fn load(files: Vec<ChartFile>, depth: usize) -> Result<Chart, Diagnostic> {
     let Some(metadata) = loading.metadata else {
         return Err(invalid("Chart.yaml file is missing"));
     };
-    metadata::validate(&metadata).map_err(invalid)?;
+    metadata::validate(&metadata).map_err(|problem| match &about {
+        Some(file) => invalid(problem.as_str()).label(&field(file, &problem), "this chart"),
+        None => invalid(problem),
+    })?;
     let name = metadata.get("name").and_then(Json::as_str).unwrap_or_default().to_owned();
     let dependencies = subcharts(loading.subcharts, &name, depth)?;
     Ok(Chart {
@@ -95,6 +100,16 @@ fn load(files: Vec<ChartFile>, depth: usize) -> Result<Chart, Diagnostic> {
         warnings: loading.warnings,
         parsed: Parsed::default(),
     })
+}
+
+/// The place of the field that Helm's `chart.metadata.FIELD is invalid` names, else the start.
+fn field(file: &Arc<SourceFile>, problem: &str) -> Span {
+    let name = problem.split("chart.metadata.").nth(1).unwrap_or_default();
+    let name = name.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    let first_line = file.text.find('\n').unwrap_or(file.text.len());
+    let documents = parse::parse(file).unwrap_or_default();
+    let found = documents.first().and_then(|document| document.get(name));
+    found.map_or_else(|| Span::new(file, 0..first_line), |node| node.span.clone())
 }
 
 fn digest(files: &[ChartFile]) -> Digest {
@@ -206,6 +221,11 @@ fn subcharts(
         let chart = files.and_then(|files| load(files, depth + 1)).map_err(|mut problem| {
             problem.message =
                 format!("error unpacking subchart {folder} in {parent}: {}", problem.message);
+            for label in &mut problem.labels {
+                let Span { file, range } = &label.span;
+                let name = format!("charts/{folder}/{}", file.path);
+                label.span = Span::new(&SourceFile::new(name, file.text.as_str()), range.clone());
+            }
             problem
         })?;
         charts.push(Arc::new(chart));

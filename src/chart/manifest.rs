@@ -98,6 +98,11 @@ pub fn split(text: &str) -> Vec<Document<'_>> {
     documents
 }
 
+/// Whether a document is empty, or has the shape of an object.
+pub(super) fn is_object(document: &str) -> bool {
+    helm::read_object(document).is_ok_and(|object| Head::of(&object).is_ok())
+}
+
 /// What sorting finds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sorted {

@@ -68,14 +68,15 @@ fn render_here(
     check_requirements(chart)?;
     let mut warnings = chart.warnings.clone();
     let user = to_map(&input.values);
-    let scope = Scope::resolve(chart, &user, &mut warnings).map_err(RenderError::values)?;
+    let values_error = |text| RenderError::values(text, chart.name());
+    let scope = Scope::resolve(chart, &user, &mut warnings).map_err(values_error)?;
     let capabilities = Capabilities::new(&input.kube_version, &input.api_versions)
         .map_err(RenderError::capabilities)?;
     let values = Coalescing::new(Nulls::Remove, &mut warnings)
         .values(&scope, &user)
-        .map_err(RenderError::values)?;
+        .map_err(values_error)?;
     let coalesced = to_json(&Value::Map(values.clone()));
-    schema::check(&scope, &coalesced).map_err(RenderError::values)?;
+    schema::check(&scope, &coalesced).map_err(values_error)?;
     check_kube_version(chart, &capabilities)?;
     let world = Watched::new(world);
     let mut files = engine::render(&scope, &values, input, &world, &capabilities)
@@ -109,18 +110,22 @@ fn render_here(
 fn check_requirements(chart: &Chart) -> Result<(), RenderError> {
     let kind = chart.metadata["type"].as_str().unwrap_or_default();
     if !matches!(kind, "" | "application") {
-        return Err(RenderError::chart(format!("{kind} charts are not installable")));
+        let error = RenderError::chart(format!("{kind} charts are not installable"));
+        return Err(error.about("type"));
     }
     let missing = scope::missing_requirements(chart);
     if missing.is_empty() {
         return Ok(());
     }
-    Err(RenderError::chart(format!(
+    let error = RenderError::chart(format!(
         "An error occurred while checking for chart dependencies. You may need to run `helm \
          dependency build` to fetch missing dependencies: found in Chart.yaml, but missing in \
          charts/ directory: {}",
         missing.join(", ")
-    )))
+    ));
+    Err(error
+        .about("dependencies")
+        .help("commit them to the chart's `charts/`: none are downloaded"))
 }
 
 fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Result<(), RenderError> {
@@ -129,9 +134,10 @@ fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Result<(), 
     if range.is_empty() || is_compatible(range, version) {
         return Ok(());
     }
-    Err(RenderError::chart(format!(
+    let error = RenderError::chart(format!(
         "chart requires kubeVersion: {range} which is incompatible with Kubernetes {version}"
-    )))
+    ));
+    Err(error.about("kubeVersion"))
 }
 
 /// Takes the notes of all charts out of the files; gives those of the chart itself.
@@ -156,7 +162,7 @@ fn crds(scope: &Scope, namespace: &str) -> Result<(Vec<Manifest>, String), Rende
     for (name, data) in crd_files(scope, &scope.name) {
         let text = String::from_utf8_lossy(data);
         push_document(&mut printed, &name, &text);
-        crds.extend(manifest::plain(&text, &name, namespace).map_err(RenderError::values)?);
+        crds.extend(manifest::plain(&text, &name, namespace).map_err(RenderError::chart)?);
     }
     Ok((crds, printed))
 }

@@ -5,7 +5,7 @@ use anyhow::Context as _;
 
 use super::context::Context;
 use super::exit::CommandError;
-use crate::base::diagnostic::Checked;
+use crate::base::diagnostic::{Checked, Diagnostic};
 use crate::chart::source::ChartStore;
 use crate::fleet::Desired;
 use crate::fleet::instance::Instance;
@@ -28,10 +28,10 @@ pub fn source(repository: &Repository, rev: Option<&str>) -> anyhow::Result<Sour
     let rev = match rev {
         Some(rev) => rev,
         None if repository.folder().is_none() => "HEAD",
-        None => return Ok(repository.worktree()?),
+        None => return repository.worktree().map_err(usage),
     };
     let rev = repository.resolve(rev).map_err(usage)?;
-    Ok(repository.source(&rev)?)
+    repository.source(&rev).map_err(usage)
 }
 
 /// Reads the fleet at the revision that the arguments name, with all diagnostics; nothing is
@@ -84,12 +84,17 @@ pub fn render(
     })
 }
 
-/// A wrong name on the command line is not a failure of the world.
+/// A wrong name on the command line, or a file that is too large, is not a failure of the world.
 pub fn usage(error: GitError) -> anyhow::Error {
     let is_wrong_argument = error.is_unknown_revision()
         || matches!(error, GitError::NoFolder(_) | GitError::NotGit(_) | GitError::Location { .. });
     if is_wrong_argument {
         return CommandError::Usage { message: error.to_string(), help: error.help() }.into();
+    }
+    if matches!(error, GitError::FileTooLarge { .. } | GitError::TooLarge { .. }) {
+        let found = Diagnostic::error("file-too-large", error.to_string())
+            .help("data does not belong into a fleet's repository: let a chart refer to it");
+        return CommandError::Input(vec![found]).into();
     }
     let help = error.help();
     let error = anyhow::Error::new(error);

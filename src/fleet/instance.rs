@@ -38,6 +38,8 @@ pub struct Instance {
     pub policy: Option<PolicyName>,
     /// Blast radius, from that policy.
     pub limits: Limits,
+    /// Where the Addon says which chart it is.
+    pub chart_span: Span,
     /// Where the Addon is written: the place of last resort for a diagnostic.
     pub span: Span,
 }

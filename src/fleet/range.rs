@@ -94,8 +94,10 @@ struct Partial {
 }
 
 fn comparator(operator: &str, text: &str) -> Result<Vec<Bound>, String> {
-    let Partial { version, parts } =
-        partial(text).ok_or_else(|| format!("`{text}` is not a version"))?;
+    let Partial { version, parts } = partial(text).ok_or_else(|| match text {
+        "" => format!("a version is missing behind `{operator}`"),
+        text => format!("`{text}` is not a version"),
+    })?;
     let any = parts == 0;
     let next = || next_after(&version, parts);
     Ok(match operator {

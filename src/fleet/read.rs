@@ -20,6 +20,9 @@ use crate::git::Source;
 use crate::yaml::node::{Node, NodeKind};
 use crate::yaml::{parse, strict};
 
+/// How the `apiVersion` of our documents begins, in every version.
+const GROUP: &str = "fitout.dev/";
+
 const FOLDERS: [&str; 3] = ["clusters", "addons", "policies"];
 
 /// Reads every document of a revision.
@@ -28,7 +31,9 @@ pub fn read(source: &Source) -> Checked<Fleet> {
     let files = reading.parse(source);
     let layers = layer_files(files.iter().filter_map(|(_, parsed)| parsed.as_ref().ok()));
     for (path, parsed) in files {
-        if layers.is_match(&path) {
+        // What calls itself a document is one, whatever a layer's `{{…}}` may stand for.
+        let is_layer = layers.is_match(&path);
+        if is_layer && !parsed.as_ref().is_ok_and(|documents| documents.iter().any(is_document)) {
             continue;
         }
         match parsed {
@@ -146,12 +151,15 @@ impl Reading {
         let (version, kind) = (document.get("apiVersion"), document.get("kind"));
         let (Some(version), Some(kind)) = (version, kind) else {
             let missing = if version.is_none() { "apiVersion" } else { "kind" };
-            self.diagnostics.push(
-                Diagnostic::error("not-a-document", "this is not a document of the fleet")
-                    .label(&at, format!("`{missing}` is missing"))
-                    .help(format!("a document begins with `apiVersion: {API_VERSION}` and a kind"))
-                    .help("a file with values has to be named by a values layer of an Addon"),
-            );
+            let found = Diagnostic::error("not-a-document", "this is not a document of the fleet")
+                .label(&at, format!("`{missing}` is missing"))
+                .help(format!("a document begins with `apiVersion: {API_VERSION}` and a kind"));
+            self.diagnostics.push(match (version, kind) {
+                (None, None) => {
+                    found.help("a file with values has to be named by a values layer of an Addon")
+                }
+                _ => found,
+            });
             return None;
         };
         let version_text = version.text().unwrap_or_default();
@@ -163,9 +171,12 @@ impl Reading {
         if version_text != API_VERSION {
             let message = format!("`{version_text}` is not an API version of the fleet");
             let found = Diagnostic::error("unknown-api-version", message)
-                .label(&version.span, "no such version")
-                .help(format!("write `{API_VERSION}`"));
-            self.diagnostics.push(found);
+                .label(&version.span, "no such version");
+            self.diagnostics.push(if version_text.starts_with(GROUP) {
+                found.help(format!("write `{API_VERSION}`"))
+            } else {
+                found.help("objects for a cluster belong into a chart that an Addon names")
+            });
             return None;
         }
         let text = kind.text().unwrap_or_default();
@@ -181,6 +192,10 @@ impl Reading {
         }
         found
     }
+}
+
+fn is_document(node: &Node) -> bool {
+    node.get("apiVersion").and_then(Node::text).is_some_and(|version| version.starts_with(GROUP))
 }
 
 fn insert<K: Ord, T: DeserializeOwned>(

@@ -20,6 +20,7 @@ use crate::base::diagnostic::{Checked, Diagnostic};
 use crate::base::ids::{ClusterName, InstanceKey};
 use crate::base::span::{SourceFile, Span};
 use crate::git::Source;
+use crate::net::http::Url;
 use crate::yaml::helm::{self, Numbers};
 use crate::yaml::node::{Node, NodeKind, ScalarStyle};
 use crate::yaml::parse;
@@ -84,14 +85,29 @@ impl On<'_> {
         variants.filter(|(_, variant)| variant.clusters.matches(labels)).map(|(at, _)| at)
     }
 
-    /// A pin of the cluster, else the last variant with a version, else the addon's.
-    fn version(&self) -> Option<&str> {
+    /// A pin of the cluster, else the last variant with a version, else the addon's; and where the
+    /// chart was chosen.
+    fn version(&self) -> (Option<&str>, &Span) {
+        let (cluster, addon) = (&self.cluster.node, &self.addon.node);
+        if let (Some(at), Some(setting)) = (self.setting, self.setting())
+            && let Some(version) = &setting.version
+        {
+            let span = cluster.span_at(&["spec", "addons", &at.to_string(), "version"]);
+            return (Some(version), span);
+        }
         let spec = &self.addon.value.spec;
-        let variant = self.variants().filter_map(|at| spec.variants[at].version.as_deref()).last();
-        self.setting()
-            .and_then(|setting| setting.version.as_deref())
-            .or(variant)
-            .or(spec.chart.version.as_deref())
+        let variants =
+            self.variants().filter_map(|at| Some((at, spec.variants[at].version.as_deref()?)));
+        if let Some((at, version)) = variants.last() {
+            return (
+                Some(version),
+                addon.span_at(&["spec", "variants", &at.to_string(), "version"]),
+            );
+        }
+        let fields = ["version", "path", "git", "oci"];
+        let span = fields.iter().find_map(|field| addon.at(&["spec", "chart", field]));
+        let span = span.map_or_else(|| addon.span_at(&["spec", "chart"]), |node| &node.span);
+        (spec.chart.version.as_deref(), span)
     }
 }
 
@@ -102,7 +118,7 @@ struct Resolution<'a> {
     findings: Findings,
     templates: Templates,
     /// By path, and for templated files by what they rendered to.
-    files: BTreeMap<(String, Option<String>), Option<Layer>>,
+    files: BTreeMap<(String, Option<String>), Result<Layer, Diagnostic>>,
     /// By the byte at which the node begins, in the file of that path.
     written: BTreeMap<(String, usize), Option<Layer>>,
 }
@@ -123,7 +139,8 @@ impl<'a> Resolution<'a> {
         let (cluster, addon) = (&on.cluster.value, &on.addon.value);
         let spec = &addon.spec;
         let folder = folder_of(&on.addon.node.span.file.path);
-        let chart = self.chart(&spec.chart, folder, on.version())?;
+        let (version, chart_span) = on.version();
+        let chart = self.chart(&spec.chart, folder, version)?;
         let policy = spec.rollout.policy.clone();
         let limits = policy
             .as_ref()
@@ -143,6 +160,7 @@ impl<'a> Resolution<'a> {
             ignore_differences: spec.ignore_differences.clone(),
             policy,
             limits,
+            chart_span: chart_span.clone(),
             span: on.addon.node.span_at(&["metadata", "name"]).clone(),
         })
     }
@@ -165,7 +183,7 @@ impl<'a> Resolution<'a> {
         }
         let repository = self.fleet.repositories.get(chart.repository.as_ref()?)?;
         let spec = &repository.value.spec;
-        if spec.kind != RepositoryKind::Http {
+        if spec.kind != RepositoryKind::Http || Url::parse(&spec.url).is_err() {
             return None;
         }
         Some(ChartLocation::Http {
@@ -286,10 +304,15 @@ impl<'a> Resolution<'a> {
         if !self.files.contains_key(&key) {
             let content = key.1.as_deref().unwrap_or(text);
             let read = read_values(&SourceFile::new(key.0.as_str(), content));
-            let read = read.map_err(|found| self.findings.add(found, on.name())).ok();
             self.files.insert(key.clone(), read);
         }
-        self.files.get(&key).cloned().flatten()
+        match self.files.get(&key)? {
+            Ok(layer) => Some(layer.clone()),
+            Err(found) => {
+                self.findings.add(found.clone(), on.name());
+                None
+            }
+        }
     }
 }
 

@@ -25,6 +25,8 @@ const UNSUPPORTED: [(Kind, &str, &str); 5] = [
     (Kind::ChartRepository, "spec.verify.signature", "signatures are not supported yet"),
 ];
 
+const DURATION_HELP: &str = "a duration is like `30s`, `10m`, `2h` or `1h 30m`";
+
 /// Everything that is wrong with the shape of a document.
 pub(super) fn check(kind: Kind, document: &Node) -> Vec<Diagnostic> {
     let mut walk = Walk { kind, root: kind.schema(), steps: Vec::new(), diagnostics: Vec::new() };
@@ -77,6 +79,11 @@ impl Walk {
         let found = type_of(node);
         if !types.iter().any(|wanted| fits(wanted, found, node)) {
             self.wrong_type(&types, found, node);
+            if schema["format"] == "duration"
+                && let Some(last) = self.diagnostics.last_mut()
+            {
+                last.help = vec![DURATION_HELP.to_owned()];
+            }
             return;
         }
         match &node.kind {
@@ -170,6 +177,8 @@ impl Walk {
         let place = self.place();
         match given.as_slice() {
             [_] => {}
+            // One that is not supported yet was told as that.
+            [] if entries.iter().any(|(key, _)| self.names_unsupported(key)) => {}
             [] => self.diagnostics.push(
                 Diagnostic::error("exactly-one-of", format!("{place} needs {list}"))
                     .label(at, "none is given"),
@@ -200,7 +209,8 @@ impl Walk {
         format!("`{text}`")
     }
 
-    fn is_unsupported(&mut self, key: &Node, value: Option<&Node>) -> bool {
+    /// What to say of the path at hand, where it is not supported yet.
+    fn unsupported(&self) -> Option<&'static str> {
         let steps = self.steps.iter().map(|step| match step.strip_prefix('[') {
             Some(_) => "[]".to_owned(),
             None => format!(".{step}"),
@@ -208,13 +218,24 @@ impl Walk {
         let plain: String = steps.collect();
         let plain = plain.trim_start_matches('.');
         let found = UNSUPPORTED.iter().find(|(kind, path, _)| *kind == self.kind && *path == plain);
-        let Some((_, _, message)) = found else { return false };
+        found.map(|(_, _, message)| *message)
+    }
+
+    fn names_unsupported(&mut self, key: &Node) -> bool {
+        self.steps.push(key.text().unwrap_or_default().to_owned());
+        let found = self.unsupported().is_some();
+        self.steps.pop();
+        found
+    }
+
+    fn is_unsupported(&mut self, key: &Node, value: Option<&Node>) -> bool {
+        let Some(message) = self.unsupported() else { return false };
         // A field that is known is refused only where its value is more than a word of ours.
         if value.is_some_and(|value| value.text().is_some_and(|text| text != "blueGreen")) {
             return false;
         }
         self.diagnostics.push(
-            Diagnostic::error("not-supported", *message).label(&key.span, "not supported yet"),
+            Diagnostic::error("not-supported", message).label(&key.span, "not supported yet"),
         );
         true
     }
@@ -277,8 +298,8 @@ impl Walk {
         }
         let place = self.place();
         self.diagnostics.push(
-            Diagnostic::error("unknown-value", format!("{place} is not {}", list(values, "or")))
-                .label(&node.span, "no such choice")
+            Diagnostic::error("unknown-value", format!("{place} cannot be `{text}`"))
+                .label(&node.span, format!("must be {}", list(values, "or")))
                 .did_you_mean(text, values.iter().copied()),
         );
     }
@@ -300,12 +321,12 @@ impl Walk {
     }
 
     fn check_duration(&mut self, text: &str, node: &Node) {
-        if let Err(error) = humantime::parse_duration(text) {
+        if humantime::parse_duration(text).is_err() {
             let place = self.place();
             self.diagnostics.push(
                 Diagnostic::error("bad-duration", format!("{place} cannot be `{text}`"))
-                    .label(&node.span, error.to_string())
-                    .help("a duration is like `30s`, `10m`, `2h` or `1h 30m`"),
+                    .label(&node.span, "not a duration")
+                    .help(DURATION_HELP),
             );
         }
     }

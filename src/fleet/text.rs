@@ -99,10 +99,10 @@ fn problem(error: &Error, text: &str) -> Problem {
             format!("the cluster has no `{expression}`")
         }
         Reason::Evaluation if is_missing && expression.starts_with('.') => {
-            format!("`{expression}` is not a field of `.Cluster`, and there is nothing else")
+            format!("only `.Cluster` is known here, not `{expression}`")
         }
         Reason::Exhausted => "it does not come to an end".to_owned(),
-        _ => error.message.clone(),
+        _ => error.message.replace(&format!(" started at {NAME}:1"), ""),
     };
     let range = frame.map_or(0..text.len(), |frame| frame.range_in(text));
     Problem { reason, range }
@@ -144,7 +144,7 @@ mod tests {
         let cases = [
             ("a: {{ .Cluster.labels.tier }}", "the cluster has no `.Cluster.labels.tier`"),
             ("a: {{ .Cluster.facts.x.y }}", "the cluster has no `.Cluster.facts.x.y`"),
-            ("a: {{ .Values.x }}", "`.Values.x` is not a field of `.Cluster`"),
+            ("a: {{ .Values.x }}", "only `.Cluster` is known here, not `.Values.x`"),
             ("a: {{ nosuch . }}", "function \"nosuch\" not defined"),
             ("a: {{ .Cluster.name", "unclosed action"),
             ("a: {{ fail \"no\" }}", "no"),

@@ -50,7 +50,11 @@ impl Check {
         }
         let program = Program::compile(source).map_err(|errors| {
             let message = errors.to_string();
-            CheckError::Syntax { message: message.lines().next().unwrap_or_default().to_owned() }
+            let first = message.lines().next().unwrap_or_default();
+            // The parser lists everything that it would have liked better.
+            let first = first.rsplit("Syntax error: ").next().unwrap_or_default();
+            let first = first.split(" expecting ").next().unwrap_or_default();
+            CheckError::Syntax { message: first.to_owned() }
         })?;
         Ok(Self { source: source.to_owned(), program })
     }

@@ -5,6 +5,7 @@
 //! releases.
 
 mod digest;
+mod explain;
 mod merge;
 mod work;
 
@@ -16,6 +17,7 @@ use serde_json::Value as Json;
 use crate::base::diagnostic::{Checked, Diagnostic, few};
 use crate::base::ids::{Digest, Rev};
 use crate::chart;
+use crate::chart::error::RenderError;
 use crate::chart::model::{Chart, RenderInput, Rendered};
 use crate::chart::source::ChartStore;
 use crate::chart::world::SeededWorld;
@@ -87,7 +89,7 @@ pub fn render_fleet(
         let chart = match &charts[&location(instance)] {
             Ok(chart) => Arc::clone(chart),
             Err(error) => {
-                failures.add(&error.diagnostic(&instance.span), instance);
+                failures.add(explain::explain_source(error, instance), instance);
                 continue;
             }
         };
@@ -124,7 +126,9 @@ pub fn render_fleet(
                 rendered: Arc::clone(rendered),
                 digest: digest.clone(),
             }),
-            (Err(found), _) => failures.add(found, instance),
+            (Err(error), _) => {
+                failures.add(explain::explain(error, instance, &chart, source), instance);
+            }
             (Ok(_), None) => {}
         }
     }
@@ -183,7 +187,7 @@ const SEED: u64 = 0;
 /// What templates take for the present: 2026-01-01T00:00:00Z.
 const RENDER_TIME_NANOSECONDS: i128 = 1_767_225_600_000_000_000;
 
-fn render(chart: &Arc<Chart>, input: &RenderInput) -> Result<Arc<Rendered>, Diagnostic> {
+fn render(chart: &Arc<Chart>, input: &RenderInput) -> Result<Arc<Rendered>, RenderError> {
     let world = SeededWorld::new(SEED, RENDER_TIME_NANOSECONDS);
     Ok(Arc::new(chart::render(chart, input, &world)?))
 }
@@ -195,9 +199,9 @@ struct Failures {
 }
 
 impl Failures {
-    fn add(&mut self, diagnostic: &Diagnostic, instance: &Instance) {
-        let mut diagnostic = diagnostic.clone();
-        if !diagnostic.labels.iter().any(|label| label.span == instance.span) {
+    fn add(&mut self, mut diagnostic: Diagnostic, instance: &Instance) {
+        let file = &instance.span.file.path;
+        if !diagnostic.labels.iter().any(|label| label.span.file.path == *file) {
             diagnostic = diagnostic.label(&instance.span, "of this addon");
         }
         let place = diagnostic.labels.first().map(|label| label.span.to_string());

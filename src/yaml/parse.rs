@@ -35,13 +35,29 @@ pub(super) fn first_document(file: &Arc<SourceFile>) -> Result<Option<Node>, Syn
     Parser::new(file)?.document()
 }
 
+/// What libyaml's words usually mean.
+const HINTS: &[(&str, &str)] = &[
+    (
+        "mapping values are not allowed",
+        "a key is indented too far, or a text with `: ` in it has no quotes",
+    ),
+    ("did not find expected ',' or", "a `[` or `{` is not closed, or a text in it needs quotes"),
+    ("unexpected end of stream", "a quote is not closed"),
+    ("did not find expected key", "a key is indented less or more than those around it"),
+    ("could not find expected ':'", "a key has no `:`, or a text over several lines needs `|`"),
+    ("unknown anchor", "a value that begins with `*` needs quotes"),
+];
+
 fn diagnostic(file: &Arc<SourceFile>, error: &SyntaxError) -> Diagnostic {
     let found = Diagnostic::error("yaml-syntax", format!("not YAML: {}", error.problem));
     let Some(mark) = error.mark else { return found };
     let text = &file.text;
     let offset = text.floor_char_boundary(mark.offset.min(text.len()));
     let width = text[offset..].chars().next().map_or(0, char::len_utf8);
-    let found = found.label(&Span::new(file, offset..offset + width), error.problem.clone());
+    let found = found.label(&Span::new(file, offset..offset + width), "here at the latest");
+    if let Some((_, hint)) = HINTS.iter().find(|(problem, _)| error.problem.contains(problem)) {
+        return found.help(*hint);
+    }
     match text.as_bytes().get(offset) {
         Some(b'\t') => found.help("indent with spaces: YAML allows no tab here"),
         Some(b'@' | b'`' | b'%') => found.help("quote a value that begins with this character"),

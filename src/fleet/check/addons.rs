@@ -118,14 +118,14 @@ impl<'a> Checking<'a> {
         let charts = self.source.files.keys().filter_map(|path| path.strip_suffix("/Chart.yaml"));
         let has_files = self.source.has_folder(&folder);
         let label = if has_files { "there is no `Chart.yaml` in it" } else { "no such folder" };
-        self.push(
-            Diagnostic::error(
-                "missing-chart",
-                format!("there is no chart in the folder `{shown}`"),
-            )
-            .label(self.addon.node.span_at(&at), label)
-            .did_you_mean(&folder, charts),
-        );
+        let message = format!("there is no chart in the folder `{shown}`");
+        let found =
+            Diagnostic::error("missing-chart", message).label(self.addon.node.span_at(&at), label);
+        let below = format!("{folder}/");
+        self.push(match charts.clone().find(|chart| chart.starts_with(&below)) {
+            Some(inner) => found.help(format!("there is one in `{inner}`")),
+            None => found.did_you_mean(&folder, charts),
+        });
     }
 
     fn packed(&mut self, chart: &ChartSource, repository: &RepositoryName) {
@@ -201,8 +201,11 @@ impl<'a> Checking<'a> {
                 None => {
                     let folder = folder_of(&self.addon.node.span.file.path);
                     let files = self.source.below(folder).map(|(path, _)| path);
-                    let missing = missing_file(&path, self.addon.node.span_at(&field));
-                    self.push(missing.did_you_mean(&path, files));
+                    let mut missing = missing_file(&path, self.addon.node.span_at(&field));
+                    let general = std::mem::take(&mut missing.help);
+                    let mut missing = missing.did_you_mean(&path, files);
+                    missing.help.extend(general);
+                    self.push(missing);
                 }
             }
         }
@@ -271,7 +274,7 @@ impl<'a> Checking<'a> {
         let text = node.text().unwrap_or_default();
         if let Err(reason) = Range::parse(text) {
             self.push(
-                Diagnostic::error("bad-range", format!("`{text}` is not a range of versions"))
+                Diagnostic::error("bad-range", format!("\"{text}\" is not a range of versions"))
                     .label(&node.span, reason)
                     .help("a range is like `>=1.27 <1.37`, `~9.3` or `1.x || 3.x`"),
             );

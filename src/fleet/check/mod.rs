@@ -14,7 +14,7 @@ mod selectors;
 use super::instance::Instance;
 use super::model::Fleet;
 use super::schema::Kind;
-use crate::base::diagnostic::Diagnostic;
+use crate::base::diagnostic::{Diagnostic, few};
 use crate::base::span::Span;
 use crate::git::Source;
 use crate::graph;
@@ -22,6 +22,12 @@ use crate::graph;
 /// Everything that is wrong, by kind of document and name.
 pub(super) fn check(fleet: &Fleet, source: &Source, instances: &[Instance]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    if fleet.clusters.is_empty() && fleet.addons.is_empty() && fleet.broken.is_empty() {
+        found
+            .push(Diagnostic::warning("empty-fleet", "there are no clusters and no addons").help(
+                "documents are read from the folders `clusters/`, `addons/` and `policies/`",
+            ));
+    }
     clusters::check(fleet, &mut found);
     repositories::check(fleet, &mut found);
     addons::check(fleet, source, &mut found);
@@ -38,7 +44,7 @@ fn unknown<'a>(
     kind: Kind,
     name: &str,
     (message, span): (String, &Span),
-    known: impl IntoIterator<Item = &'a str>,
+    known: impl IntoIterator<Item = &'a str> + Clone,
 ) -> Option<Diagnostic> {
     if fleet.is_broken(kind, name) {
         return None;
@@ -50,5 +56,13 @@ fn unknown<'a>(
         Kind::RolloutPolicy => "unknown-policy",
     };
     let found = Diagnostic::error(code, message).label(span, format!("no such {}", kind.noun()));
-    Some(found.did_you_mean(name, known))
+    let found = found.did_you_mean(name, known.clone());
+    if !found.help.is_empty() {
+        return Some(found);
+    }
+    let names: Vec<&str> = known.into_iter().collect();
+    Some(found.help(match names.as_slice() {
+        [] => format!("the fleet has no {} at all", kind.noun()),
+        names => format!("the fleet has {}", few(names)),
+    }))
 }

@@ -1,6 +1,7 @@
 //! Chart repositories: how they are spoken to.
 
 use crate::base::diagnostic::Diagnostic;
+use crate::base::span::{SourceFile, Span};
 use crate::fleet::model::{Fleet, RepositoryKind};
 use crate::net::http::{HttpError, Url};
 
@@ -15,7 +16,7 @@ pub(super) fn check(fleet: &Fleet, found: &mut Vec<Diagnostic>) {
                     let found_here = Diagnostic::error("bad-url", problem.to_string());
                     found.push(match problem {
                         HttpError::UserInfo { .. } => found_here
-                            .label(url, "a secret does not belong here")
+                            .label(&without_user(url), "a secret does not belong here")
                             .help("name a variable: `credentials: {env: NAME}`"),
                         _ => found_here.label(url, "not the URL of a chart repository"),
                     });
@@ -35,4 +36,15 @@ pub(super) fn check(fleet: &Fleet, found: &mut Vec<Diagnostic>) {
             _ => error.help("type `http` is, and charts that are kept in the fleet's repository"),
         });
     }
+}
+
+/// The same place in a copy of the file that does not have the secret.
+fn without_user(span: &Span) -> Span {
+    let text = &span.file.text;
+    let url = &text[span.range.clone()];
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url.rfind('@').unwrap_or(start).max(start);
+    let (start, end) = (span.range.start + start, span.range.start + end);
+    let masked = format!("{}{}{}", &text[..start], "*".repeat(end - start), &text[end..]);
+    Span::new(&SourceFile::new(span.file.path.as_str(), masked), span.range.clone())
 }
