@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use super::head::{Head, Revisions};
-use crate::apply::{self, ApplyError, ApplyOptions, mark_failed, realize, rollback, uninstall};
+use crate::apply::{
+    self, ApplyError, ApplyOptions, Rules, mark_failed, realize, rollback, uninstall,
+};
 use crate::base::clock::Clock;
 use crate::base::ids::{Digest, InstanceKey, Rev};
 use crate::fleet::model::Limits;
@@ -164,6 +166,14 @@ impl Workshop {
         policy.map_or_else(Limits::default, |policy| policy.value.spec.limits.clone())
     }
 
+    /// As the addon wants its changes to be made, as far as git still has it.
+    fn options_of_rules(&self) -> ApplyOptions {
+        let mut instances = self.head.desired.instances.iter();
+        let instance = instances.find(|instance| instance.key == self.key);
+        let rules = instance.map_or_else(Rules::default, Rules::of);
+        ApplyOptions { rules, ..self.options.clone() }
+    }
+
     async fn back(
         &self,
         from: Option<&Place>,
@@ -210,7 +220,8 @@ impl Workshop {
         let clock = &*self.clock;
         let marked = mark_failed(&self.client, id, &reason, clock).await;
         marked.map_err(|error| failure(&error))?;
-        let back = rollback(&self.client, id, Some(revision), &self.options, clock).await;
+        let options = self.options_of_rules();
+        let back = rollback(&self.client, id, Some(revision), &options, clock).await;
         back.map(|outcome| done(outcome.release_revision)).map_err(|error| failure(&error))
     }
 }

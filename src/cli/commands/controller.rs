@@ -96,6 +96,7 @@ async fn work(
     let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    let mut was_busy = false;
     loop {
         let tick = match reconciler.tick().await {
             Ok(tick) => tick,
@@ -104,8 +105,14 @@ async fn work(
             Err(error) => return Err(told(error)),
         };
         if is_once && !tick.is_busy && reconciler.head().is_some() {
-            return Ok(verdict(reconciler));
+            if !was_busy {
+                return Ok(verdict(reconciler));
+            }
+            // What has just ended may be held from now on, which the next tick finds out.
+            was_busy = false;
+            continue;
         }
+        was_busy = tick.is_busy;
         if is_once && tick.waits_for_people {
             return Ok(Exit::Refused);
         }
