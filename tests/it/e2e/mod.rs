@@ -4,6 +4,7 @@
 mod changes;
 mod charts;
 mod clusters;
+mod controller;
 mod drift;
 mod example;
 mod fleet;

@@ -2,19 +2,21 @@
 
 use super::fleet::Fleet;
 
+/// A kubeconfig of a cluster whose port is closed.
+pub(super) fn closed() -> String {
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
+         contexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
+         clusters: [{{name: c, cluster: {{server: \"http://{address}\"}}}}]\n\
+         users: [{{name: u, user: {{token: t}}}}]\n"
+    )
+}
+
 #[test]
 fn a_cluster_that_does_not_answer_is_one_line_and_the_others_go_on() {
     let Some(fleet) = Fleet::example() else { return };
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    fleet.env.write(
-        "closed.kubeconfig",
-        &format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
-             contexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
-             clusters: [{{name: c, cluster: {{server: \"http://{closed}\"}}}}]\n\
-             users: [{{name: u, user: {{token: t}}}}]\n"
-        ),
-    );
+    fleet.env.write("closed.kubeconfig", &closed());
     let labels = "{environment: prod, region: meyrin, flavour: cpu, monitoring: \"true\"}";
     fleet.write_cluster("prod-03", labels, "kubeconfigFile: closed.kubeconfig");
     fleet.env.commit("A cluster that is down");
