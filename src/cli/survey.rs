@@ -182,6 +182,7 @@ async fn of_cluster(
         }
     };
     let warnings = version_warning(&client, &name, desired).await;
+    let client = client.for_one_pass();
     let compared = releases.into_iter().map(|release| async {
         let compared = apply::compare(&client, &release, options, &SystemClock).await;
         subject(release, compared.map_err(|error| because(&error)))

@@ -1,13 +1,14 @@
 //! Requests to one cluster: bounded in number and time, retried where that is harmless.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde_json::{Value as Json, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::discovery::{Resource, Resources};
 use super::error::RequestError;
@@ -22,6 +23,24 @@ const ATTEMPTS_MAX: u32 = 5;
 /// Objects of one page of a list, as client-go has it.
 const PAGE_SIZE: usize = 500;
 
+/// Asks for the metadata of objects only.
+const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,\
+                        application/json";
+
+/// What was listed in one pass: by path, labels and form.
+#[derive(Default)]
+struct Pass(Mutex<BTreeMap<PassKey, Listed>>);
+
+type PassKey = (String, String, &'static str);
+type Listed = Arc<OnceCell<Arc<Vec<Json>>>>;
+
+impl Pass {
+    fn cell(&self, key: PassKey) -> Listed {
+        let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(cells.entry(key).or_default())
+    }
+}
+
 /// A connection to one cluster. Cheap to clone.
 #[derive(Clone)]
 pub struct ClusterClient {
@@ -30,6 +49,7 @@ pub struct ClusterClient {
     /// What requests go through.
     pub client: kube::Client,
     pub(super) resources: Arc<Resources>,
+    pass: Option<Arc<Pass>>,
     permits: Arc<Semaphore>,
     timeout: Duration,
 }
@@ -65,9 +85,23 @@ impl ClusterClient {
             name,
             client,
             resources: Arc::default(),
+            pass: None,
             permits: Arc::new(Semaphore::new(REQUESTS_IN_PARALLEL)),
             timeout,
         }
+    }
+
+    /// The same client for one pass over the cluster: what [`Self::listed`] gave once is not asked
+    /// for again, however many releases want it. It shows the cluster as it was in that moment, so
+    /// that a pass must be short and must not wait for anything.
+    #[must_use]
+    pub fn for_one_pass(&self) -> Self {
+        Self { pass: Some(Arc::default()), ..self.clone() }
+    }
+
+    /// Whether it is the client of one pass.
+    pub fn is_of_one_pass(&self) -> bool {
+        self.pass.is_some()
     }
 
     /// Keeps what a simulated cluster has become; nothing to do for a real one.
@@ -83,6 +117,37 @@ impl ClusterClient {
         name: &str,
     ) -> Result<Option<Json>, RequestError> {
         self.get_path(&resource.path(namespace, name)).await
+    }
+
+    /// As [`Self::list`] over the whole cluster, at most once in a pass.
+    pub async fn listed(
+        &self,
+        resource: &Resource,
+        labels: &str,
+    ) -> Result<Arc<Vec<Json>>, RequestError> {
+        self.pages_once(resource, labels, "application/json").await
+    }
+
+    /// As [`Self::list_metadata`] over the whole cluster, at most once in a pass.
+    pub async fn listed_metadata(
+        &self,
+        resource: &Resource,
+        labels: &str,
+    ) -> Result<Arc<Vec<Json>>, RequestError> {
+        self.pages_once(resource, labels, METADATA).await
+    }
+
+    async fn pages_once(
+        &self,
+        resource: &Resource,
+        labels: &str,
+        accept: &'static str,
+    ) -> Result<Arc<Vec<Json>>, RequestError> {
+        let list = async || Ok(Arc::new(self.pages(resource, "", labels, accept).await?));
+        let Some(pass) = &self.pass else { return list().await };
+        let key = (resource.path("", ""), labels.to_owned(), accept);
+        let cell = pass.cell(key);
+        Ok(Arc::clone(cell.get_or_try_init(list).await?))
     }
 
     /// All objects of a kind with `labels`, in one namespace or, when empty, in all.
@@ -102,8 +167,6 @@ impl ClusterClient {
         namespace: &str,
         labels: &str,
     ) -> Result<Vec<Json>, RequestError> {
-        const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,\
-                                application/json";
         self.pages(resource, namespace, labels, METADATA).await
     }
 
@@ -412,4 +475,58 @@ fn encoded(value: &str) -> String {
         }
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A client of a server that has one object of each kind, and the paths that it is asked for.
+    fn asked() -> (ClusterClient, Arc<Mutex<Vec<String>>>) {
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let log = Arc::clone(&asked);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let path = request.uri().path().to_owned();
+            let answer = if path == "/apis/apps/v1" {
+                json!({"resources": [
+                    {"name": "deployments", "kind": "Deployment", "namespaced": true},
+                ]})
+            } else {
+                json!({"items": [{"metadata": {"name": "a", "namespace": "n"}}]})
+            };
+            log.lock().unwrap().push(path);
+            async move {
+                let body = Body::from(answer.to_string().into_bytes());
+                Ok::<_, std::convert::Infallible>(http::Response::new(body))
+            }
+        });
+        let client = kube::Client::new(service, "default");
+        (ClusterClient::new("c".into(), client, Duration::from_secs(5)), asked)
+    }
+
+    async fn list_twice(client: &ClusterClient) {
+        let resource = async || client.resource("apps/v1", "Deployment").await.unwrap();
+        let both = futures::future::join(resource(), resource()).await;
+        let lists = [&both.0, &both.1].map(|resource| client.listed(resource, "a=b"));
+        for listed in futures::future::join_all(lists).await {
+            assert_eq!(access::name(&listed.unwrap()[0]), "a");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pass_asks_for_each_kind_once() {
+        let (client, asked) = asked();
+        list_twice(&client.for_one_pass()).await;
+        assert_eq!(*asked.lock().unwrap(), ["/apis/apps/v1", "/apis/apps/v1/deployments"]);
+    }
+
+    #[tokio::test]
+    async fn the_next_pass_asks_again() {
+        let (client, asked) = asked();
+        list_twice(&client.for_one_pass()).await;
+        list_twice(&client.for_one_pass()).await;
+        list_twice(&client).await;
+        let lists = asked.lock().unwrap().iter().filter(|path| path.contains("deploy")).count();
+        assert_eq!(lists, 4);
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value as Json;
+use tokio::sync::OnceCell;
 
 use super::client::ClusterClient;
 use super::error::RequestError;
@@ -81,18 +82,25 @@ fn escaped(name: &str) -> String {
     })
 }
 
-/// What was asked so far, by `apiVersion`.
+/// What was asked so far, by `apiVersion`. Whoever comes while it is being asked waits for the
+/// same answer.
 #[derive(Debug, Default)]
-pub(super) struct Resources(Mutex<BTreeMap<String, Arc<Vec<Resource>>>>);
+pub(super) struct Resources(Mutex<BTreeMap<String, Served>>);
+
+type Served = Arc<OnceCell<Vec<Resource>>>;
 
 impl Resources {
-    fn get(&self, api_version: &str) -> Option<Arc<Vec<Resource>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(api_version).cloned()
+    fn cell(&self, api_version: &str) -> Served {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(api_version.to_owned()).or_default())
     }
 
-    fn put(&self, api_version: &str, resources: Arc<Vec<Resource>>) {
+    /// Drops an answer, unless somebody has asked again already.
+    fn drop_cell(&self, api_version: &str, old: &Served) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(api_version.to_owned(), resources);
+        if known.get(api_version).is_some_and(|cell| Arc::ptr_eq(cell, old)) {
+            known.remove(api_version);
+        }
     }
 
     pub(super) fn forget(&self) {
@@ -105,12 +113,16 @@ impl ClusterClient {
     /// CRD may have come in between.
     pub async fn resource(&self, api_version: &str, kind: &str) -> Result<Resource, RequestError> {
         let find = |resources: &[Resource]| resources.iter().find(|r| r.kind == kind).cloned();
-        if let Some(resource) = self.resources.get(api_version).and_then(|known| find(&known)) {
-            return Ok(resource);
+        let cell = self.resources.cell(api_version);
+        if let Some(known) = cell.get() {
+            if let Some(resource) = find(known) {
+                return Ok(resource);
+            }
+            self.resources.drop_cell(api_version, &cell);
         }
-        let resources = Arc::new(self.discover(api_version).await?);
-        self.resources.put(api_version, Arc::clone(&resources));
-        find(&resources).ok_or_else(|| RequestError::NoSuchKind {
+        let cell = self.resources.cell(api_version);
+        let resources = cell.get_or_try_init(|| self.discover(api_version)).await?;
+        find(resources).ok_or_else(|| RequestError::NoSuchKind {
             api_version: api_version.to_owned(),
             kind: kind.to_owned(),
         })

@@ -22,7 +22,8 @@ const LIST_FROM: usize = 3;
 /// [`Gap`] over the objects it hides.
 ///
 /// Objects of one kind come from one list over the whole cluster, by the label that releases
-/// carry; those that it lacks (or that it may not show) are asked for one by one.
+/// carry; those that it lacks (or that it may not show) are asked for one by one. A client of one
+/// pass lists each kind once, for all releases that are read with it.
 pub async fn read(
     client: &ClusterClient,
     wanted: impl IntoIterator<Item = ObjectRef>,
@@ -63,14 +64,14 @@ async fn read_kind(
     };
     let keys: BTreeSet<_> = keys.iter().map(|key| settled(key, resource.is_namespaced)).collect();
     let mut objects = BTreeMap::new();
-    if keys.len() >= LIST_FROM {
+    if keys.len() >= LIST_FROM || client.is_of_one_pass() {
         // A list that fails (it may not be allowed over the whole cluster) proves nothing: each
         // object is asked for by itself then.
-        if let Ok(listed) = client.list(&resource, "", MANAGED_BY_HELM).await {
-            for object in listed {
-                let key = ObjectKey { group: resource.group.clone(), ..access::key_of(&object) };
+        if let Ok(listed) = client.listed(&resource, MANAGED_BY_HELM).await {
+            for object in listed.iter() {
+                let key = ObjectKey { group: resource.group.clone(), ..access::key_of(object) };
                 if keys.contains(&key) {
-                    objects.insert(key, object);
+                    objects.insert(key, object.clone());
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Three real control planes, started once for all tests of a run, and the real `helm` and
 //! `kubectl`. See `docs/testing-e2e.md`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -214,26 +215,43 @@ impl Cluster {
     /// them. What control planes write by themselves all the time (leases, events, status) is
     /// left out; dry runs are none.
     pub(super) fn writes(&self) -> u64 {
-        let metrics = self.kubectl("get --raw /metrics");
-        let counts = metrics.lines().filter(|line| line.starts_with("apiserver_request_total{"));
-        let counts = counts.filter_map(|line| {
-            let (labels, count) = line.rsplit_once(' ')?;
-            let label = |name: &str| {
-                let (_, rest) = labels.split_once(&format!("{name}=\""))?;
-                Some(rest.split('"').next().unwrap_or_default())
-            };
-            let is_write = ["POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION"]
-                .contains(&label("verb")?);
-            let is_own = label("subresource").is_some_and(|of| !of.is_empty())
+        let counted = self.requests(|label| {
+            let is_own = !label("subresource").is_empty()
                 || matches!(
-                    label("resource")?,
+                    label("resource").as_str(),
                     "leases" | "events" | "nodes" | "tokenreviews" | "subjectaccessreviews"
                 );
-            let is_dry = label("dry_run").is_some_and(|dry| !dry.is_empty());
-            (is_write && !is_own && !is_dry)
-                .then(|| count.parse::<f64>().unwrap_or_default() as u64)
+            let verb = label("verb");
+            let is_write = !matches!(verb.as_str(), "GET" | "LIST" | "WATCH" | "CONNECT");
+            (is_write && !is_own && label("dry_run").is_empty()).then(String::new)
         });
-        counts.sum()
+        counted.values().sum()
+    }
+
+    /// How often each resource was listed since the cluster began.
+    pub(super) fn lists(&self) -> BTreeMap<String, u64> {
+        self.requests(|label| (label("verb") == "LIST").then(|| label("resource")))
+    }
+
+    /// The API server's own count of requests, under the names that `name` gives to their labels.
+    fn requests(
+        &self,
+        name: impl Fn(&dyn Fn(&str) -> String) -> Option<String>,
+    ) -> BTreeMap<String, u64> {
+        let metrics = self.kubectl("get --raw /metrics");
+        let mut counted = BTreeMap::new();
+        for line in metrics.lines().filter(|line| line.starts_with("apiserver_request_total{")) {
+            let (labels, count) = line.rsplit_once(' ').expect("a metric has a value");
+            let label = |name: &str| {
+                let rest = labels.split_once(&format!("{name}=\"")).map(|(_, rest)| rest);
+                rest.and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned()
+            };
+            if let Some(name) = name(&label) {
+                *counted.entry(name).or_default() +=
+                    count.parse::<f64>().unwrap_or_default() as u64;
+            }
+        }
+        counted
     }
 
     /// Everything that says that it is of a release, as `KIND/NAME` lines.

@@ -42,3 +42,18 @@ fn what_is_as_git_says_is_not_written_again() {
     fleet.fitout("apply --all --yes").succeeded();
     fleet.is_settled();
 }
+
+#[test]
+fn a_pass_without_changes_lists_each_kind_of_a_cluster_once() {
+    let Some(fleet) = Fleet::example() else { return };
+    fleet.fitout("apply --all --yes").succeeded();
+    let before = fleet.staging().lists();
+    fleet.fitout("diff --all --exit-code").succeeded();
+    let after = fleet.staging().lists();
+    let more = after.iter().map(|(kind, count)| (kind, count - before.get(kind).unwrap_or(&0)));
+    let more: Vec<_> = more.filter(|(_, count)| *count > 0).collect();
+    assert!(more.iter().any(|(kind, _)| *kind == "deployments"), "{more:?}");
+    // Secrets twice: the records, and the Secrets of releases, if there are any.
+    let often = |kind: &str, count: u64| count > if kind == "secrets" { 2 } else { 1 };
+    assert!(!more.iter().any(|(kind, count)| often(kind, *count)), "{more:?}");
+}
