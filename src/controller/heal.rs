@@ -29,7 +29,7 @@ impl Reconciler {
             !self.busy.contains(*key) && !is_in_rollout(&active, &key.cluster, &key.addon)
         };
         let resting: Vec<InstanceKey> = head.releases.keys().filter(is_at_rest).cloned().collect();
-        for (key, observation) in self.observe(head, looks, resting).await {
+        for (key, observation) in self.skim(head, looks, resting).await {
             self.metrics.compared(&key, &observation);
             let place = observation.adopted.as_ref().filter(|_| observation.pending.is_none());
             let place = place.and_then(|adopted| adopted.rev.clone().zip(adopted.digest.clone()));

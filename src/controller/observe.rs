@@ -15,6 +15,7 @@ use crate::base::limits::CLUSTERS_IN_PARALLEL;
 use crate::fleet::instance::Instance;
 use crate::fleet::model::Dependency;
 use crate::fleet::range::Range;
+use crate::k8s::ClusterClient;
 use crate::live::{self, Subject};
 use crate::rollout::{MemberState, Observation, Rollout};
 
@@ -65,17 +66,41 @@ impl Reconciler {
         active.iter().map(|rollout| (rollout.clone(), seen(rollout))).collect()
     }
 
-    /// Full looks, many at a time; of clusters that just did not answer there are none.
+    /// Full looks, many at a time; of clusters that just did not answer there are none. Each is
+    /// evidence of its own time.
     pub(super) async fn observe(
         &self,
         head: &Head,
         looks: &Looks,
         wanted: impl IntoIterator<Item = InstanceKey>,
     ) -> Observed {
+        self.observe_by(ClusterClient::clone, head, looks, wanted).await
+    }
+
+    /// As [`Self::observe`], with one list of each kind and cluster for all looks. A list may be
+    /// older than a look that uses it, so that nothing here is evidence for a gate.
+    pub(super) async fn skim(
+        &self,
+        head: &Head,
+        looks: &Looks,
+        wanted: impl IntoIterator<Item = InstanceKey>,
+    ) -> Observed {
+        self.observe_by(ClusterClient::for_one_pass, head, looks, wanted).await
+    }
+
+    async fn observe_by(
+        &self,
+        client: impl Fn(&ClusterClient) -> ClusterClient,
+        head: &Head,
+        looks: &Looks,
+        wanted: impl IntoIterator<Item = InstanceKey>,
+    ) -> Observed {
+        let clients: BTreeMap<&ClusterName, ClusterClient> =
+            self.clients.iter().map(|(name, (_, known))| (name, client(known))).collect();
         let looked =
             |cluster: &ClusterName| looks.get(cluster).is_some_and(|look| look.releases.is_ok());
         let jobs = wanted.into_iter().filter(|key| looked(&key.cluster)).filter_map(|key| {
-            let (_, client) = self.clients.get(&key.cluster)?;
+            let client = clients.get(&key.cluster)?;
             let id = self.ids.get(&key)?.clone();
             let release = head.releases.get(&key);
             let clock = Arc::clone(&self.options.clock);

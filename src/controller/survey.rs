@@ -67,7 +67,7 @@ impl Reconciler {
         }
         let keys: Vec<InstanceKey> =
             self.ids.keys().filter(|key| is_wanted(key)).cloned().collect();
-        survey.observed = self.observe(&head, &survey.looks, keys).await;
+        survey.observed = self.skim(&head, &survey.looks, keys).await;
         Ok(survey)
     }
 }
