@@ -1,6 +1,7 @@
 //! The files of a packed chart, read in memory within limits. Links, absolute names and names
 //! that lead out of the chart are refused.
 
+use std::cell::Cell;
 use std::io::Read;
 
 use super::model::ChartFile;
@@ -45,12 +46,18 @@ pub(super) enum ArchiveError {
 pub(super) fn files(bytes: &[u8]) -> Result<Vec<ChartFile>, ArchiveError> {
     // A small archive of nothing but zeros is still a bomb; below this size no ratio counts.
     let budget = CHART_BYTES_MAX.min((bytes.len() * CHART_RATIO_MAX).max(4 * FILE_BYTES_MAX));
-    let unpacked = flate2::read::MultiGzDecoder::new(bytes).take(budget as u64 + 1);
+    let left = Cell::new(budget as u64 + 1);
+    let unpacked = Bounded { inner: flate2::read::MultiGzDecoder::new(bytes), left: &left };
+    // What breaks off at the bound is no damaged archive, but too large a one.
+    let broken = |error: std::io::Error| match left.get() {
+        0 => ArchiveError::TooLarge(budget),
+        _ => ArchiveError::Unreadable(error),
+    };
     let mut archive = tar::Archive::new(unpacked);
     let mut files = Vec::new();
     let mut total = 0;
-    for entry in archive.entries()? {
-        let mut entry = entry?;
+    for entry in archive.entries().map_err(broken)? {
+        let mut entry = entry.map_err(broken)?;
         let kind = entry.header().entry_type();
         if kind.is_dir() || kind.is_pax_global_extensions() || kind.is_pax_local_extensions() {
             continue;
@@ -64,7 +71,7 @@ pub(super) fn files(bytes: &[u8]) -> Result<Vec<ChartFile>, ArchiveError> {
             return Err(ArchiveError::FileTooLarge(path));
         }
         let mut data = Vec::new();
-        entry.read_to_end(&mut data)?;
+        entry.read_to_end(&mut data).map_err(broken)?;
         total += data.len();
         if total > budget {
             return Err(ArchiveError::TooLarge(budget));
@@ -75,6 +82,31 @@ pub(super) fn files(bytes: &[u8]) -> Result<Vec<ChartFile>, ArchiveError> {
         files.push(ChartFile { name, data: without_bom(data) });
     }
     if files.is_empty() { Err(ArchiveError::Empty) } else { Ok(files) }
+}
+
+/// A reader that ends after so many bytes, and tells whether it did.
+struct Bounded<'a, R> {
+    inner: R,
+    left: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Bounded<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let most = buffer.len().min(usize::try_from(self.left.get()).unwrap_or(usize::MAX));
+        let count = self.inner.read(&mut buffer[..most])?;
+        self.left.set(self.left.get() - count as u64);
+        Ok(count)
+    }
+}
+
+impl ArchiveError {
+    /// The code of the finding.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::FileTooLarge(_) | Self::TooLarge(_) | Self::TooManyFiles => "chart-too-large",
+            _ => "chart-archive",
+        }
+    }
 }
 
 /// A file's bytes without a byte order mark.
@@ -95,6 +127,9 @@ fn file_name(path: &str) -> Result<String, ArchiveError> {
             _ => ArchiveError::Outside(path),
         });
     };
+    if folder == ".." {
+        return Err(ArchiveError::Outside(path));
+    }
     if rest.starts_with('/') {
         return Err(ArchiveError::Absolute(path));
     }

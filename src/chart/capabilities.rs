@@ -65,7 +65,7 @@ pub const DEFAULT_API_VERSIONS: &[&str] = &[
 pub const HELM_VERSION: &str = "v3.22.0";
 
 /// The Kubernetes version that Helm assumes without a cluster.
-pub const DEFAULT_KUBE_VERSION: &str = "v1.35.0";
+pub const DEFAULT_KUBE_VERSION: &str = "v1.37.0";
 
 /// A Kubernetes version.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,8 +27,8 @@ pub fn from_files(files: Vec<ChartFile>) -> Result<Chart, Diagnostic> {
 /// Loads a packed chart, a gzipped tar, without unpacking it to disk.
 ///
 /// # Errors
-/// `chart-archive` when it is no such archive, has unsafe names or exceeds a limit, else as
-/// [`from_files`].
+/// `chart-archive` when it is no such archive or has unsafe names, `chart-too-large` when it exceeds
+/// a limit, else as [`from_files`].
 pub fn from_archive(bytes: &[u8]) -> Result<Chart, Diagnostic> {
     load(archive_files(bytes)?, 0)
 }
@@ -36,9 +36,9 @@ pub fn from_archive(bytes: &[u8]) -> Result<Chart, Diagnostic> {
 /// The files of a packed chart, without loading it.
 ///
 /// # Errors
-/// `chart-archive`.
+/// `chart-archive` and `chart-too-large`.
 pub fn archive_files(bytes: &[u8]) -> Result<Vec<ChartFile>, Diagnostic> {
-    archive::files(bytes).map_err(|error| Diagnostic::error("chart-archive", error.to_string()))
+    archive::files(bytes).map_err(|error| Diagnostic::error(error.code(), error.to_string()))
 }
 
 fn invalid(text: impl Into<String>) -> Diagnostic {

@@ -67,10 +67,9 @@ impl Context {
             Some(CommandError::Input(found)) => {
                 (diagnostics::text(found, self.is_coloured), Exit::of_findings(found))
             }
-            Some(usage @ CommandError::Usage { help, .. }) => {
-                let help: Vec<_> = help.iter().map(|help| format!("  help: {help}\n")).collect();
-                let help = help.concat();
-                (format!("error: {usage}\n{help}"), Exit::Usage)
+            Some(wrong @ CommandError::Usage { help, .. }) => (with_help(wrong, help), Exit::Usage),
+            Some(failed @ CommandError::World { help, .. }) => {
+                (with_help(failed, help), Exit::World)
             }
             Some(refused @ CommandError::Refused(_)) => {
                 (format!("error: {refused}\n"), Exit::Refused)
@@ -81,6 +80,11 @@ impl Context {
         let _ = self.err.write_all(text.as_bytes());
         exit
     }
+}
+
+fn with_help(error: &CommandError, help: &[String]) -> String {
+    let help: Vec<String> = help.iter().map(|help| format!("  help: {help}\n")).collect();
+    format!("error: {error}\n{}", help.concat())
 }
 
 /// Whether whoever reads our output has had enough, as `head` does. A connection to a cluster that

@@ -65,6 +65,14 @@ pub enum CommandError {
         /// Ways out.
         help: Vec<String>,
     },
+    /// A cluster, the network or the disk failed.
+    #[error("{message}")]
+    World {
+        /// What failed, with its causes.
+        message: String,
+        /// Ways out.
+        help: Vec<String>,
+    },
     /// Refused for safety, or stalled.
     #[error("{0}")]
     Refused(String),

@@ -10,15 +10,17 @@ use crate::chart::source::ChartStore;
 use crate::fleet::Desired;
 use crate::fleet::instance::Instance;
 use crate::git::{GitError, Repository, Source};
+use crate::net::http::HttpError;
 use crate::render::{Release, RenderOptions, render_fleet};
 use crate::report::diagnostics;
+use crate::report::errors::chain;
 
 /// Opens the repository that the arguments name; a remote is fetched.
 pub fn repository(context: &Context) -> anyhow::Result<Repository> {
     let location = context.global.repo.as_deref().unwrap_or(".");
     let repository = Repository::open(location).map_err(usage)?;
     if repository.is_remote() {
-        repository.fetch()?;
+        repository.fetch().map_err(usage)?;
     }
     Ok(repository)
 }
@@ -87,19 +89,20 @@ pub fn render(
 /// A wrong name on the command line, or a file that is too large, is not a failure of the world.
 pub fn usage(error: GitError) -> anyhow::Error {
     let is_wrong_argument = error.is_unknown_revision()
-        || matches!(error, GitError::NoFolder(_) | GitError::NotGit(_) | GitError::Location { .. });
+        || matches!(
+            error,
+            GitError::NoFolder(_)
+                | GitError::NotGit(_)
+                | GitError::Location { .. }
+                | GitError::Http { source: HttpError::UserInfo { .. } | HttpError::Url(_), .. }
+        );
     if is_wrong_argument {
-        return CommandError::Usage { message: error.to_string(), help: error.help() }.into();
+        return CommandError::Usage { message: chain(&error), help: error.help() }.into();
     }
     if matches!(error, GitError::FileTooLarge { .. } | GitError::TooLarge { .. }) {
         let found = Diagnostic::error("file-too-large", error.to_string())
             .help("data does not belong into a fleet's repository: let a chart refer to it");
         return CommandError::Input(vec![found]).into();
     }
-    let help = error.help();
-    let error = anyhow::Error::new(error);
-    match help.first() {
-        Some(help) => error.context(help.clone()),
-        None => error,
-    }
+    CommandError::World { message: chain(&error), help: error.help() }.into()
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use super::exit::CommandError;
 use crate::base::diagnostic::Diagnostic;
-use crate::base::span::SourceFile;
+use crate::base::span::{SourceFile, Span};
 use crate::chart::set::{SetKind, set};
 use crate::chart::values::merge_layers;
 use crate::yaml::{helm, parse};
@@ -76,9 +76,16 @@ fn read_values(path: &str) -> anyhow::Result<Json> {
     helm::read_map(&text).map_err(|problem| {
         let message = format!("failed to parse {path}: {problem}");
         let mut found = Diagnostic::error("values-invalid", message);
-        if let Err(syntax) = parse::parse(&SourceFile::new(path, text.as_str())) {
-            found.labels = syntax.labels;
-            found.help = syntax.help;
+        let file = SourceFile::new(path, text.as_str());
+        match parse::parse(&file) {
+            Err(syntax) => {
+                found.labels = syntax.labels;
+                found.help = syntax.help;
+            }
+            Ok(_) => {
+                let first_line = text.find('\n').unwrap_or(text.len());
+                found = found.label(&Span::new(&file, 0..first_line), "values are a mapping");
+            }
         }
         CommandError::Input(vec![found]).into()
     })

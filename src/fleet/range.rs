@@ -169,6 +169,11 @@ pub fn version(text: &str) -> Option<Version> {
     partial(text).filter(|found| found.parts > 0).map(|found| found.version)
 }
 
+/// Whether a text is one version and no range: what git says a chart's version is.
+pub fn is_exact(text: &str) -> bool {
+    Version::parse(text.strip_prefix('v').unwrap_or(text)).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,6 +15,7 @@ use super::model::{
     Addon, ChartSource, Cluster, ClusterAddon, Document, Fleet, Limits, RepositoryKind, ValuesLayer,
 };
 use super::path::{folder_of, join};
+use super::range;
 use super::text::{self, Problem, Templates};
 use crate::base::diagnostic::{Checked, Diagnostic};
 use crate::base::ids::{ClusterName, InstanceKey};
@@ -186,11 +187,12 @@ impl<'a> Resolution<'a> {
         if spec.kind != RepositoryKind::Http || Url::parse(&spec.url).is_err() {
             return None;
         }
+        let version = version.filter(|version| range::is_exact(version))?;
         Some(ChartLocation::Http {
             repository: repository.value.metadata.name.clone(),
             url: spec.url.clone(),
             name: chart.name.clone()?,
-            version: version?.to_owned(),
+            version: version.to_owned(),
             credentials: spec.credentials.clone(),
             verify: spec.verify.clone(),
         })

@@ -117,7 +117,8 @@ impl Env {
         self.tell(&args, &output)
     }
 
-    fn tell(&self, args: &[&str], output: &Output) -> String {
+    /// All of a run as one text.
+    pub(crate) fn tell(&self, args: &[&str], output: &Output) -> String {
         let mut told = format!("$ fitout {}\n{}", args.join(" "), text(&output.stdout));
         if !output.stderr.is_empty() {
             write!(told, "--- stderr\n{}", text(&output.stderr)).expect("it is a String");

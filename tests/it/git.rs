@@ -251,14 +251,15 @@ fn a_folder_without_git_has_files_but_no_revisions() {
 }
 
 /// `git http-backend` behind the smallest web server that can carry it.
-struct HttpServer {
-    url: String,
+pub(crate) struct HttpServer {
+    /// Of the repository.
+    pub(crate) url: String,
 }
 
 impl HttpServer {
     /// Serves `folder`; the thread ends with the process. `authorization` is what requests must
     /// carry, if anything.
-    fn start(folder: &Path, authorization: Option<&'static str>) -> Self {
+    pub(crate) fn start(folder: &Path, authorization: Option<&'static str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/.git", listener.local_addr().unwrap());
         let folder = folder.to_owned();

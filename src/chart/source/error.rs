@@ -134,6 +134,15 @@ impl SourceError {
                 found = found.help("the archive was changed after the index was written");
             }
             Self::Git(error) => found.help.extend(error.help()),
+            Self::Http(HttpError::Status { status: 401 | 403, .. }) => {
+                found = found.help(
+                    "the ChartRepository's `credentials: {env: NAME}` names the variable with a \
+                     token, or with `user:password`",
+                );
+            }
+            Self::Http(HttpError::Status { status: 404, .. }) => {
+                found = found.help("a chart repository serves an `index.yaml` below its URL");
+            }
             _ => {}
         }
         found

@@ -1,12 +1,15 @@
 //! `fitout template`: one chart, with the arguments and the output of `helm template`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 
+mod flags;
+
 use crate::base::diagnostic::Diagnostic;
+use crate::base::span::{SourceFile, Span};
 use crate::chart::capabilities::{DEFAULT_KUBE_VERSION, KubeVersion};
 use crate::chart::model::{Chart, ChartFile, RenderInput, Rendered};
 use crate::chart::print::{self, PrintOptions};
@@ -14,11 +17,16 @@ use crate::chart::world::OsWorld;
 use crate::chart::{self, directory, load, release_name};
 use crate::cli::context::Context;
 use crate::cli::exit::{CommandError, Exit};
+use crate::cli::load as load_cli;
 use crate::cli::user_values::ValuesArgs;
+use crate::fleet::instance::ChartLocation;
+use crate::fleet::model::Verify;
+use crate::git::Source;
 use crate::template::binary::to_bytes;
 
 /// Arguments of `fitout template`.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "fitout template [OPTIONS] [NAME] CHART")]
 pub struct Args {
     /// The release's name, `release-name` when left out, and the chart: a folder or a .tgz
     #[arg(required = true, num_args = 1..=2, value_names = ["NAME", "CHART"])]
@@ -64,35 +72,24 @@ pub struct Args {
     /// Do not check values against schemas
     #[arg(long)]
     skip_schema_validation: bool,
-    /// Refused: a render asks no cluster
-    #[arg(long)]
-    validate: bool,
-    // Accepted for scripts that pass them to `helm template`, where they change nothing.
-    #[arg(long, hide = true)]
-    skip_crds: bool,
-    #[arg(long, hide = true)]
-    disable_openapi_validation: bool,
-    #[arg(long, hide = true)]
-    render_subchart_notes: bool,
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "client")]
-    dry_run: Option<String>,
+    /// The exact version, where CHART is one of the chart repository that --repo names
+    #[arg(long, value_name = "VERSION")]
+    version: Option<String>,
+    #[command(flatten)]
+    ignored: flags::Ignored,
+    #[command(flatten)]
+    refused: flags::Refused,
 }
 
 /// Runs it.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
-    if args.validate {
-        return Err(CommandError::Usage {
-            message: "--validate asks a cluster, which `fitout template` never does".to_owned(),
-            help: vec!["`fitout diff` compares with a cluster by server-side dry run".to_owned()],
-        }
-        .into());
-    }
+    args.refused.check()?;
     let name = release_name_of(&args)?;
     KubeVersion::parse(&args.kube_version).map_err(|problem| {
         usage(format!("invalid kube version '{}': {problem}", args.kube_version))
     })?;
     let values = args.values.merged()?;
-    let chart = chart_at(&args)?;
+    let chart = chart_at(&args, context.global.repo.as_deref())?;
     if chart.metadata["deprecated"] == true {
         writeln!(context.err, "WARNING: This chart is deprecated")?;
     }
@@ -153,8 +150,11 @@ fn release_name_of(args: &Args) -> anyhow::Result<String> {
     Ok(name)
 }
 
-fn chart_at(args: &Args) -> anyhow::Result<Arc<Chart>> {
+fn chart_at(args: &Args, repository: Option<&str>) -> anyhow::Result<Arc<Chart>> {
     let location = args.name_and_chart.last().map(|chart| chart.trim()).unwrap_or_default();
+    if let Some(url) = repository {
+        return packed(url, location, args.version.as_deref());
+    }
     let path = Path::new(location);
     let files = if path.is_dir() {
         directory::files(path)?
@@ -182,6 +182,29 @@ fn chart_at(args: &Args) -> anyhow::Result<Arc<Chart>> {
         CommandError::Input(vec![found.note(note)])
     })?;
     Ok(Arc::new(chart))
+}
+
+/// A chart of an HTTP repository.
+fn packed(url: &str, name: &str, version: Option<&str>) -> anyhow::Result<Arc<Chart>> {
+    let version = version.ok_or_else(|| CommandError::Usage {
+        message: "a chart of a repository needs an exact `--version`".to_owned(),
+        help: vec!["what is newest today would be something else tomorrow".to_owned()],
+    })?;
+    let location = ChartLocation::Http {
+        repository: "command-line".into(),
+        url: url.to_owned(),
+        name: name.to_owned(),
+        version: version.to_owned(),
+        credentials: None,
+        verify: Verify::default(),
+    };
+    let nothing = Source { rev: "worktree:none".into(), files: BTreeMap::new() };
+    let loaded = tokio::task::block_in_place(|| load_cli::chart_store().load(&location, &nothing));
+    loaded.map_err(|error| {
+        let mut found = error.diagnostic(&Span::new(&SourceFile::new(url, ""), 0..0));
+        found.labels.retain(|label| !label.span.file.text.is_empty());
+        CommandError::Input(vec![found]).into()
+    })
 }
 
 /// Writes each document to the file of its template, as `helm template --output-dir` does.

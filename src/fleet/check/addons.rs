@@ -7,7 +7,7 @@ use crate::base::ids::{AddonName, PolicyName, RepositoryName};
 use crate::base::span::SourceFile;
 use crate::fleet::model::{Addon, ChartSource, Cluster, Document, Fleet};
 use crate::fleet::path::{folder_of, join};
-use crate::fleet::range::Range;
+use crate::fleet::range::{Range, is_exact};
 use crate::fleet::resolve::{is_placed, missing_file, read_values};
 use crate::fleet::schema::Kind;
 use crate::fleet::text::is_template;
@@ -313,11 +313,10 @@ impl<'a> Checking<'a> {
 /// A chart's version, which must be an exact one.
 pub(super) fn exact(node: &Node) -> Option<Diagnostic> {
     let text = node.text().unwrap_or_default();
-    let plain = text.strip_prefix('v').unwrap_or(text);
-    if semver::Version::parse(plain).is_ok() {
+    if is_exact(text) {
         return None;
     }
-    let found = Diagnostic::error("bad-version", format!("`{text}` is not an exact version"));
+    let found = Diagnostic::error("bad-version", format!("\"{text}\" is not an exact version"));
     let is_range = Range::parse(text).is_ok();
     let label = if is_range { "a range" } else { "not a semantic version" };
     Some(found.label(&node.span, label).help(if is_range {

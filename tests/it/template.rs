@@ -1,0 +1,185 @@
+//! `fitout template`: the arguments and the output of `helm template`.
+
+use insta::assert_snapshot;
+
+use crate::env::{Env, repository};
+
+/// A fleet whose `chart/` folder is a chart with a CRD, a hook, a test, notes and a subchart.
+fn env() -> Env {
+    let env = Env::new();
+    let files = [
+        (
+            "Chart.yaml",
+            "apiVersion: v2\nname: shop\nversion: 1.2.3\nappVersion: \"4\"\ndependencies: [{name: store, version: 1.x, alias: db}]\n",
+        ),
+        ("values.yaml", "size: 1\nlabels: {team: blue}\n"),
+        ("crds/shelf.yaml", "kind: CustomResourceDefinition\n"),
+        (
+            "templates/all.yaml",
+            "kind: ConfigMap\nmetadata: {name: {{ .Release.Name }}, namespace: {{ .Release.Namespace }}}\ndata:\n  {{- toYaml .Values | nindent 2 }}\n  upgrade: {{ .Release.IsUpgrade }}\n  kube: {{ .Capabilities.KubeVersion }}\n  has: {{ .Capabilities.APIVersions.Has \"shop.example.org/v1\" }}\n",
+        ),
+        (
+            "templates/hook.yaml",
+            "kind: Job\nmetadata: {name: hook, annotations: {helm.sh/hook: pre-install}}\n",
+        ),
+        (
+            "templates/tests/test.yaml",
+            "kind: Pod\nmetadata: {name: test, annotations: {helm.sh/hook: test}}\n",
+        ),
+        ("templates/NOTES.txt", "Have a look.\n"),
+        ("charts/store/Chart.yaml", "apiVersion: v2\nname: store\nversion: 1.0.0\n"),
+        ("charts/store/templates/s.yaml", "kind: Secret\nmetadata: {name: store}\n"),
+    ];
+    for (name, text) in files {
+        env.write(&format!("chart/{name}"), text);
+    }
+    env.write("more.yaml", "size: 2\nlabels: {tier: top}\n");
+    env.write("text.txt", "two\nlines");
+    env
+}
+
+/// Arguments that helm takes and that give something.
+const WORKING: &[&str] = &[
+    "template shop chart",
+    "template chart",
+    "template shop chart --include-crds",
+    "template shop chart --include-crds --skip-crds",
+    "template shop chart --no-hooks",
+    "template shop chart --skip-tests",
+    "template shop chart --is-upgrade -n store",
+    "template shop chart -s templates/hook.yaml",
+    "template shop chart --show-only charts/db/templates/s.yaml",
+    "template shop chart -s templates/*.yaml",
+    "template shop chart --kube-version 1.31 -a shop.example.org/v1",
+    "template shop chart -f more.yaml --set a.b[1]=x,size=3 --set-string n=7 --set-literal t=a,b",
+    "template shop chart --set-json l={\"x\":[1]} --set-file f=text.txt --set labels=null",
+    "template --name-template n-{{\"A\"|lower}} chart",
+    "template --generate-name chart",
+    "template shop chart --skip-schema-validation --render-subchart-notes --dry-run",
+    "template shop chart --atomic --wait --wait-for-jobs --timeout 3m --create-namespace --force",
+    "template shop chart --replace --description x --hide-notes --take-ownership --labels a=b",
+    "template shop chart --disable-openapi-validation --dry-run=client --kube-context x --qps 5",
+    "template shop chart --output-dir out",
+    "template shop chart --output-dir out --release-name",
+];
+
+#[test]
+fn the_arguments_of_helm_are_taken() {
+    let env = env();
+    let told = [
+        "template shop chart",
+        "template shop chart -f more.yaml --set a.b[1]=x,size=3 --set-string n=7 --set-literal t=a,b -s templates/all.yaml",
+        "template shop chart --include-crds --no-hooks -s crds/shelf.yaml",
+        "template shop chart --output-dir out --release-name",
+    ];
+    assert_snapshot!(told.map(|args| env.run(args)).join("\n"));
+    for args in WORKING {
+        let told = env.run(args);
+        assert!(told.ends_with("--- exit 0\n"), "{told}");
+    }
+}
+
+#[test]
+fn what_would_need_a_cluster_a_program_or_a_secret_is_refused() {
+    let env = env();
+    let told = [
+        "--validate",
+        "--dry-run=server",
+        "--dependency-update",
+        "--post-renderer=sed",
+        "--verify",
+        "--username=me",
+        "--insecure-skip-tls-verify",
+        "--enable-dns",
+        "--devel",
+    ];
+    let told = told.map(|flag| env.run(&format!("template shop chart {flag}")));
+    assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn wrong_arguments_are_told_in_the_words_of_helm() {
+    let env = env();
+    let told = [
+        "template",
+        "template shop nowhere",
+        "template Shop_1 chart",
+        "template shop chart --generate-name",
+        "template shop chart --name-template x",
+        "template shop chart -s templates/none.yaml",
+        "template shop chart --kube-version one",
+        "template shop chart --set a=b,c",
+        "template shop chart --set-json a=[1",
+        "template shop chart --set-file a=none.txt",
+        "template shop chart -f none.yaml",
+        "template shop chart -f text.txt",
+        "template shop chart --nothing",
+        "template shop chart --repo https://charts.example.org",
+    ];
+    assert_snapshot!(told.map(|args| env.run(args)).join("\n"));
+}
+
+#[test]
+fn a_failed_template_is_shown_with_its_excerpt() {
+    let env = env();
+    env.write("chart/templates/broken.yaml", "a: {{ .Values.labels.team.name }}\n");
+    assert_snapshot!(env.run("template shop chart"));
+}
+
+mod e2e {
+    use super::*;
+
+    /// The same arguments to the real helm, where it is there.
+    #[test]
+    fn the_real_helm_prints_the_same() {
+        let Some(helm) = std::env::var_os("FITOUT_HELM") else {
+            println!("template::e2e: skipped, FITOUT_HELM names no helm");
+            return;
+        };
+        let env = env();
+        let example = repository().join("addons/prometheus/chart");
+        let example = example.to_string_lossy();
+        let mut cases: Vec<String> = WORKING.iter().map(|args| (*args).to_owned()).collect();
+        cases.extend(
+            cases
+                .clone()
+                .iter()
+                .filter(|args| !args.contains("-s "))
+                .map(|args| args.replace(" chart", &format!(" {example}"))),
+        );
+        cases.retain(|args| !args.contains("--show-only") || !args.contains(&*example));
+        for args in &cases {
+            let args: Vec<&str> = args.split(' ').collect();
+            let _ = std::fs::remove_dir_all(env.fleet().join("out"));
+            let ours = env.fitout(&args).output().unwrap();
+            let files = folder(&env.fleet().join("out"));
+            let _ = std::fs::remove_dir_all(env.fleet().join("out"));
+            let theirs = std::process::Command::new(&helm)
+                .args(&args)
+                .current_dir(env.fleet())
+                .output()
+                .unwrap();
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            assert_eq!(text(&ours.stdout), text(&theirs.stdout), "{args:?}");
+            assert!(ours.status.success() && theirs.status.success(), "{args:?}");
+            assert_eq!(files, folder(&env.fleet().join("out")), "{args:?}");
+        }
+        println!("template::e2e: {} renders are those of helm", cases.len());
+    }
+
+    /// Names and texts of all files below a folder.
+    fn folder(path: &std::path::Path) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(path).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                found.extend(folder(&path));
+            } else {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push((path.display().to_string(), text));
+            }
+        }
+        found.sort();
+        found
+    }
+}

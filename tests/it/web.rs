@@ -1,0 +1,103 @@
+//! A web server for tests: files in memory on loopback, and a log of what was asked for.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+/// Serves until the process ends, or [`Web::stop`].
+pub(crate) struct Web {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    files: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// What requests must carry, if anything.
+    authorization: Mutex<Option<String>>,
+    asked: Mutex<Vec<String>>,
+    is_stopped: std::sync::atomic::AtomicBool,
+}
+
+impl Web {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::<Shared>::default();
+        let served = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if served.is_stopped.load(std::sync::atomic::Ordering::SeqCst) {
+                    return;
+                }
+                let served = Arc::clone(&served);
+                // A client that goes away in the middle is no matter of the test.
+                std::thread::spawn(move || serve(stream, &served));
+            }
+        });
+        Self { port, shared }
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn put(&self, path: &str, bytes: impl Into<Vec<u8>>) {
+        self.shared.files.lock().unwrap().insert(path.to_owned(), bytes.into());
+    }
+
+    /// From now on, requests must carry this header.
+    pub(crate) fn require(&self, authorization: &str) {
+        *self.shared.authorization.lock().unwrap() = Some(authorization.to_owned());
+    }
+
+    /// What was asked for since the last time, each with `+` where credentials came along.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.shared.asked.lock().unwrap())
+    }
+
+    /// From now on, connections are closed.
+    pub(crate) fn stop(&self) {
+        self.shared.is_stopped.store(true, std::sync::atomic::Ordering::SeqCst);
+        // Wakes the thread, which lets the port go.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+
+    /// A text with the port taken out of it.
+    pub(crate) fn without_port(&self, text: &str) -> String {
+        text.replace(&format!(":{}", self.port), ":[PORT]")
+    }
+}
+
+fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let path = line.split_whitespace().nth(1).unwrap_or_default().to_owned();
+        let mut given = None;
+        loop {
+            let mut header = String::new();
+            reader.read_line(&mut header)?;
+            let Some((name, value)) = header.trim_end().split_once(": ") else { break };
+            if name.eq_ignore_ascii_case("authorization") {
+                given = Some(value.to_owned());
+            }
+        }
+        let mark = if given.is_some() { "+" } else { "" };
+        shared.asked.lock().unwrap().push(format!("{path}{mark}"));
+        let wanted = shared.authorization.lock().unwrap().clone();
+        let file = shared.files.lock().unwrap().get(&path).cloned();
+        let (status, body) = match file {
+            _ if wanted.is_some() && wanted != given => ("401 Unauthorized", Vec::new()),
+            None => ("404 Not Found", Vec::new()),
+            Some(bytes) => ("200 OK", bytes),
+        };
+        write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", body.len())?;
+        stream.write_all(&body)?;
+    }
+}
