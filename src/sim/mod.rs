@@ -1,1 +1,3 @@
 //! Simulated clusters: an in-memory Kubernetes API as a `tower` service.
+
+pub mod workload;
