@@ -1,3 +1,4 @@
 //! Simulated clusters: an in-memory Kubernetes API as a `tower` service.
 
+pub mod defaults;
 pub mod workload;

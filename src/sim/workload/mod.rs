@@ -37,6 +37,9 @@ use crate::base::clock::Timestamp;
 use crate::object::key::ObjectKey;
 use round::Round;
 
+pub(in crate::sim) use image::tag as image_tag;
+pub(in crate::sim) use names::hash;
+
 /// Objects of a cluster as its controllers see them.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {

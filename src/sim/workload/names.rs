@@ -4,7 +4,7 @@
 const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// FNV-1a of some parts, with a border between each two.
-pub(super) fn hash(parts: &[&str]) -> u64 {
+pub(in crate::sim) fn hash(parts: &[&str]) -> u64 {
     let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xff]));
     let mixed = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
