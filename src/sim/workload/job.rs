@@ -13,7 +13,7 @@ use crate::object::access;
 /// The wait after the first failed pod; it doubles with each one.
 const BACKOFF: Duration = Duration::from_secs(10);
 /// The longest such wait.
-const BACKOFF_MAX: Duration = Duration::from_secs(600);
+const BACKOFF_MAX: Duration = Duration::from_mins(10);
 
 /// A Job and its pods.
 struct Work<'a> {

@@ -12,13 +12,13 @@ use crate::base::clock::Timestamp;
 use crate::object::access;
 
 /// How much longer a slow image takes.
-const SLOW: Duration = Duration::from_secs(60);
+const SLOW: Duration = Duration::from_mins(1);
 /// How long a container that is to end runs.
 const WORK: Duration = Duration::from_millis(700);
 /// How long a crashing container lives.
 const CRASH: Duration = Duration::from_secs(1);
 /// The longest wait before a crashing container is started again.
-const BACKOFF_MAX: Duration = Duration::from_secs(300);
+const BACKOFF_MAX: Duration = Duration::from_mins(5);
 
 /// A container at one instant.
 struct Container<'a> {

@@ -86,13 +86,15 @@ pub(super) fn pod_name(round: &Round<'_>, owner: &Json, place: &str) -> String {
         base = &base[..base.floor_char_boundary(base.len() - 1)];
     }
     let now = round.now().as_nanosecond().to_string();
-    (0_u32..)
-        .map(|attempt| {
-            let parts = [access::uid(owner), &now, place, &attempt.to_string()];
-            format!("{base}-{}", names::letters(names::hash(&parts), 5))
-        })
-        .find(|name| !round.has(&pod_key(access::namespace(owner), name)))
-        .expect("the numbers do not end")
+    let mut attempt = 0_u32;
+    loop {
+        let parts = [access::uid(owner), &now, place, &attempt.to_string()];
+        let name = format!("{base}-{}", names::letters(names::hash(&parts), 5));
+        if !round.has(&pod_key(access::namespace(owner), &name)) {
+            return name;
+        }
+        attempt += 1;
+    }
 }
 
 /// The key of a pod.
