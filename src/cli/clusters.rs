@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 
 use super::context::Context;
+use super::control;
+use crate::base::clock::SystemClock;
 use crate::base::ids::ClusterName;
 use crate::base::limits::CLUSTERS_IN_PARALLEL;
 use crate::fleet::model::{Cluster, Fleet};
@@ -28,7 +31,12 @@ pub fn options(context: &Context, repository: &Repository) -> ConnectOptions {
         .kubeconfig
         .clone()
         .filter(|path| path.exists() || !path.to_string_lossy().contains(':'));
-    ConnectOptions { kubeconfig, base_dir: folder, timeout: REQUEST_TIMEOUT }
+    ConnectOptions {
+        kubeconfig,
+        base_dir: folder,
+        timeout: REQUEST_TIMEOUT,
+        simulated: control::simulated(repository, Arc::new(SystemClock)),
+    }
 }
 
 /// Connects to clusters, many at a time.

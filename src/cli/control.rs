@@ -14,6 +14,7 @@ use crate::base::ids::Digest;
 use crate::controller::{Options, Origin, Reconciler};
 use crate::git::Repository;
 use crate::rollout::{Rollout, RolloutId};
+use crate::sim::SimFleet;
 use crate::store::{Rollouts, SqliteStore, StoreError};
 
 /// How often git is polled when nobody says.
@@ -31,6 +32,11 @@ pub fn state_folder(repository: &Repository) -> PathBuf {
         None => repository.location().to_owned(),
     };
     crate::net::state::folder().join(Digest::of(location.as_bytes()).short())
+}
+
+/// The simulated clusters of a fleet, kept between runs.
+pub fn simulated(repository: &Repository, clock: Arc<dyn Clock>) -> SimFleet {
+    SimFleet::in_folder(state_folder(repository).join("simulated"), clock)
 }
 
 /// The event log of a fleet.

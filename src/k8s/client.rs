@@ -15,6 +15,7 @@ use super::error::RequestError;
 use crate::base::ids::ClusterName;
 use crate::object::noise::FIELD_MANAGER;
 use crate::object::{access, secret};
+use crate::sim::{SimCluster, SimFleet};
 
 /// Requests under way at once, per cluster: API priority and fairness gives a user about as many.
 const REQUESTS_IN_PARALLEL: usize = 16;
@@ -52,6 +53,8 @@ pub struct ClusterClient {
     pass: Option<Arc<Pass>>,
     permits: Arc<Semaphore>,
     timeout: Duration,
+    /// Of a simulated cluster in this process: the cluster, and where it is kept.
+    simulated: Option<(SimCluster, SimFleet)>,
 }
 
 impl std::fmt::Debug for ClusterClient {
@@ -88,7 +91,19 @@ impl ClusterClient {
             pass: None,
             permits: Arc::new(Semaphore::new(REQUESTS_IN_PARALLEL)),
             timeout,
+            simulated: None,
         }
+    }
+
+    /// A client of a simulated cluster in this process.
+    pub fn of_simulated(
+        name: ClusterName,
+        cluster: SimCluster,
+        fleet: SimFleet,
+        timeout: Duration,
+    ) -> Self {
+        let client = cluster.client();
+        Self { simulated: Some((cluster, fleet)), ..Self::new(name, client, timeout) }
     }
 
     /// The same client for one pass over the cluster: what [`Self::listed`] gave once is not asked
@@ -106,7 +121,15 @@ impl ClusterClient {
 
     /// Keeps what a simulated cluster has become; nothing to do for a real one.
     pub fn save(&self) -> Result<(), super::ConnectError> {
-        Ok(())
+        match &self.simulated {
+            None => Ok(()),
+            Some((cluster, fleet)) => {
+                fleet.save(cluster).map_err(|error| super::ConnectError::Simulated {
+                    cluster: self.name.clone(),
+                    source: Box::new(error),
+                })
+            }
+        }
     }
 
     /// One object; `None` when there is none.

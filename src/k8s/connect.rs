@@ -10,8 +10,9 @@ use super::client::ClusterClient;
 use super::discovery::Resource;
 use super::error::RequestError;
 use crate::base::ids::ClusterName;
-use crate::fleet::model::{Cluster, SecretKeyRef};
+use crate::fleet::model::{Cluster, SecretKeyRef, Simulated};
 use crate::object::access;
+use crate::sim::SimFleet;
 
 /// The key under which Cluster API keeps a kubeconfig.
 const KUBECONFIG_KEY: &str = "value";
@@ -25,6 +26,8 @@ pub struct ConnectOptions {
     pub base_dir: PathBuf,
     /// How long one request may take.
     pub timeout: Duration,
+    /// The fleet's simulated clusters.
+    pub simulated: SimFleet,
 }
 
 /// A cluster that no client could be made for. Whether it answers shows with the first request.
@@ -96,7 +99,7 @@ fn of(path: Option<&PathBuf>) -> String {
     path.map(|path| format!(" at `{}`", path.display())).unwrap_or_default()
 }
 
-/// A client for a real cluster. Nothing is sent yet, except for `kubeconfigSecret`, which is read
+/// A client for a cluster. Nothing is sent yet, except for `kubeconfigSecret`, which is read
 /// from the hub: the cluster of the current kubeconfig.
 pub async fn connect(
     cluster: &Cluster,
@@ -104,6 +107,9 @@ pub async fn connect(
 ) -> Result<ClusterClient, ConnectError> {
     let name = &cluster.metadata.name;
     let connection = &cluster.spec.connection;
+    if let Some(simulated) = &connection.simulated {
+        return to_simulated(name, simulated, options).await;
+    }
     let config = if let Some(context) = &connection.context {
         from_kubeconfig(name, options.kubeconfig.as_deref(), Some(context)).await?
     } else if let Some(file) = &connection.kubeconfig_file {
@@ -119,6 +125,26 @@ pub async fn connect(
         return Err(ConnectError::NoConnection { cluster: name.clone() });
     };
     client(name, config, options)
+}
+
+/// A simulated cluster: the one that another process serves, or one in this process.
+async fn to_simulated(
+    name: &ClusterName,
+    simulated: &Simulated,
+    options: &ConnectOptions,
+) -> Result<ClusterClient, ConnectError> {
+    let failed = |source| ConnectError::Simulated { cluster: name.clone(), source };
+    let is_open_here = options.simulated.opened(name).await.is_some();
+    let serving = options.simulated.serving().filter(|_| !is_open_here);
+    if let Some(serving) = serving.filter(|serving| serving.clusters.contains(name)) {
+        let url = serving.url(name).parse();
+        let url = url.map_err(|error: http::uri::InvalidUri| failed(Box::new(error)))?;
+        return client(name, kube::Config::new(url), options);
+    }
+    let cluster = options.simulated.cluster(name, simulated.nodes).await;
+    let cluster = cluster.map_err(|error| failed(Box::new(error)))?;
+    let fleet = options.simulated.clone();
+    Ok(ClusterClient::of_simulated(name.clone(), cluster, fleet, options.timeout))
 }
 
 fn client(

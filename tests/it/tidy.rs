@@ -36,7 +36,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["base", "yaml", "diff", "plan", "object", "health", "fleet", "rollout", "live", "graph"],
     ),
     ("k8s", &["base", "fleet", "object", "sim", "health"]),
-    ("sim", &["base", "fleet", "health", "object"]),
+    ("sim", &["base", "fleet", "health", "net", "object"]),
 ];
 
 /// Modules at the top, which may use everything.

@@ -1,0 +1,256 @@
+//! What a server makes of an object before it checks and keeps it: defaults, fields that only it
+//! writes, the part that a request may change.
+
+use serde_json::{Map, Value as Json, json};
+
+use base64::Engine as _;
+
+use super::kinds::Kind;
+use super::metadata;
+use super::schema::Shape;
+use super::ssa::Reach;
+use super::store::Store;
+use super::write::{Write, set_version};
+use super::{crd, defaults};
+use crate::object::access;
+
+/// Maps of text in built-in kinds, by where they are.
+const TEXT_MAPS: [(&str, &[&str]); 4] = [
+    ("ObjectMeta.metadata.labels", &["metadata", "labels"]),
+    ("ObjectMeta.metadata.annotations", &["metadata", "annotations"]),
+    ("ConfigMap.data", &["data"]),
+    ("Secret.stringData", &["stringData"]),
+];
+
+/// Reads an object as the server's types do: nulls and empty values that its types leave out go,
+/// `stringData` becomes `data`, defaults come.
+///
+/// # Errors
+/// In words, for values that do not fit their type.
+pub(super) fn decode(kind: &Kind, object: &mut Json) -> Result<(), String> {
+    set_version(object, kind);
+    check_types(kind, object)?;
+    if let Some(custom) = &kind.custom {
+        crd::fill(object, &custom.schema);
+        if let Some(metadata) = object.get_mut("metadata") {
+            tidy(metadata, kind.shape().field("metadata").0);
+        }
+        return Ok(());
+    }
+    tidy(object, Shape::built_in(&kind.kind));
+    if kind.is("", "Secret") {
+        take_string_data(object);
+    }
+    defaults::apply(object);
+    Ok(())
+}
+
+/// What is applied, as far as types matter for who owns it.
+///
+/// # Errors
+/// As [`decode`].
+pub(super) fn config(
+    kind: &Kind,
+    config: &Json,
+    namespace: &str,
+    name: &str,
+) -> Result<Json, String> {
+    let mut config = config.clone();
+    check_types(kind, &config)?;
+    let metadata = metadata::of(&mut config);
+    metadata.insert("name".to_owned(), Json::from(name));
+    metadata.remove("managedFields");
+    if kind.is_namespaced {
+        metadata.insert("namespace".to_owned(), Json::from(namespace));
+    } else {
+        metadata.remove("namespace");
+    }
+    Ok(config)
+}
+
+fn check_types(kind: &Kind, object: &Json) -> Result<(), String> {
+    for (told, path) in TEXT_MAPS {
+        let is_meant = match told.split('.').next() {
+            Some("ObjectMeta") => true,
+            Some(only) => kind.is("", only) || only == "ConfigMap" && kind.is("", "Secret"),
+            None => false,
+        };
+        let Some(value) = access::at(object, path).filter(|value| is_meant && !value.is_null())
+        else {
+            continue;
+        };
+        let wrong = match value {
+            Json::Object(fields) => fields.values().find(|v| !v.is_string() && !v.is_null()),
+            other => Some(other),
+        };
+        if let Some(wrong) = wrong {
+            let type_of = match wrong {
+                Json::Null => "null",
+                Json::Bool(_) => "bool",
+                Json::Number(_) => "number",
+                Json::String(_) => "string",
+                Json::Array(_) => "array",
+                Json::Object(_) => "object",
+            };
+            return Err(format!(
+                "json: cannot unmarshal {type_of} into Go struct field {told} of type string"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Takes out what the server's types leave out: nulls, and empty lists and maps.
+fn tidy(value: &mut Json, shape: Shape<'_>) {
+    match value {
+        Json::Object(fields) => {
+            let names: Vec<String> = fields.keys().cloned().collect();
+            for name in names {
+                let (below, _) = shape.field(&name);
+                let is_gone = match fields.get_mut(&name) {
+                    None | Some(Json::Null) => true,
+                    Some(field) => {
+                        tidy(field, below);
+                        below.omits_empty(field)
+                    }
+                };
+                if is_gone {
+                    fields.remove(&name);
+                }
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(|item| tidy(item, shape.item())),
+        _ => {}
+    }
+}
+
+fn take_string_data(object: &mut Json) {
+    let Some(fields) = object.as_object_mut() else { return };
+    let Some(Json::Object(texts)) = fields.remove("stringData") else { return };
+    let data = fields.entry("data").or_insert_with(|| json!({}));
+    if let Some(data) = data.as_object_mut() {
+        for (name, text) in texts {
+            let text = text.as_str().unwrap_or_default();
+            let encoded = base64::engine::general_purpose::STANDARD.encode(text);
+            data.insert(name, Json::from(encoded));
+        }
+    }
+}
+
+/// Takes back what a request may not change.
+pub(super) fn limit_reach(old: &Json, new: &mut Json, reach: Reach) {
+    let status = match reach {
+        Reach::Whole | Reach::Scale => return,
+        Reach::NotStatus => old.get("status").cloned(),
+        Reach::Status => {
+            let status = new.get("status").cloned();
+            let version = access::resource_version(new).to_owned();
+            *new = old.clone();
+            metadata::of(new).insert("resourceVersion".to_owned(), Json::from(version));
+            status
+        }
+    };
+    set_status(new, status);
+}
+
+fn set_status(object: &mut Json, status: Option<Json>) {
+    let Some(fields) = object.as_object_mut() else { return };
+    match status {
+        Some(status) => fields.insert("status".to_owned(), status),
+        None => fields.remove("status"),
+    };
+}
+
+/// The last touch before the checks.
+pub(super) fn finish(
+    store: &Store,
+    kind: &Kind,
+    old: Option<&Json>,
+    new: &mut Json,
+    write: &Write<'_>,
+) {
+    metadata::restore(new, old);
+    let metadata = metadata::of(new);
+    if !write.name.is_empty() {
+        metadata.insert("name".to_owned(), Json::from(write.name));
+    }
+    if kind.is_namespaced {
+        metadata.insert("namespace".to_owned(), Json::from(write.namespace));
+    } else {
+        metadata.remove("namespace");
+    }
+    match old {
+        Some(old) => {
+            let version = access::resource_version(old);
+            metadata.insert("resourceVersion".to_owned(), Json::from(version));
+            limit_reach(old, new, write.reach);
+        }
+        None => {
+            metadata.remove("resourceVersion");
+            let now = metadata::time(store.now);
+            metadata.insert("creationTimestamp".to_owned(), Json::from(now));
+            metadata.insert("uid".to_owned(), Json::from(store.next_uid()));
+            if kind.has_generation {
+                metadata.insert("generation".to_owned(), Json::from(1));
+            }
+            if kind.has_status {
+                set_status(new, first_status(kind, new));
+            }
+        }
+    }
+    match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "Namespace") => name_label(new, old.is_none()),
+        // Its selector has its uid in it.
+        ("batch", "Job") => defaults::apply(new),
+        _ => {}
+    }
+}
+
+/// What `status` says before any controller has looked.
+fn first_status(kind: &Kind, object: &Json) -> Option<Json> {
+    match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "Namespace") => Some(json!({"phase": "Active"})),
+        ("", "Pod") => Some(json!({"phase": "Pending", "qosClass": qos_class(object)})),
+        ("", "PersistentVolume" | "PersistentVolumeClaim") => Some(json!({"phase": "Pending"})),
+        ("", "Service") | ("networking.k8s.io", "Ingress") => Some(json!({"loadBalancer": {}})),
+        _ => None,
+    }
+}
+
+/// How well a pod's containers say what they need.
+fn qos_class(pod: &Json) -> &'static str {
+    let containers = access::list(pod, &["spec", "containers"]);
+    let all = || containers.iter().chain(access::list(pod, &["spec", "initContainers"]));
+    let part = |container: &Json, part: &str| -> Map<String, Json> {
+        let found = access::at(container, &["resources", part]).and_then(Json::as_object);
+        found.cloned().unwrap_or_default()
+    };
+    if all().all(|one| part(one, "limits").is_empty() && part(one, "requests").is_empty()) {
+        return "BestEffort";
+    }
+    let is_guaranteed = all().all(|one| {
+        let (limits, requests) = (part(one, "limits"), part(one, "requests"));
+        ["cpu", "memory"].iter().all(|what| {
+            limits.get(*what).is_some_and(|limit| requests.get(*what).is_none_or(|r| r == limit))
+        })
+    });
+    if is_guaranteed { "Guaranteed" } else { "Burstable" }
+}
+
+fn name_label(namespace: &mut Json, is_new: bool) {
+    let name = access::name(namespace).to_owned();
+    access::set_metadata(namespace, "labels", "kubernetes.io/metadata.name", &name);
+    if is_new {
+        namespace["spec"] = json!({"finalizers": ["kubernetes"]});
+    }
+}
+
+/// Whether an object that is to go has nothing left to wait for.
+pub(super) fn is_over(object: &Json) -> bool {
+    let grace = access::number(object, &["metadata", "deletionGracePeriodSeconds"]).unwrap_or(0);
+    metadata::is_ending(object)
+        && metadata::finalizers(object).is_empty()
+        && grace == 0
+        && (access::kind(object) != "Namespace"
+            || access::list(object, &["spec", "finalizers"]).is_empty())
+}

@@ -1,0 +1,182 @@
+//! The form of an answer: whole objects, their metadata alone, or a table, as `Accept` asks.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::kinds::Kind;
+use super::status::StatusError;
+use super::table::{self, IncludeObject};
+use crate::base::clock::Timestamp;
+
+/// How objects are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As they are.
+    Whole,
+    /// `PartialObjectMetadata`.
+    Metadata,
+    /// `Table`, with this of each object.
+    Table(IncludeObject),
+}
+
+/// What an answer says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub code: u16,
+    /// The body.
+    pub body: Body,
+    /// `Retry-After`, in seconds.
+    pub retry_after: Option<u32>,
+}
+
+/// A body.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// `application/json`.
+    Json(Json),
+    /// `text/plain`.
+    Text(String),
+    /// JSON of a media type of its own.
+    Typed(&'static str, Json),
+}
+
+impl Reply {
+    /// 200 with an object.
+    pub fn ok(body: Json) -> Self {
+        Self { code: 200, body: Body::Json(body), retry_after: None }
+    }
+
+    /// 200 with text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { code: 200, body: Body::Text(text.into()), retry_after: None }
+    }
+}
+
+impl From<StatusError> for Reply {
+    fn from(error: StatusError) -> Self {
+        let body = if error.reason.is_empty() {
+            Body::Text(error.message.clone())
+        } else {
+            Body::Json(error.to_json())
+        };
+        Self { code: error.code, body, retry_after: error.retry_after }
+    }
+}
+
+/// The first form in `Accept` that is known.
+pub fn form(accept: &str, include_object: &str) -> Form {
+    for media in accept.split(',') {
+        let mut parts = media.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default();
+        if !matches!(kind, "application/json" | "*/*" | "application/*" | "") {
+            continue;
+        }
+        match parts.find_map(|part| part.strip_prefix("as=")) {
+            None => return Form::Whole,
+            Some("Table") => {
+                return Form::Table(match include_object {
+                    "None" => IncludeObject::None,
+                    "Object" => IncludeObject::Object,
+                    _ => IncludeObject::Metadata,
+                });
+            }
+            Some("PartialObjectMetadata" | "PartialObjectMetadataList") => return Form::Metadata,
+            Some(_) => {}
+        }
+    }
+    Form::Whole
+}
+
+/// Whether `Accept` asks for discovery in one document.
+pub fn wants_aggregated(accept: &str) -> bool {
+    let first = accept.split(',').next().unwrap_or_default();
+    first.contains("g=apidiscovery.k8s.io") && first.contains("v=v2") && !first.contains("v2beta1")
+}
+
+/// The media type of discovery in one document.
+pub const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/// One object.
+pub fn object(form: Form, object: Json, kind: &Kind, now: Timestamp) -> Json {
+    match form {
+        Form::Whole => object,
+        Form::Metadata => metadata_of(&object),
+        Form::Table(include) => {
+            let mut table = table_of(&[&object], kind, now, include);
+            let version = crate::object::access::resource_version(&object);
+            table["metadata"] = json!({"resourceVersion": version});
+            table
+        }
+    }
+}
+
+/// Many objects. `metadata` is the list's.
+pub fn list(form: Form, items: Vec<Json>, kind: &Kind, now: Timestamp, metadata: Json) -> Json {
+    match form {
+        Form::Whole => {
+            let items = items.into_iter().map(|item| listed(item, kind)).collect::<Vec<_>>();
+            json!({
+                "kind": kind.list_kind, "apiVersion": kind.api_version(),
+                "metadata": metadata, "items": items,
+            })
+        }
+        Form::Metadata => {
+            let items: Vec<Json> = items.iter().map(metadata_of).collect();
+            json!({
+                "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
+                "metadata": metadata, "items": items,
+            })
+        }
+        Form::Table(include) => {
+            let items: Vec<&Json> = items.iter().collect();
+            let mut table = table_of(&items, kind, now, include);
+            table["metadata"] = metadata;
+            table
+        }
+    }
+}
+
+fn table_of(items: &[&Json], kind: &Kind, now: Timestamp, include: IncludeObject) -> Json {
+    let columns = kind.custom.as_ref().map_or(&[][..], |custom| custom.columns.as_slice());
+    table::table(&kind.kind, &kind.group, items, columns, now, include)
+}
+
+/// Items of built-in kinds do not say what they are.
+fn listed(mut item: Json, kind: &Kind) -> Json {
+    if kind.custom.is_none()
+        && let Some(fields) = item.as_object_mut()
+    {
+        fields.remove("apiVersion");
+        fields.remove("kind");
+    }
+    item
+}
+
+fn metadata_of(object: &Json) -> Json {
+    let mut partial = Map::new();
+    partial.insert("kind".to_owned(), Json::from("PartialObjectMetadata"));
+    partial.insert("apiVersion".to_owned(), Json::from("meta.k8s.io/v1"));
+    partial.insert("metadata".to_owned(), object.get("metadata").cloned().unwrap_or(json!({})));
+    Json::Object(partial)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_known_form_is_taken() {
+        let table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
+        let cases = [
+            ("", Form::Whole),
+            ("*/*", Form::Whole),
+            ("application/vnd.kubernetes.protobuf,application/json", Form::Whole),
+            (table, Form::Table(IncludeObject::Metadata)),
+            ("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", Form::Metadata),
+        ];
+        for (accept, expected) in cases {
+            assert_eq!(form(accept, ""), expected, "{accept}");
+        }
+        assert_eq!(form(table, "None"), Form::Table(IncludeObject::None));
+    }
+}

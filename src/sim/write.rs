@@ -1,0 +1,380 @@
+//! Writing one object: create, update, patch, apply. Each is a function of the store and the
+//! request; a dry run is the same without the last step.
+
+use serde_json::Value as Json;
+
+use super::kinds::Kind;
+use super::metadata;
+use super::patch::Patch;
+use super::ssa::{self, Managers, Reach, Writer};
+use super::status::{Cause, StatusError};
+use super::store::{Store, version_of};
+use super::{immutable, namespace, network, prepare, validate};
+use crate::object::access;
+use crate::object::key::ObjectKey;
+
+/// The manager that gets what was there before the first apply, when nobody is known to own it.
+const BEFORE_FIRST_APPLY: &str = "before-first-apply";
+/// Tries to find a free generated name.
+const NAMES_TRIED_MAX: usize = 8;
+
+/// What is written to, by whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Write<'a> {
+    /// The kind.
+    pub kind: &'a Kind,
+    /// The namespace in the path.
+    pub namespace: &'a str,
+    /// The name in the path; empty for a create.
+    pub name: &'a str,
+    /// Which part of the object.
+    pub reach: Reach,
+    /// The field manager.
+    pub manager: &'a str,
+    /// Whether nothing is kept.
+    pub is_dry_run: bool,
+}
+
+/// What was written.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// As it is now, or would be.
+    pub object: Json,
+    /// Whether it was not there before.
+    pub is_new: bool,
+}
+
+/// Old and new state of an object on its way into the store.
+struct Change {
+    key: ObjectKey,
+    old: Option<Json>,
+    new: Json,
+    managers: Managers,
+}
+
+impl Write<'_> {
+    fn key(&self) -> ObjectKey {
+        self.kind.key(self.namespace, self.name)
+    }
+}
+
+impl Store {
+    /// Creates an object.
+    ///
+    /// # Errors
+    /// In the API server's order: 400 for a body that does not fit the path, 404 or 403 for its
+    /// namespace, 422 for its content, 409 when it is there already.
+    pub fn create(&mut self, write: &Write<'_>, mut object: Json) -> Result<Written, StatusError> {
+        check_body(write, &object)?;
+        if !access::resource_version(&object).is_empty() {
+            let message = "resourceVersion should not be set on objects to be created";
+            return Err(StatusError::bad_request(message));
+        }
+        if let Some(entries) = object.get_mut("metadata").and_then(|m| m.get_mut("managedFields")) {
+            *entries = Json::Null;
+        }
+        let name = self.name_of(write, &mut object);
+        let write = Write { name: &name, ..*write };
+        namespace::check(self, write.kind, write.namespace, &name)?;
+        let given = object.clone();
+        prepare::decode(write.kind, &mut object).map_err(|error| bad_body(&write, &error))?;
+        let owned = if write.kind.is("", "Service") {
+            network::without_given_out(&given, &object)
+        } else {
+            object.clone()
+        };
+        let managers =
+            Managers::default().update(None, &owned, write.kind.shape(), &self.writer(&write));
+        self.keep(&write, Change { key: write.key(), old: None, new: object, managers })
+    }
+
+    /// Replaces an object, or its status.
+    ///
+    /// # Errors
+    /// 404 when it is not there, 409 when it has moved on, 422 for its content.
+    pub fn update(&mut self, write: &Write<'_>, object: Json) -> Result<Written, StatusError> {
+        check_body(write, &object)?;
+        let name = access::name(&object);
+        if name != write.name {
+            let message = format!(
+                "the name of the object ({name}) does not match the name on the URL ({})",
+                write.name
+            );
+            return Err(StatusError::bad_request(message));
+        }
+        let old = self.old(write)?;
+        if access::resource_version(&object).is_empty() && !allows_unconditional(write.kind) {
+            let cause = Cause::invalid(
+                "metadata.resourceVersion",
+                &Json::from(0),
+                "must be specified for an update",
+            );
+            return Err(StatusError::invalid(write.kind, write.name, &[cause]));
+        }
+        self.replace(write, &old, object)
+    }
+
+    /// Changes an object by a patch.
+    ///
+    /// # Errors
+    /// As [`Self::update`], and 400 or 422 for a patch that makes no sense here.
+    pub fn patch(&mut self, write: &Write<'_>, patch: &Patch) -> Result<Written, StatusError> {
+        let old = self.old(write)?;
+        let mut whole = self.whole(&write.key()).unwrap_or_else(|| old.clone());
+        set_version(&mut whole, write.kind);
+        let new = patch.apply(&whole, write.kind)?;
+        check_body(write, &new)?;
+        self.replace(write, &old, new)
+    }
+
+    /// Server-side apply; creates what is not there.
+    ///
+    /// # Errors
+    /// 409 for fields that others own, unless `is_forced`; else as [`Self::update`].
+    pub fn apply(
+        &mut self,
+        write: &Write<'_>,
+        config: &Json,
+        is_forced: bool,
+    ) -> Result<Written, StatusError> {
+        check_body(write, config)?;
+        let has_managers = access::at(config, &["metadata", "managedFields"]);
+        if has_managers.is_some_and(|entries| !entries.is_null()) {
+            return Err(StatusError::bad_request("metadata.managedFields must be nil"));
+        }
+        if !matches!(access::name(config), "" | "null") && access::name(config) != write.name {
+            return Err(StatusError::bad_request(format!(
+                "the name of the object ({}) does not match the name on the URL ({})",
+                access::name(config),
+                write.name
+            )));
+        }
+        let key = write.key();
+        let old = self.get(&key).cloned();
+        let config = prepare::config(write.kind, config, write.namespace, write.name)
+            .map_err(|error| bad_body(write, &error))?;
+        match &old {
+            None if write.reach == Reach::Status => {
+                return Err(StatusError::not_found(write.kind, write.name));
+            }
+            None => namespace::check(self, write.kind, write.namespace, write.name)?,
+            Some(old) => check_preconditions(write, old, &config)?,
+        }
+        let old = old.map(|mut old| {
+            set_version(&mut old, write.kind);
+            old
+        });
+        let mut managers = self.managers(&key);
+        let (writer, shape) = (self.writer(write), write.kind.shape());
+        if let Some(old) = old.as_ref().filter(|_| managers.0.is_empty()) {
+            let before = Writer { name: BEFORE_FIRST_APPLY, ..writer.clone() };
+            managers = managers.update(None, old, shape, &before);
+        }
+        let (mut new, managers) = managers
+            .apply(old.as_ref(), &config, shape, (&writer, is_forced))
+            .map_err(|conflicts| ssa::refuse(&conflicts))?;
+        prepare::decode(write.kind, &mut new).map_err(|error| bad_body(write, &error))?;
+        self.keep(write, Change { key, old, new, managers })
+    }
+
+    /// The name that a new object gets.
+    fn name_of(&self, write: &Write<'_>, object: &mut Json) -> String {
+        let given = access::name(object);
+        if !given.is_empty() {
+            return given.to_owned();
+        }
+        let base = access::text(object, &["metadata", "generateName"]).unwrap_or_default();
+        if base.is_empty() {
+            return String::new();
+        }
+        let seeds = (0..NAMES_TRIED_MAX).map(|count| format!("{}{count}", self.next_uid()));
+        let names: Vec<_> = seeds.map(|seed| metadata::generated_name(base, &seed)).collect();
+        let is_free = |name: &&String| self.get(&write.kind.key(write.namespace, name)).is_none();
+        let name = names.iter().find(is_free).or(names.first()).cloned().unwrap_or_default();
+        metadata::of(object).insert("name".to_owned(), Json::from(name.as_str()));
+        name
+    }
+
+    fn writer<'a>(&self, write: &Write<'a>) -> Writer<'a> {
+        Writer {
+            name: write.manager,
+            api_version: write.kind.api_version(),
+            reach: write.reach,
+            now: self.now,
+        }
+    }
+
+    fn old(&self, write: &Write<'_>) -> Result<Json, StatusError> {
+        let old = self.get(&write.key()).cloned();
+        let mut old = old.ok_or_else(|| StatusError::not_found(write.kind, write.name))?;
+        set_version(&mut old, write.kind);
+        Ok(old)
+    }
+
+    fn replace(
+        &mut self,
+        write: &Write<'_>,
+        old: &Json,
+        mut new: Json,
+    ) -> Result<Written, StatusError> {
+        check_preconditions(write, old, &new)?;
+        let key = write.key();
+        let managers = self.managers_of_request(&key, &mut new, write.reach);
+        if write.kind.is("", "Service") {
+            network::keep(old, &mut new);
+        }
+        prepare::decode(write.kind, &mut new).map_err(|error| bad_body(write, &error))?;
+        prepare::limit_reach(old, &mut new, write.reach);
+        let managers = if managers.0.is_empty() {
+            // Nobody is known to own anything: that begins with the first apply.
+            managers
+        } else {
+            managers.update(Some(old), &new, write.kind.shape(), &self.writer(write))
+        };
+        self.keep(write, Change { key, old: Some(old.clone()), new, managers })
+    }
+
+    /// The managers that an update begins with: those that the request has, if they make sense,
+    /// else those that are known.
+    fn managers_of_request(&self, key: &ObjectKey, new: &mut Json, reach: Reach) -> Managers {
+        let known = self.managers(key);
+        let given = metadata::of(new).remove("managedFields");
+        let (Some(given), Reach::Whole | Reach::NotStatus) = (given, reach) else { return known };
+        let is_reset = matches!(&given, Json::Array(entries) if entries.is_empty()
+            || entries.len() == 1 && entries[0].as_object().is_some_and(serde_json::Map::is_empty));
+        if is_reset {
+            return Managers::default();
+        }
+        Managers::from_json(&given).filter(|managers| !managers.0.is_empty()).unwrap_or(known)
+    }
+
+    /// The last steps of every write: what the server itself decides, the checks, and the store.
+    fn keep(&mut self, write: &Write<'_>, change: Change) -> Result<Written, StatusError> {
+        let Change { key, old, mut new, managers } = change;
+        let kind = write.kind;
+        prepare::finish(self, kind, old.as_ref(), &mut new, write);
+        let mut causes = validate::check(kind, &new);
+        if let Some(old) = &old {
+            causes.extend(immutable::check(kind, old, &new));
+        }
+        if !causes.is_empty() {
+            return Err(StatusError::invalid(kind, write.name, &causes));
+        }
+        let Some(old) = old else {
+            if self.get(&key).is_some() {
+                return Err(StatusError::already_exists(kind, write.name));
+            }
+            if !write.is_dry_run {
+                // The one that it was given already.
+                self.new_uid();
+            }
+            let object = self.put_unless(write.is_dry_run, &key, new, managers);
+            return Ok(Written { object, is_new: true });
+        };
+        let is_same = same(&old, &new) && managers.is_same(&self.managers(&key));
+        if is_same {
+            let object = self.whole(&key).map_or(new, |mut whole| {
+                set_version(&mut whole, kind);
+                whole
+            });
+            return Ok(Written { object, is_new: false });
+        }
+        if kind.has_generation && metadata::is_other_content(&old, &new) {
+            let generation = access::number(&old, &["metadata", "generation"]).unwrap_or(0) + 1;
+            metadata::of(&mut new).insert("generation".to_owned(), Json::from(generation));
+        }
+        let is_over = prepare::is_over(&new);
+        let object = self.put_unless(write.is_dry_run, &key, new, managers);
+        if is_over && !write.is_dry_run {
+            self.remove(&key);
+        }
+        Ok(Written { object, is_new: false })
+    }
+
+    fn put_unless(
+        &mut self,
+        is_dry_run: bool,
+        key: &ObjectKey,
+        mut object: Json,
+        managers: Managers,
+    ) -> Json {
+        if !is_dry_run {
+            return self.put(key, object, managers);
+        }
+        let managers = managers.to_json();
+        metadata::of(&mut object).insert("managedFields".to_owned(), managers);
+        object
+    }
+}
+
+fn same(old: &Json, new: &Json) -> bool {
+    let bare = |object: &Json| {
+        let mut object = object.clone();
+        metadata::of(&mut object).remove("resourceVersion");
+        object
+    };
+    bare(old) == bare(new)
+}
+
+/// The object at the version that is asked for: versions of one kind differ in name only here.
+pub(super) fn set_version(object: &mut Json, kind: &Kind) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert("apiVersion".to_owned(), Json::from(kind.api_version()));
+        fields.insert("kind".to_owned(), Json::from(kind.kind.as_str()));
+    }
+}
+
+/// Kinds that may be replaced without saying which version of them.
+fn allows_unconditional(kind: &Kind) -> bool {
+    kind.custom.is_none() && !matches!(kind.kind.as_str(), "CustomResourceDefinition" | "Lease")
+}
+
+fn bad_body(write: &Write<'_>, error: &str) -> StatusError {
+    let kind = &write.kind.kind;
+    StatusError::bad_request(format!(
+        "{kind} in version {:?} cannot be handled as a {kind}: {error}",
+        write.kind.version
+    ))
+}
+
+/// Whether the body is an object of the kind and the namespace that the path names.
+fn check_body(write: &Write<'_>, object: &Json) -> Result<(), StatusError> {
+    if !object.is_object() {
+        return Err(bad_body(write, "json: cannot unmarshal a value that is no object"));
+    }
+    let (kind, api_version) = (access::kind(object), access::api_version(object));
+    let is_kind = kind.is_empty() || kind == write.kind.kind;
+    if !is_kind || !(api_version.is_empty() || api_version == write.kind.api_version()) {
+        return Err(StatusError::bad_request(format!(
+            "the API version in the data ({api_version}) does not match the expected API version \
+             ({}), or the kind ({kind}) is not {}",
+            write.kind.api_version(),
+            write.kind.kind
+        )));
+    }
+    if object.get("metadata").is_some_and(|m| !m.is_object() && !m.is_null()) {
+        return Err(bad_body(write, "json: metadata is no object"));
+    }
+    let namespace = access::namespace(object);
+    if write.kind.is_namespaced && !matches!(namespace, "") && namespace != write.namespace {
+        let message = "the namespace of the provided object does not match the namespace sent on \
+                       the request";
+        return Err(StatusError::bad_request(message));
+    }
+    Ok(())
+}
+
+/// Whether the object still is the one that is meant.
+fn check_preconditions(write: &Write<'_>, old: &Json, new: &Json) -> Result<(), StatusError> {
+    let (given, has) = (access::uid(new), access::uid(old));
+    if !given.is_empty() && given != has {
+        let why =
+            format!("Precondition failed: UID in precondition: {given}, UID in object meta: {has}");
+        return Err(StatusError::conflict(write.kind, write.name, &why));
+    }
+    let given = access::resource_version(new);
+    if !given.is_empty() && given != "0" && version_of(new) != version_of(old) {
+        return Err(StatusError::modified(write.kind, write.name));
+    }
+    Ok(())
+}
