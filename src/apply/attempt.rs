@@ -15,6 +15,7 @@ use super::{Action, ApplyOptions, Outcome, crds, hooks};
 use crate::base::clock::Clock;
 use crate::chart::model::Manifest;
 use crate::graph::order;
+use crate::health;
 use crate::k8s::{ClusterClient, RequestError, Resource};
 use crate::live::read::read;
 use crate::live::record::{RecordHead, ReleaseStatus};
@@ -163,7 +164,9 @@ impl Attempt<'_> {
         }));
         let live = read(self.client, references, self.clock.now()).await;
         self.ensure_answer(&live)?;
-        let pruning = prune::decide(gone, &live, &self.target.id);
+        let staying = wanted.iter().filter_map(|wanted| live.objects.get(wanted.key()));
+        let staying = staying.map(access::uid).collect();
+        let pruning = prune::decide(gone, &live, &self.target.id, &staying);
         Ok(Survey { wanted, live, pruning, before })
     }
 
@@ -384,21 +387,24 @@ impl Attempt<'_> {
         let mut done = Done::default();
         let mut touched = Vec::new();
         for wanted in wanted {
-            let owned = live.objects.get(wanted.key()).and_then(noise::ownership);
-            match owned {
-                Some(owned) if head.ownership.get(&wanted.key().to_string()) == Some(&owned) => {
+            match untouched_at(head, &live, &wanted) {
+                Some(owned) => {
                     done.unchanged.insert(wanted.key().clone(), owned);
                 }
-                _ => touched.push(wanted),
+                None => touched.push(wanted),
             }
         }
-        if touched.is_empty() {
+        let policy = self.target.rules.upgrade.crds;
+        let missing = crds::missing(self.client, &self.target.crds, policy).await;
+        if touched.is_empty() && missing.is_empty() {
             return Ok(outcome(Action::Unchanged, head.revision, done, Pruning::default()));
         }
         let survey =
             Survey { wanted: touched, live, pruning: Pruning::default(), before: BTreeMap::new() };
         self.check(&survey)?;
         let applying = self.applying();
+        let of_chart = Applying { id: None, ..self.applying() };
+        crds::install(&of_chart, &missing, policy).await?;
         for wave in order::waves(survey.wanted.clone(), |wanted| &wanted.manifest) {
             self.apply_wave(&applying, wave, &survey, &BTreeMap::new(), &mut done).await?;
         }
@@ -411,7 +417,8 @@ impl Attempt<'_> {
             let before = survey.live.objects.get(key).map_or("", access::resource_version);
             before != access::resource_version(object)
         });
-        let action = if moved { Action::Healed } else { Action::Unchanged };
+        let is_healed = moved || !missing.is_empty();
+        let action = if is_healed { Action::Healed } else { Action::Unchanged };
         Ok(outcome(action, head.revision, done, Pruning::default()))
     }
 
@@ -429,6 +436,20 @@ impl Attempt<'_> {
             .await
             .map_err(failed(self.client, "writing the release record"))?;
         Ok(())
+    }
+}
+
+/// What fitout owns of an object, where that is what it owned after the apply. A Job that takes
+/// itself away once it has ended is not missed.
+pub(super) fn untouched_at(head: &RecordHead, live: &Live, wanted: &Wanted) -> Option<String> {
+    let recorded = head.ownership.get(&wanted.key().to_string())?;
+    match live.objects.get(wanted.key()) {
+        Some(object) => noise::ownership(object).filter(|owned| owned == recorded),
+        None => {
+            let is_gone = live.gap_over(wanted.key()).is_none();
+            let is_spent = is_gone && health::takes_itself_away(&wanted.manifest.object);
+            is_spent.then(|| recorded.clone())
+        }
     }
 }
 

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use serde_json::Value as Json;
 
-use super::attempt::{Attempt, Survey};
+use super::attempt::{Attempt, Survey, untouched_at};
 use super::error::{ApplyError, Doing, ObjectError, Refused};
 use super::history::failed;
 use super::objects::{Wanted, at, body, is_meant};
 use super::ownership;
 use super::prune::Pruning;
 use super::target::Target;
-use super::{ApplyOptions, Kept};
+use super::{ApplyOptions, Kept, crds};
 use crate::base::clock::Clock;
 use crate::base::ids::Digest;
 use crate::chart::model::Manifest;
@@ -113,11 +113,13 @@ impl Attempt<'_> {
         let live = read(self.client, references, self.clock.now()).await;
         self.ensure_answer(&live)?;
         comparison.gaps.clone_from(&live.gaps);
-        let is_touched = |wanted: &&Wanted| {
-            let owned = live.objects.get(wanted.key()).and_then(noise::ownership);
-            owned.is_none() || head.ownership.get(&wanted.key().to_string()) != owned.as_ref()
-        };
+        let is_touched = |wanted: &&Wanted| untouched_at(head, &live, wanted).is_none();
         let touched: Vec<&Wanted> = wanted.iter().filter(is_touched).collect();
+        let policy = self.target.rules.upgrade.crds;
+        for crd in crds::missing(self.client, &self.target.crds, policy).await {
+            comparison.states.insert(crd.key.to_string(), state_of(None));
+            comparison.changes.push(Change::create(&crd, &crd.object));
+        }
         self.compare_objects(&touched, &live, comparison).await;
         comparison.changes.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(())

@@ -1,5 +1,6 @@
 //! CRDs: applied by their policy, and waited for before anything uses them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::error::{ApplyError, Doing, ObjectError};
@@ -7,8 +8,10 @@ use super::objects::{Applying, Wanted, at};
 use crate::chart::model::Manifest;
 use crate::fleet::model::CrdPolicy;
 use crate::health;
-use crate::k8s::{RequestError, Resource};
+use crate::k8s::{ClusterClient, RequestError, Resource};
+use crate::object::access;
 use crate::object::key::ObjectKey;
+use crate::object::manifest::settled;
 
 /// How often a CRD is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -16,6 +19,33 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Whether an object is a CRD.
 pub(super) fn is_crd(key: &ObjectKey) -> bool {
     key.kind == "CustomResourceDefinition"
+}
+
+/// The CRDs of a chart's `crds/` folders that are not on the cluster. Where they may not be listed,
+/// none is known to lack.
+pub(super) async fn missing(
+    client: &ClusterClient,
+    crds: &[Manifest],
+    policy: CrdPolicy,
+) -> Vec<Manifest> {
+    if policy == CrdPolicy::Skip || crds.is_empty() {
+        return Vec::new();
+    }
+    let Ok(listed) = client.listed_metadata(&definitions(), "").await else { return Vec::new() };
+    let names: BTreeSet<&str> = listed.iter().map(access::name).collect();
+    let missing = crds.iter().filter(|crd| !names.contains(crd.key.name.as_str()));
+    missing.map(|crd| Manifest { key: settled(&crd.key, false), ..crd.clone() }).collect()
+}
+
+/// The kind of CRDs.
+fn definitions() -> Resource {
+    Resource {
+        group: "apiextensions.k8s.io".to_owned(),
+        version: "v1".to_owned(),
+        kind: "CustomResourceDefinition".to_owned(),
+        plural: "customresourcedefinitions".to_owned(),
+        is_namespaced: false,
+    }
 }
 
 /// Applies the CRDs of a chart's `crds/` folders and waits until they are in use.
@@ -74,13 +104,7 @@ pub(super) async fn established(applying: &Applying<'_>, names: &[&str]) -> Resu
 }
 
 async fn wait_for(applying: &Applying<'_>, name: &str) -> Result<(), ApplyError> {
-    let definitions = Resource {
-        group: "apiextensions.k8s.io".to_owned(),
-        version: "v1".to_owned(),
-        kind: "CustomResourceDefinition".to_owned(),
-        plural: "customresourcedefinitions".to_owned(),
-        is_namespaced: false,
-    };
+    let definitions = definitions();
     let started = applying.clock.now();
     let timeout = applying.timeout;
     loop {

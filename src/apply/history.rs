@@ -12,8 +12,8 @@ use crate::base::limits::RELEASE_HISTORY_MAX;
 use crate::chart::model::Manifest;
 use crate::k8s::{ClusterClient, Delete, RequestError};
 use crate::live::record::{
-    self, HOLDER_ANNOTATION, OWNERSHIP_ANNOTATION, RENEWED_ANNOTATION, RecordHead, ReleaseRecord,
-    ReleaseStatus,
+    self, HOLDER_ANNOTATION, OWNERSHIP_ANNOTATION, RENEWED_ANNOTATION, ROLLBACK_ANNOTATION,
+    RecordHead, ReleaseRecord, ReleaseStatus,
 };
 use crate::live::releases::{self, RecordsError, secrets};
 use crate::live::{ReleaseId, record::Origin};
@@ -96,10 +96,7 @@ impl<'a> Tenure<'a> {
         let mut reused = None;
         if let Some(newest) = newest {
             ensure_free(newest, holder, now)?;
-            let is_same = target.origin.digest.is_some()
-                && newest.origin.digest == target.origin.digest
-                && is_same_way(newest.status, target.direction);
-            if is_same && newest.status != ReleaseStatus::Deployed {
+            if is_same_attempt(newest, target) {
                 reused = Some(newest);
             } else if newest.status.is_pending() {
                 close_interrupted(client, newest, now).await?;
@@ -113,6 +110,9 @@ impl<'a> Tenure<'a> {
         let mut annotations = record::annotations(&target.origin);
         annotations.insert(HOLDER_ANNOTATION, holder.to_owned());
         annotations.insert(RENEWED_ANNOTATION, now.to_string());
+        if let Direction::Back { to } = target.direction {
+            annotations.insert(ROLLBACK_ANNOTATION, to.to_string());
+        }
         let doing = "writing the release record";
         let written = if let Some(head) = reused {
             let annotations = annotations.into_iter().map(|(k, v)| (k, Json::from(v))).collect();
@@ -122,22 +122,15 @@ impl<'a> Tenure<'a> {
             let secret = record::secret(&record, &annotations, now)?;
             client.create(&secrets(), &target.id.namespace, &secret).await
         };
-        let written = written.map_err(|error| match error {
-            RequestError::AlreadyExists { .. } | RequestError::Conflict { .. } => {
-                ApplyError::Busy {
-                    release: target.id.clone(),
-                    holder: "somebody who began at the same moment".to_owned(),
-                }
+        let resource_version = match written {
+            Ok(written) => access::resource_version(&written).to_owned(),
+            Err(RequestError::AlreadyExists { .. } | RequestError::Conflict { .. }) => {
+                let name = record::secret_name(&target.id.name, revision);
+                written_before(client, &target.id, &name, (holder, now)).await?
             }
-            error => failed(client, doing)(error),
-        })?;
-        Ok(Self {
-            client,
-            clock,
-            id: target.id.clone(),
-            record,
-            resource_version: access::resource_version(&written).to_owned(),
-        })
+            Err(error) => return Err(failed(client, doing)(error)),
+        };
+        Ok(Self { client, clock, id: target.id.clone(), record, resource_version })
     }
 
     /// Opens the newest record of a release for its uninstall.
@@ -208,13 +201,39 @@ impl<'a> Tenure<'a> {
     }
 }
 
-/// Whether an attempt that ended in `status` went the way this one goes.
-fn is_same_way(status: ReleaseStatus, direction: Direction) -> bool {
-    match status {
-        ReleaseStatus::PendingRollback => direction != Direction::Forward,
-        ReleaseStatus::Uninstalling => false,
-        ReleaseStatus::PendingInstall | ReleaseStatus::PendingUpgrade | ReleaseStatus::Failed => {
-            direction == Direction::Forward
+/// The version of a record that is there already, if it is this very attempt's: a request whose
+/// answer was lost is sent again, and finds its own work.
+async fn written_before(
+    client: &ClusterClient,
+    id: &ReleaseId,
+    secret_name: &str,
+    (holder, now): (&str, Timestamp),
+) -> Result<String, ApplyError> {
+    let found = client.get(&secrets(), &id.namespace, secret_name).await;
+    let found = found.map_err(failed(client, "reading the release records"))?;
+    let head = found.as_ref().and_then(record::head);
+    let ours =
+        head.filter(|head| head.holder.as_deref() == Some(holder) && head.renewed_at == Some(now));
+    ours.map(|head| head.resource_version).ok_or_else(|| ApplyError::Busy {
+        release: id.clone(),
+        holder: "somebody who began at the same moment".to_owned(),
+    })
+}
+
+/// Whether the newest record is of an attempt that went where this one goes and did not get there:
+/// it is gone on with, so that trying again and again leaves one record.
+fn is_same_attempt(newest: &RecordHead, target: &Target) -> bool {
+    match (newest.status, target.direction) {
+        (ReleaseStatus::PendingRollback | ReleaseStatus::Failed, Direction::Back { to }) => {
+            newest.rollback_to == Some(to)
+        }
+        (
+            ReleaseStatus::PendingInstall | ReleaseStatus::PendingUpgrade | ReleaseStatus::Failed,
+            Direction::Forward,
+        ) => {
+            newest.rollback_to.is_none()
+                && target.origin.digest.is_some()
+                && newest.origin.digest == target.origin.digest
         }
         _ => false,
     }

@@ -1,6 +1,6 @@
 //! Deletion, by inventory only: what may go, what stays and why, and what is too much.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use serde_json::Value as Json;
@@ -28,11 +28,14 @@ pub(super) struct Pruning {
 
 /// Decides about objects that the inventory has and that are no longer wanted.
 ///
-/// An object goes only if it was seen, belongs to the release, and nothing says that it stays.
+/// An object goes only if it was seen, belongs to the release, and nothing says that it stays. One
+/// that is wanted under another name of its kind's group is not another object: `wanted` are the
+/// uids of those that stay.
 pub(super) fn decide(
     candidates: BTreeMap<ObjectKey, Manifest>,
     live: &Live,
     id: &ReleaseId,
+    wanted: &BTreeSet<&str>,
 ) -> Pruning {
     let mut pruning = Pruning::default();
     for (key, manifest) in candidates {
@@ -43,6 +46,9 @@ pub(super) fn decide(
             }
             continue;
         };
+        if wanted.contains(access::uid(object)) {
+            continue;
+        }
         if says_keep(object) || says_keep(&manifest.object) {
             pruning.kept.push((key.clone(), Kept::Policy));
         } else if ownership::owner(object, id) != Owner::Ours {
@@ -184,7 +190,7 @@ mod tests {
             observed_at: Timestamp::UNIX_EPOCH,
         };
         let candidates = keys.iter().map(|key| (key.clone(), manifest(key))).collect();
-        let pruning = decide(candidates, &live, &id());
+        let pruning = decide(candidates, &live, &id(), &BTreeSet::new());
         let doomed: Vec<_> = pruning.doomed.iter().map(|(m, _)| m.key.clone()).collect();
         assert_eq!(doomed, [keys[0].clone()]);
         let mut kept = pruning.kept;
@@ -198,6 +204,20 @@ mod tests {
                 (keys[2].clone(), Kept::NotOurs),
             ]
         );
+    }
+
+    #[test]
+    fn an_object_that_is_wanted_under_another_group_does_not_go() {
+        let old = ObjectKey { group: "extensions".to_owned(), ..key("Ingress", "i") };
+        let live = Live {
+            objects: [(old.clone(), live_object(Some("web"), None))].into(),
+            gaps: Vec::new(),
+            observed_at: Timestamp::UNIX_EPOCH,
+        };
+        let candidates: BTreeMap<_, _> = [(old.clone(), manifest(&old))].into();
+        let pruning = decide(candidates.clone(), &live, &id(), &["u"].into());
+        assert!(pruning.doomed.is_empty() && pruning.kept.is_empty());
+        assert_eq!(decide(candidates, &live, &id(), &["v"].into()).doomed.len(), 1);
     }
 
     #[test]
@@ -222,7 +242,7 @@ mod tests {
             observed_at: Timestamp::UNIX_EPOCH,
         };
         let candidates = keys.iter().map(|key| (key.clone(), manifest(key))).collect();
-        let pruning = decide(candidates, &live, &id());
+        let pruning = decide(candidates, &live, &id(), &BTreeSet::new());
         let kinds: Vec<_> = pruning.doomed.iter().map(|(m, _)| m.key.kind.clone()).collect();
         assert_eq!(kinds, ["Deployment", "Service", "Secret"]);
     }

@@ -37,7 +37,7 @@ pub async fn rollback(
     Attempt { client, target: &target, options, clock }.run().await
 }
 
-/// The revision to go back to. A rollback that was interrupted goes on to where it was going.
+/// The revision to go back to. A rollback that did not get through goes on to where it was going.
 fn choose(heads: &[RecordHead], revision: Option<u32>) -> Option<&RecordHead> {
     if let Some(revision) = revision {
         return heads.iter().find(|head| head.revision == revision);
@@ -46,17 +46,11 @@ fn choose(heads: &[RecordHead], revision: Option<u32>) -> Option<&RecordHead> {
     let was_deployed = |head: &&RecordHead| {
         matches!(head.status, ReleaseStatus::Deployed | ReleaseStatus::Superseded)
     };
-    let mut earlier = heads.iter().rev().skip(1);
-    if newest.status == ReleaseStatus::PendingRollback && newest.origin.digest.is_some() {
-        let same = earlier
-            .clone()
-            .filter(was_deployed)
-            .find(|head| head.origin.digest == newest.origin.digest);
-        if same.is_some() {
-            return same;
-        }
-    }
-    earlier.find(was_deployed)
+    let is_under_way =
+        matches!(newest.status, ReleaseStatus::PendingRollback | ReleaseStatus::Failed);
+    let going_to = newest.rollback_to.filter(|_| is_under_way);
+    let going_to = going_to.and_then(|to| heads.iter().find(|head| head.revision == to));
+    going_to.or_else(|| heads.iter().rev().skip(1).find(was_deployed))
 }
 
 #[cfg(test)]
@@ -74,6 +68,7 @@ mod tests {
             origin: Origin { digest: Some((*digest).into()), ..Origin::default() },
             holder: None,
             renewed_at: None,
+            rollback_to: None,
             ownership: BTreeMap::new(),
             secret_name: String::new(),
             resource_version: String::new(),
@@ -88,7 +83,7 @@ mod tests {
 
     #[test]
     fn without_a_revision_the_newest_that_was_deployed_before_is_chosen() {
-        use ReleaseStatus::{Deployed, Failed, PendingRollback, Superseded};
+        use ReleaseStatus::{Deployed, Failed, Superseded};
         assert_eq!(chosen(&[(Superseded, "a"), (Deployed, "b")], None), Some(1));
         assert_eq!(chosen(&[(Deployed, "a"), (Failed, "b")], None), Some(1));
         assert_eq!(chosen(&[(Superseded, "a"), (Deployed, "b"), (Failed, "c")], None), Some(2));
@@ -97,9 +92,16 @@ mod tests {
         assert_eq!(chosen(&[], None), None);
         assert_eq!(chosen(&[(Superseded, "a"), (Deployed, "b")], Some(2)), Some(2));
         assert_eq!(chosen(&[(Deployed, "b")], Some(7)), None);
-        assert_eq!(
-            chosen(&[(Superseded, "a"), (Deployed, "b"), (PendingRollback, "a")], None),
-            Some(1)
-        );
+    }
+
+    #[test]
+    fn a_rollback_that_did_not_get_through_goes_on_to_where_it_was_going() {
+        use ReleaseStatus::{Deployed, Failed, PendingRollback, Superseded};
+        for status in [PendingRollback, Failed] {
+            let mut heads =
+                heads(&[(Superseded, "a"), (Superseded, "b"), (Deployed, "c"), (status, "a")]);
+            heads[3].rollback_to = Some(1);
+            assert_eq!(choose(&heads, None).map(|head| head.revision), Some(1));
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Removing a release: its objects the other way round, then its records.
 
+use std::collections::BTreeSet;
+
 use super::error::{ApplyError, Doing, ObjectError};
 use super::history::{self, Ending, Tenure, failed};
 use super::objects::{Applying, at, wait_gone};
@@ -106,7 +108,7 @@ async fn survey(
         api_version: manifest.api_version.clone(),
     });
     let live = read(client, references, clock.now()).await;
-    let pruning = prune::decide(inventory, &live, id);
+    let pruning = prune::decide(inventory, &live, id, &BTreeSet::new());
     Ok(Some(Survey { heads, records, live, pruning }))
 }
 

@@ -144,6 +144,7 @@ mod tests {
             origin: Origin { digest: Some((*digest).into()), ..Origin::default() },
             holder: None,
             renewed_at: None,
+            rollback_to: None,
             ownership: BTreeMap::new(),
             secret_name: String::new(),
             resource_version: String::new(),

@@ -132,6 +132,13 @@ pub fn of_workload(object: &Json, pods: &[Json]) -> Health {
     }
 }
 
+/// Whether an object takes itself away once it has done its work: a Job with a time to live.
+pub fn takes_itself_away(object: &Json) -> bool {
+    access::group_of(access::api_version(object)) == "batch"
+        && access::kind(object) == "Job"
+        && access::number(object, &["spec", "ttlSecondsAfterFinished"]).is_some()
+}
+
 /// Whether pods say more about an object than it does itself.
 pub fn has_pods(group: &str, kind: &str) -> bool {
     matches!(

@@ -107,7 +107,7 @@ pub async fn observe<'a>(
         }
     };
     let live = read(client, inventory.iter().map(reference), observed_at).await;
-    observation.has_drifted = has_drifted(head, &live, inventory.len());
+    observation.has_drifted = has_drifted(head, &live, &inventory);
     judge(client, &subject, &inventory, live, &mut observation).await;
     observation
 }
@@ -142,8 +142,8 @@ pub fn reference(manifest: &Manifest) -> ObjectRef {
 }
 
 /// Whether any object lost a field that fitout had applied, by the record's digests.
-pub fn has_drifted(head: &RecordHead, live: &Live, objects: usize) -> Option<bool> {
-    if head.ownership.is_empty() && objects > 0 {
+pub fn has_drifted(head: &RecordHead, live: &Live, inventory: &[Manifest]) -> Option<bool> {
+    if head.ownership.is_empty() && !inventory.is_empty() {
         return None;
     }
     if !live.gaps.is_empty() {
@@ -154,7 +154,14 @@ pub fn has_drifted(head: &RecordHead, live: &Live, objects: usize) -> Option<boo
         .iter()
         .filter_map(|(key, object)| Some((key.to_string(), noise::ownership(object)?)))
         .collect();
-    Some(now != head.ownership)
+    let mut before = head.ownership.clone();
+    for manifest in inventory.iter().filter(|one| health::takes_itself_away(&one.object)) {
+        let key = manifest.key.to_string();
+        if !now.contains_key(&key) {
+            before.remove(&key);
+        }
+    }
+    Some(now != before)
 }
 
 async fn judge(
@@ -173,7 +180,7 @@ async fn judge(
                 let health = object_health(client, object, &mut observation.gaps).await;
                 observed(object, with_checks(subject, key, object, health))
             }
-            None => absent(live.gap_over(&manifest.key)),
+            None => absent(manifest, live.gap_over(&manifest.key)),
         };
         observation.objects.insert(key.to_string(), observed);
     }
@@ -236,9 +243,12 @@ fn observed(object: &Json, health: Health) -> ObservedObject {
     }
 }
 
-fn absent(gap: Option<&Gap>) -> ObservedObject {
+fn absent(manifest: &Manifest, gap: Option<&Gap>) -> ObservedObject {
     let health = match gap {
         Some(gap) => Health::unknown(format!("could not be read: {}", gap.reason)),
+        None if health::takes_itself_away(&manifest.object) => {
+            Health::ready("has ended, and its time to live is over")
+        }
         None => Health::stalled("is not on the cluster"),
     };
     ObservedObject {

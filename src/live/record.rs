@@ -32,6 +32,8 @@ pub const CHART_VERSION_ANNOTATION: &str = "fitout.dev/chart-version";
 pub const HOLDER_ANNOTATION: &str = "fitout.dev/holder";
 /// The annotation with when the holder last said it was alive.
 pub const RENEWED_ANNOTATION: &str = "fitout.dev/renewed-at";
+/// The annotation with the revision that a rollback repeats.
+pub const ROLLBACK_ANNOTATION: &str = "fitout.dev/rollback-to";
 /// The annotation with a digest for each object of the fields that fitout owned after the apply.
 pub const OWNERSHIP_ANNOTATION: &str = "fitout.dev/ownership";
 
@@ -275,6 +277,8 @@ pub struct RecordHead {
     pub holder: Option<String>,
     /// When the holder last said it was alive.
     pub renewed_at: Option<Timestamp>,
+    /// The revision that it repeats, where it is a rollback that fitout made.
+    pub rollback_to: Option<u32>,
     /// For each object (by the text of its key) a digest of what fitout owned after the apply.
     pub ownership: BTreeMap<String, String>,
     /// The Secret's name.
@@ -380,6 +384,7 @@ pub fn head(secret: &Json) -> Option<RecordHead> {
         },
         holder: annotation(HOLDER_ANNOTATION).map(str::to_owned),
         renewed_at: annotation(RENEWED_ANNOTATION).and_then(time),
+        rollback_to: annotation(ROLLBACK_ANNOTATION).and_then(|text| text.parse().ok()),
         ownership: annotation(OWNERSHIP_ANNOTATION)
             .and_then(|text| serde_json::from_str(text).ok())
             .unwrap_or_default(),

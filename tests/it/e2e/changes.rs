@@ -226,3 +226,35 @@ fn a_hook_that_fails_stops_the_change_before_anything_is_changed() {
     assert_eq!(spec(), before);
     assert!(!cluster.has("configmap more -n web"));
 }
+
+#[test]
+fn a_rollback_that_fails_again_and_again_leaves_one_record() {
+    let Some(fleet) = Fleet::web() else { return };
+    let cluster = fleet.clusters.named(CLUSTER);
+    fleet.bring_web(CLUSTER);
+    fleet.set("motd: hello", "motd: changed");
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded();
+    // What the first revision had can no longer be: a quota does not let its Service in.
+    cluster.kubectl_apply(
+        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: tight, namespace: web}\n\
+         spec: {hard: {count/services: \"0\"}}\n",
+    );
+    cluster.kubectl("delete service web -n web");
+    let used = || cluster.field("resourcequota tight -n web", ".status.used.count/services") == "0";
+    eventually("the quota counts", Duration::from_secs(30), used);
+    for _ in 0..3 {
+        let ran = fleet.fitout(&format!("rollback {CLUSTER} web 1"));
+        assert_ne!(ran.code, Some(0), "{ran}");
+        assert!(ran.err.contains("exceeded quota"), "{ran}");
+    }
+    assert_eq!(
+        fleet.history(CLUSTER),
+        "1 superseded Install complete\n2 deployed Upgrade complete\n3 failed Rollback to 1 failed\n"
+    );
+    cluster.kubectl("delete resourcequota tight -n web");
+    fleet.fitout(&format!("rollback {CLUSTER} web")).succeeded();
+    assert_eq!(
+        fleet.history(CLUSTER),
+        "1 superseded Install complete\n2 superseded Upgrade complete\n3 deployed Rollback to 1\n"
+    );
+}

@@ -1,6 +1,7 @@
 //! What others change on the clusters.
 
-use super::fleet::Fleet;
+use super::fleet::{Fleet, WIDGETS};
+use super::run::eventually;
 
 const CLUSTER: &str = "prod-02";
 
@@ -128,4 +129,47 @@ fn a_field_whose_differences_are_ignored_keeps_its_live_value() {
     fleet.fitout(&format!("rollback {CLUSTER} web")).succeeded();
     assert_eq!(cluster.field("configmap web -n web", ".data.motd"), "hello");
     assert_eq!(cluster.field("deployment web -n web", ".spec.replicas"), "1");
+}
+
+#[test]
+fn a_crd_that_somebody_deleted_comes_back_with_its_objects() {
+    let Some(fleet) = Fleet::web() else { return };
+    let cluster = fleet.clusters.named(CLUSTER);
+    fleet.env.write("addons/web/chart/crds/widgets.yaml", WIDGETS);
+    fleet.env.write(
+        "addons/web/chart/templates/widget.yaml",
+        "apiVersion: example.org/v1\nkind: Widget\nmetadata: {name: web}\nspec: {size: 1}\n",
+    );
+    fleet.env.commit("A CRD and an object of it");
+    fleet.bring_web(CLUSTER);
+    cluster.kubectl("delete crd widgets.example.org");
+    fleet
+        .fitout(&format!("diff {CLUSTER} --exit-code"))
+        .exited(3)
+        .says("+ CustomResourceDefinition/widgets.example.org")
+        .says("+ Widget/web/web");
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded().says("healed at revision 1");
+    assert_eq!(cluster.field("widget web -n web", ".spec.size"), "1");
+    fleet.fitout(&format!("diff {CLUSTER} --exit-code")).succeeded();
+    cluster.kubectl("delete crd widgets.example.org");
+}
+
+#[test]
+fn a_job_that_takes_itself_away_is_not_missed() {
+    let Some(fleet) = Fleet::web() else { return };
+    let cluster = fleet.clusters.named(CLUSTER);
+    fleet.env.write(
+        "addons/web/chart/templates/job.yaml",
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {name: once}\nspec:\n  \
+         ttlSecondsAfterFinished: 1\n  template:\n    spec:\n      restartPolicy: Never\n      \
+         containers: [{name: a, image: \"registry.example.org/a:1\"}]\n",
+    );
+    fleet.env.commit("A job");
+    fleet.bring_web(CLUSTER);
+    let limit = std::time::Duration::from_secs(30);
+    eventually("the job is gone", limit, || !cluster.has("job once -n web"));
+    fleet.fitout(&format!("diff {CLUSTER} --exit-code")).succeeded();
+    let before = cluster.writes();
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded();
+    assert_eq!(cluster.writes(), before);
 }

@@ -1,6 +1,6 @@
 //! What goes away: by rollback, by prune, by uninstall; and what stays.
 
-use super::fleet::Fleet;
+use super::fleet::{Fleet, WIDGETS};
 
 const CLUSTER: &str = "stg-01";
 
@@ -143,21 +143,3 @@ fn an_addon_that_left_git_is_uninstalled_and_what_helm_installed_is_not() {
     assert_eq!(cluster.releases(), "other/other deployed web-1.0.0\n");
     cluster.helm("uninstall other -n other");
 }
-
-const WIDGETS: &str = "apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: widgets.example.org}
-spec:
-  group: example.org
-  scope: Namespaced
-  names: {kind: Widget, plural: widgets, singular: widget}
-  versions:
-    - name: v1
-      served: true
-      storage: true
-      schema:
-        openAPIV3Schema:
-          type: object
-          properties:
-            spec: {type: object, x-kubernetes-preserve-unknown-fields: true}
-";
