@@ -31,7 +31,7 @@ pub struct Label {
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Stable, kebab-case, registered in `docs/reference/diagnostics.md`.
+    /// Stable, kebab-case, one of [`super::codes::CODES`].
     pub code: &'static str,
     /// How bad.
     pub severity: Severity,

@@ -1,6 +1,7 @@
 //! What every stage uses: identities, places in files, diagnostics, time, limits.
 
 pub mod clock;
+pub mod codes;
 pub mod diagnostic;
 pub mod ids;
 pub mod limits;

@@ -12,6 +12,7 @@ mod e2e;
 mod env;
 mod git;
 mod graph;
+mod reference;
 mod remotes;
 mod render;
 mod repositories;

@@ -107,6 +107,31 @@ spec:
     }
 
     #[test]
+    fn yaml_that_means_nothing_here() {
+        let facts = [
+            "facts: {a: !!binary aGk=}",
+            "facts: {a: !!int many}",
+            "facts: {<<: text}",
+            "facts: {{a}: b}",
+            "kubernetesVersion: \"1.99999999999999999999\"",
+        ];
+        let told = facts.map(|facts| {
+            after(|env| {
+                let text = env.read("clusters/dev.yaml");
+                let lines = text.lines().filter(|line| {
+                    !facts.starts_with("kube") || !line.contains("kubernetesVersion")
+                });
+                let text = lines.collect::<Vec<_>>().join("\n");
+                env.write(
+                    "clusters/dev.yaml",
+                    &text.replace("spec:", &format!("spec:\n  {facts}")),
+                );
+            })
+        });
+        assert_snapshot!(told.join("\n"));
+    }
+
+    #[test]
     fn two_documents_of_one_name() {
         assert_snapshot!(after(|env| {
             env.write("clusters/again.yaml", &env.read("clusters/dev.yaml"));

@@ -18,4 +18,3 @@ pub mod template;
 pub mod uninstall;
 pub mod validate;
 pub mod why;
-mod why_wait;

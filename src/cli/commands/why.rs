@@ -1,10 +1,10 @@
 //! `fitout why`: what a value, or a wait, comes from.
 
 mod value;
+mod wait;
 
 use clap::ValueEnum;
 
-use super::why_wait;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 
@@ -40,6 +40,6 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let is_json = args.output == Output::Json;
     match &args.value {
         Some(path) => value::value(&args, path, context),
-        None => why_wait::run(&args.cluster, &args.addon, is_json, context).await,
+        None => wait::run(&args.cluster, &args.addon, is_json, context).await,
     }
 }

@@ -15,6 +15,10 @@ use crate::git::Source;
 use crate::health::check::Check;
 use crate::yaml::node::Node;
 
+pub(super) const ADDON: (&str, Kind) = ("unknown-addon", Kind::Addon);
+const REPOSITORY: (&str, Kind) = ("unknown-repository", Kind::ChartRepository);
+const POLICY: (&str, Kind) = ("unknown-policy", Kind::RolloutPolicy);
+
 /// Helm's limit for the name of a release.
 const RELEASE_NAME_BYTES_MAX: usize = 53;
 
@@ -136,7 +140,7 @@ impl<'a> Checking<'a> {
             let known = self.fleet.repositories.keys().map(RepositoryName::as_str);
             let wrong = repository.as_str();
             let at = (message, span);
-            let missing = unknown(self.fleet, Kind::ChartRepository, wrong, at, known);
+            let missing = unknown(self.fleet, REPOSITORY, wrong, at, known);
             self.found.extend(missing);
         }
         for (field, value) in [("name", &chart.name), ("version", &chart.version)] {
@@ -257,7 +261,7 @@ impl<'a> Checking<'a> {
             if !self.fleet.addons.contains_key(on) {
                 let message = format!("`{}` depends on `{on}`, which is no addon", self.name());
                 let known = self.fleet.addons.keys().map(AddonName::as_str);
-                let missing = unknown(self.fleet, Kind::Addon, on.as_str(), (message, span), known);
+                let missing = unknown(self.fleet, ADDON, on.as_str(), (message, span), known);
                 self.found.extend(missing);
             }
             self.range(&["spec", "dependsOn", &at, "version"]);
@@ -305,7 +309,7 @@ impl<'a> Checking<'a> {
             format!("`{}` is moved by `{policy}`, which is no RolloutPolicy", self.name());
         let known = self.fleet.policies.keys().map(PolicyName::as_str);
         let at = (message, span);
-        let missing = unknown(self.fleet, Kind::RolloutPolicy, policy.as_str(), at, known);
+        let missing = unknown(self.fleet, POLICY, policy.as_str(), at, known);
         self.found.extend(missing);
     }
 }

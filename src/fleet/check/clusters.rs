@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::addons::ADDON;
 use super::unknown;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::ids::{AddonName, ClusterName};
 use crate::base::span::Span;
+use crate::chart::capabilities::KubeVersion;
 use crate::fleet::model::{Addon, Cluster, Document, Fleet};
-use crate::fleet::schema::Kind;
 use crate::fleet::selector::{is_label_key, is_label_value};
 use crate::yaml::node::{Node, NodeKind};
 
@@ -15,6 +16,7 @@ pub(super) fn check(fleet: &Fleet, found: &mut Vec<Diagnostic>) {
     let mut connections: BTreeMap<String, (&ClusterName, &Span)> = BTreeMap::new();
     for (name, cluster) in &fleet.clusters {
         labels(name, cluster, found);
+        version(cluster, found);
         settings(fleet, name, cluster, found);
         let Some(place) = place(&cluster.value) else { continue };
         let span = cluster.node.span_at(&["spec", "connection"]);
@@ -27,6 +29,19 @@ pub(super) fn check(fleet: &Fleet, found: &mut Vec<Diagnostic>) {
                     .help("two Cluster documents would undo one another's releases"),
             );
         }
+    }
+}
+
+/// Charts compare it as a semantic version.
+fn version(cluster: &Document<Cluster>, found: &mut Vec<Diagnostic>) {
+    let text = &cluster.value.spec.kubernetes_version;
+    if let Err(reason) = KubeVersion::parse(text) {
+        let span = cluster.node.span_at(&["spec", "kubernetesVersion"]);
+        found.push(
+            Diagnostic::error("bad-version", format!("`{text}` is not a Kubernetes version"))
+                .label(span, reason)
+                .help("a Kubernetes version is like `1.35` or `1.35.2`"),
+        );
     }
 }
 
@@ -92,7 +107,7 @@ fn settings(
             let message = format!("cluster `{name}` wants `{}`, which is no addon", setting.name);
             let known = fleet.addons.keys().map(AddonName::as_str);
             let addon = setting.name.as_str();
-            found.extend(unknown(fleet, Kind::Addon, addon, (message, span), known));
+            found.extend(unknown(fleet, ADDON, addon, (message, span), known));
             continue;
         };
         let version = cluster.node.at(&[at.as_slice(), &["version"]].concat());

@@ -41,7 +41,7 @@ pub(super) fn check(fleet: &Fleet, source: &Source, instances: &[Instance]) -> V
 /// that was told already.
 fn unknown<'a>(
     fleet: &Fleet,
-    kind: Kind,
+    (code, kind): (&'static str, Kind),
     name: &str,
     (message, span): (String, &Span),
     known: impl IntoIterator<Item = &'a str> + Clone,
@@ -49,12 +49,6 @@ fn unknown<'a>(
     if fleet.is_broken(kind, name) {
         return None;
     }
-    let code = match kind {
-        Kind::Cluster => "unknown-cluster",
-        Kind::Addon => "unknown-addon",
-        Kind::ChartRepository => "unknown-repository",
-        Kind::RolloutPolicy => "unknown-policy",
-    };
     let found = Diagnostic::error(code, message).label(span, format!("no such {}", kind.noun()));
     let found = found.did_you_mean(name, known.clone());
     if !found.help.is_empty() {
