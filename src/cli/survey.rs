@@ -17,7 +17,7 @@ use crate::base::limits::CLUSTERS_IN_PARALLEL;
 use crate::fleet::Desired;
 use crate::fleet::instance::Instance;
 use crate::fleet::model::Limits;
-use crate::k8s::{ClusterClient, ConnectOptions};
+use crate::k8s::{ClusterClient, ConnectOptions, RequestError};
 use crate::live::{ReleaseId, releases};
 use crate::plan::{Candidate, Evidence, Plan, RefusedBecause, Wish, make};
 use crate::render::{Release, RenderOptions, render_fleet};
@@ -181,7 +181,7 @@ async fn of_cluster(
             return (subjects.collect(), Vec::new());
         }
     };
-    let warnings = version_warning(&client, &name, desired).await;
+    let mut warnings = version_warning(&client, &name, desired).await;
     let client = client.for_one_pass();
     let compared = releases.into_iter().map(|release| async {
         let compared = apply::compare(&client, &release, options, &SystemClock).await;
@@ -192,7 +192,15 @@ async fn of_cluster(
         .iter()
         .any(|subject| matches!(subject.comparison, Err(RefusedBecause::Unreachable(_))));
     if !is_down {
-        subjects.extend(left_over(&client, &name, desired, scope, options).await);
+        match left_over(&client, &name, desired, scope, options).await {
+            Ok(left) => subjects.extend(left),
+            // Where not even the wanted releases could be read, that is told already.
+            Err(_) if subjects.iter().all(|subject| subject.comparison.is_err()) => {}
+            Err(error) => warnings.push(format!(
+                "what git no longer wants on `{name}` cannot be told, and stays: {}",
+                chain(&error)
+            )),
+        }
     }
     (subjects, warnings)
 }
@@ -225,9 +233,8 @@ async fn left_over(
     desired: &Desired,
     scope: &Scope,
     options: &ApplyOptions,
-) -> Vec<Subject> {
-    // What cannot be listed cannot be told to be left over, so nothing is removed then.
-    let Ok(heads) = releases::all_heads(client).await else { return Vec::new() };
+) -> Result<Vec<Subject>, RequestError> {
+    let heads = releases::all_heads(client).await?;
     let wanted: BTreeSet<ReleaseId> = desired
         .instances
         .iter()
@@ -257,7 +264,7 @@ async fn left_over(
             comparison: compared.map_err(|error| because(&error)),
         });
     }
-    subjects
+    Ok(subjects)
 }
 
 /// Charts are rendered for the version that the Cluster document says.

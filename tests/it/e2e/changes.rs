@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::clusters::Cluster;
 use super::fleet::Fleet;
 use super::run::eventually;
 
@@ -257,4 +258,50 @@ fn a_rollback_that_fails_again_and_again_leaves_one_record() {
         fleet.history(CLUSTER),
         "1 superseded Install complete\n2 superseded Upgrade complete\n3 deployed Rollback to 1\n"
     );
+}
+
+#[test]
+fn a_cluster_that_dies_in_the_middle_gets_there_when_it_is_back() {
+    let Some(fleet) = Fleet::web() else { return };
+    let mut cluster = Cluster::of_one_test("prod-04");
+    std::fs::copy(cluster.kubeconfig(), fleet.env.fleet().join("prod-04.kubeconfig")).unwrap();
+    fleet.write_cluster("prod-04", "{environment: prod}", "kubeconfigFile: prod-04.kubeconfig");
+    fleet.env.write("addons/web/chart/templates/hook.yaml", HOOK);
+    fleet.env.replace("addons/web/addon.yaml", "{timeout: 6s}", "{timeout: 60s}");
+    fleet.set("replicas: 2", "replicas: 2\nhook: \"1\"");
+    fleet.fitout("apply prod-04 --yes").succeeded();
+    fleet.set("hook: \"1\"", "hook: broken\nextra: [more]");
+    let mut applying = fleet.spawn("apply prod-04 --yes");
+    let is_pending = || cluster.history("web", "web").contains("2 pending-upgrade");
+    eventually("the upgrade is under way", Duration::from_secs(30), is_pending);
+    cluster.kill();
+    let status = applying.wait().expect("it is our child");
+    assert_eq!(status.code(), Some(4), "the cluster failed, not fitout");
+    fleet.fitout("diff prod-04").exited(4).says("the API server cannot be reached");
+    cluster.start_again();
+    fleet.set("hook: broken", "hook: \"2\"");
+    fleet.fitout("apply prod-04 --yes").succeeded();
+    assert_eq!(
+        cluster.history("web", "web"),
+        "1 superseded Install complete\n2 failed Interrupted\n3 deployed Upgrade complete\n"
+    );
+    assert!(cluster.has("configmap more -n web"));
+    fleet.fitout("diff prod-04 --exit-code").succeeded();
+}
+
+#[test]
+fn of_two_that_apply_at_the_same_moment_one_does() {
+    let Some(fleet) = Fleet::web() else { return };
+    fleet.bring_web(CLUSTER);
+    fleet.set("motd: hello", "motd: changed");
+    let both = [0, 1].map(|_| fleet.spawn(&format!("apply {CLUSTER} --yes")));
+    let codes = both.map(|mut one| one.wait().expect("it is our child").code());
+    assert!(codes.contains(&Some(0)), "{codes:?}");
+    // The other one found it done, or being done.
+    assert!(codes.iter().all(|code| matches!(code, Some(0 | 5))), "{codes:?}");
+    assert_eq!(
+        fleet.history(CLUSTER),
+        "1 superseded Install complete\n2 deployed Upgrade complete\n"
+    );
+    fleet.fitout(&format!("diff {CLUSTER} --exit-code")).succeeded();
 }

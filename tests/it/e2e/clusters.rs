@@ -40,9 +40,10 @@ pub(super) struct Cluster {
     pub(super) name: String,
     kubeconfig: String,
     limited: String,
-    /// Where Helm keeps its own files.
-    helm_home: PathBuf,
-    _process: Child,
+    port: u16,
+    /// Where it keeps everything, and Helm its own files.
+    folder: PathBuf,
+    process: Child,
 }
 
 /// The clusters, for one test at a time. `None`, with the reason printed, where end-to-end tests
@@ -74,7 +75,7 @@ fn start() -> Clusters {
     if folder.exists() {
         std::fs::remove_dir_all(&folder).expect("what an earlier run left can be removed");
     }
-    let starting = NAMES.map(|name| Starting::new(&folder.join(name), name));
+    let starting = NAMES.map(|name| Starting::new(&folder.join(name), name, 0));
     let all = starting.map(Starting::ready);
     let paths: Vec<_> =
         all.iter().flat_map(|one| [one.kubeconfig.clone(), one.limited.clone()]).collect();
@@ -90,11 +91,11 @@ struct Starting {
 }
 
 impl Starting {
-    fn new(folder: &Path, name: &str) -> Self {
+    fn new(folder: &Path, name: &str, port: u16) -> Self {
         std::fs::create_dir_all(folder).expect("the target folder is writable");
         let log = std::fs::File::create(folder.join("stderr")).expect("the folder is ours");
         let process = Command::new(tool("FITOUT_CONTROLPLANE"))
-            .args(["--name", name, "--dir"])
+            .args(["--name", name, "--port", &port.to_string(), "--dir"])
             .arg(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -118,8 +119,9 @@ impl Starting {
             name: self.name,
             kubeconfig: text("kubeconfig"),
             limited: text("limitedKubeconfig"),
-            helm_home: self.folder.join("helm"),
-            _process: self.process,
+            port: text("server").rsplit(':').next().and_then(|port| port.parse().ok()).unwrap(),
+            folder: self.folder,
+            process: self.process,
         }
     }
 }
@@ -136,6 +138,29 @@ impl Clusters {
 }
 
 impl Cluster {
+    /// A cluster of one test, which can be killed. It ends with the value.
+    pub(super) fn of_one_test(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
+        Starting::new(&folder, name, 0).ready()
+    }
+
+    /// As the power going off: nothing is ended in order.
+    pub(super) fn kill(&mut self) {
+        self.process.kill().expect("it is our child");
+        self.process.wait().expect("it is our child");
+    }
+
+    /// The same cluster again, with what it has kept.
+    pub(super) fn start_again(&mut self) {
+        let starting = Starting::new(&self.folder, &self.name, self.port);
+        *self = starting.ready();
+    }
+
+    /// Its kubeconfig.
+    pub(super) fn kubeconfig(&self) -> &str {
+        &self.kubeconfig
+    }
+
     /// `kubectl` with arguments split at spaces; it must succeed. Gives its stdout.
     pub(super) fn kubectl(&self, args: &str) -> String {
         self.try_kubectl(&words(args)).succeeded().out
@@ -149,7 +174,7 @@ impl Cluster {
 
     /// `kubectl apply -f -` with this text; it must succeed.
     pub(super) fn kubectl_apply(&self, text: &str) {
-        let path = self.helm_home.with_file_name("apply.yaml");
+        let path = self.folder.join("apply.yaml");
         std::fs::write(&path, text).expect("the folder is ours");
         self.kubectl(&format!("apply -f {}", path.display()));
     }
@@ -179,7 +204,7 @@ impl Cluster {
     pub(super) fn try_helm(&self, args: &str) -> Ran {
         let mut command = self.hermetic(&tool("FITOUT_HELM"));
         for variable in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
-            command.env(variable, &self.helm_home);
+            command.env(variable, self.folder.join("helm"));
         }
         run(command.args(words(args)), COMMAND_LIMIT)
     }
@@ -292,7 +317,7 @@ impl Cluster {
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", &self.helm_home)
+            .env("HOME", self.folder.join("helm"))
             .env("KUBECONFIG", &self.kubeconfig)
             .current_dir(repository());
         command

@@ -79,6 +79,30 @@ fn a_user_without_permission_is_told_what_lacks() {
 }
 
 #[test]
+fn a_user_of_one_namespace_can_apply_there() {
+    let Some(fleet) = Fleet::web() else { return };
+    let cluster = fleet.clusters.named("prod-01");
+    cluster.kubectl_apply(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: web}\n---\n\
+         apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\n\
+         metadata: {name: limited, namespace: web}\n\
+         subjects: [{kind: Group, name: limited, apiGroup: rbac.authorization.k8s.io}]\n\
+         roleRef: {kind: ClusterRole, name: admin, apiGroup: rbac.authorization.k8s.io}\n",
+    );
+    fleet.write_cluster("prod-01", "{environment: prod}", "context: prod-01-limited");
+    fleet.env.commit("As a limited user");
+    fleet
+        .fitout("apply prod-01 --yes")
+        .succeeded()
+        .says("warning: what git no longer wants on `prod-01` cannot be told, and stays")
+        .says("installed as revision 1, healthy");
+    fleet.fitout("diff prod-01 --exit-code").succeeded();
+    cluster.kubectl("patch configmap web -n web --type merge -p {\"data\":{\"motd\":\"edited\"}}");
+    fleet.fitout("apply prod-01 --yes").succeeded().says("healed at revision 1");
+    cluster.kubectl("delete rolebinding limited -n web");
+}
+
+#[test]
 fn no_secret_value_is_ever_told() {
     let Some(fleet) = Fleet::web() else { return };
     let first = ["hunter2-first", "aHVudGVyMi1maXJzdA"];
