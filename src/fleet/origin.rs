@@ -41,6 +41,8 @@ fn setting<'a>(at: usize, layer: &'a Layer, path: &[&str]) -> Option<Setting<'a>
         };
         match next {
             Some((inner, inner_value)) => (node, value) = (inner, inner_value),
+            // A file without content sets nothing.
+            None if steps == 0 => return None,
             None => return Some(Setting { layer: at, span: &node.span, value, steps }),
         }
     }
@@ -119,6 +121,7 @@ mod tests {
         let texts = ["a: {b: 1}", "c: 2", "a:\n  b: 3"];
         assert_eq!(told(&texts, "a.b"), "0.yaml:1:8 1.0, 2.yaml:2:6 3.0 => Some(\"3.0\")");
         assert_eq!(told(&texts, "a.x"), " => None");
+        assert_eq!(told(&["", "# nothing", "a: {b: 1}"], "a.b"), "2.yaml:1:8 1.0 => Some(\"1.0\")");
     }
 
     #[test]

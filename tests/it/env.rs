@@ -109,6 +109,23 @@ impl Env {
         command
     }
 
+    /// Runs lines in a shell that finds `fitout`, in the temporary folder, and tells their output.
+    pub(crate) fn shell(&self, lines: &str) -> String {
+        let program = Path::new(env!("CARGO_BIN_EXE_fitout"));
+        let folder = program.parent().expect("a program is in a folder");
+        let path = std::env::var("PATH").unwrap_or_default();
+        let output = self
+            .hermetic("bash")
+            .args(["-euc", lines])
+            .env("PATH", format!("{}:{path}", folder.display()))
+            .current_dir(self.root())
+            .output()
+            .expect("bash starts");
+        let told = format!("{}{}", text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{told}");
+        told.replace(&self.root().display().to_string(), "[ROOT]")
+    }
+
     /// Runs `fitout` with arguments split at spaces, and tells all of it as one text: what was
     /// typed, stdout, stderr, exit code. The temporary folder is `[ROOT]` in it.
     pub(crate) fn run(&self, args: &str) -> String {

@@ -12,6 +12,7 @@ mod e2e;
 mod env;
 mod git;
 mod graph;
+mod readme;
 mod reference;
 mod remotes;
 mod render;
