@@ -8,7 +8,7 @@ use crate::health::Health;
 use crate::k8s::ClusterClient;
 use crate::live::record::{RecordHead, ReleaseStatus};
 use crate::live::{Observation, ReleaseId, releases};
-use crate::rollout::{Place, Seen};
+use crate::rollout::{Place, Readiness, Seen};
 
 /// A cluster's releases at one time, or why they could not be read.
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ impl Look {
             place: None,
             is_settled: true,
             health: Health::unknown("has not been looked at"),
-            blocked: None,
+            readiness: Readiness::NotAsked,
             attempt: None,
         };
         let releases = match &self.releases {

@@ -17,7 +17,7 @@ use crate::fleet::model::Dependency;
 use crate::fleet::range::Range;
 use crate::k8s::ClusterClient;
 use crate::live::{self, Subject};
-use crate::rollout::{MemberState, Observation, Rollout};
+use crate::rollout::{MemberState, Observation, Readiness, Rollout};
 
 /// Full looks at instances, made in this tick.
 type Observed = BTreeMap<InstanceKey, live::Observation>;
@@ -54,10 +54,11 @@ impl Reconciler {
                 seen.attempt = self.attempts.get(&key).cloned();
                 let is_waiting = rollout.members[cluster].state == MemberState::Waiting;
                 if is_waiting && rollout.members[cluster].stage == Some(rollout.stage) {
-                    seen.blocked = match rollout.members[cluster].goal.digest {
+                    let blocked = match rollout.members[cluster].goal.digest {
                         Some(_) => blocked_by_dependency(head, look, &observed, &key),
                         None => self.blocked_by_dependant(head, looks, &key),
                     };
+                    seen.readiness = blocked.map_or(Readiness::Ready, Readiness::Blocked);
                 }
                 Some((cluster.clone(), seen))
             });

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Event, EventKind};
 use super::model::{Member, MemberState, Phase, Place, Rollout};
-use super::observation::{Attempt, AttemptResult, Observation, Seen};
+use super::observation::{Attempt, AttemptResult, Observation, Readiness, Seen};
 use super::stages::{allowed, failures_max};
 use super::waiting::WaitingOn;
 use crate::base::clock::Timestamp;
@@ -48,7 +48,8 @@ pub struct Advance {
     pub decisions: Vec<Decision>,
     /// Why each member that is not done is not.
     pub waiting: BTreeMap<ClusterName, WaitingOn>,
-    /// When time alone will change the answer.
+    /// When to look again at the latest: time alone, or a look at what has not been asked yet,
+    /// will change the answer.
     pub wake_at: Option<Timestamp>,
 }
 
@@ -340,6 +341,9 @@ impl<'a> Turn<'a> {
             }
             match (self.hindrance(&name), room) {
                 (Some(hindrance), _) => {
+                    if self.is_to_be_asked(&name) {
+                        self.wake_at = Some(self.now);
+                    }
                     self.waiting.insert(name, hindrance);
                 }
                 (None, 0) => {
@@ -363,14 +367,24 @@ impl<'a> Turn<'a> {
         names.filter(|name| state(name).is_some_and(MemberState::is_in_flight)).cloned().collect()
     }
 
+    /// Whether all that is missing is a look at what a member depends on: its stage has only just
+    /// begun.
+    fn is_to_be_asked(&self, name: &ClusterName) -> bool {
+        self.seen
+            .get(name)
+            .is_some_and(|seen| seen.unreachable.is_none() && seen.readiness == Readiness::NotAsked)
+    }
+
     /// Why a member must not be begun now.
     fn hindrance(&self, name: &ClusterName) -> Option<WaitingOn> {
         let Some(seen) = self.seen.get(name) else { return Some(WaitingOn::Observation) };
         if let Some(reason) = &seen.unreachable {
             return Some(WaitingOn::Unreachable(reason.clone()));
         }
-        if let Some(reason) = &seen.blocked {
-            return Some(WaitingOn::Dependency(reason.clone()));
+        match &seen.readiness {
+            Readiness::Ready => {}
+            Readiness::NotAsked => return Some(WaitingOn::Observation),
+            Readiness::Blocked(reason) => return Some(WaitingOn::Dependency(reason.clone())),
         }
         // Without knowing where it is there would be no way back.
         if seen.has_gaps { Some(WaitingOn::Observation) } else { None }

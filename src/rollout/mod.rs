@@ -38,5 +38,5 @@ pub use begin::{Ensure, Wish, ensure};
 pub use command::{Command, Refused, command};
 pub use event::{Event, EventKind, fold};
 pub use model::{Goal, Member, MemberState, Phase, Place, Rollout, RolloutId};
-pub use observation::{Attempt, AttemptResult, Observation, Seen};
+pub use observation::{Attempt, AttemptResult, Observation, Readiness, Seen};
 pub use waiting::WaitingOn;

@@ -29,10 +29,23 @@ pub struct Seen {
     pub is_settled: bool,
     /// Of all its objects as one.
     pub health: Health,
-    /// Why it must not be begun: what it depends on.
-    pub blocked: Option<String>,
+    /// Whether what it depends on lets it begin. Asked for members of the present stage.
+    pub readiness: Readiness,
     /// The newest attempt on it by this process.
     pub attempt: Option<Attempt>,
+}
+
+/// Whether what an instance depends on lets it begin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Readiness {
+    /// Nobody has looked: it must not begin.
+    #[default]
+    NotAsked,
+    /// Everything it depends on is there, healthy, and at the version asked for.
+    Ready,
+    /// It must not begin, and why.
+    Blocked(String),
 }
 
 /// One attempt to bring an instance somewhere.
