@@ -10,8 +10,9 @@ use super::exit::CommandError;
 use super::load;
 use crate::apply::holder;
 use crate::base::clock::{Clock, SystemClock};
-use crate::base::ids::Digest;
+use crate::base::ids::{ClusterName, Digest};
 use crate::controller::{Options, Origin, Reconciler};
+use crate::fleet::Desired;
 use crate::git::Repository;
 use crate::rollout::{Rollout, RolloutId};
 use crate::sim::SimFleet;
@@ -37,6 +38,17 @@ pub fn state_folder(repository: &Repository) -> PathBuf {
 /// The simulated clusters of a fleet, kept between runs.
 pub fn simulated(repository: &Repository, clock: Arc<dyn Clock>) -> SimFleet {
     SimFleet::in_folder(state_folder(repository).join("simulated"), clock)
+}
+
+/// The simulated clusters that a fleet names, and how many nodes each has.
+pub fn simulated_clusters(desired: &Desired) -> Vec<(ClusterName, u32)> {
+    let clusters = desired.fleet.clusters.iter();
+    clusters
+        .filter_map(|(name, document)| {
+            let simulated = document.value.spec.connection.simulated.as_ref()?;
+            Some((name.clone(), simulated.nodes))
+        })
+        .collect()
 }
 
 /// The event log of a fleet.

@@ -5,6 +5,7 @@ pub mod clusters;
 pub mod commands;
 pub mod context;
 pub mod control;
+pub mod demo;
 pub mod execute;
 pub mod exit;
 pub mod load;

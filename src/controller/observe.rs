@@ -138,7 +138,7 @@ impl Reconciler {
             let is_dependant = head.desired.instances.iter().any(depends)
                 || at_rev.is_some_and(|desired| desired.instances.iter().any(depends));
             if is_dependant {
-                return Some(format!("release {id} is still there, and {addon} depends on it"));
+                return Some(format!("{other} to go first, which depends on it (release {id})"));
             }
         }
         None
@@ -177,7 +177,7 @@ fn blocked_by_dependency(
     key: &InstanceKey,
 ) -> Option<String> {
     dependencies(head, key).find_map(|(on, dependency)| {
-        let wait = |what: &str| Some(format!("waits for {dependency}, {what}"));
+        let wait = |what: &str| Some(format!("{dependency}, {what}"));
         if look.releases.is_err() {
             return None;
         }

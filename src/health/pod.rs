@@ -68,10 +68,17 @@ fn stuck_container(object: &Json) -> Option<String> {
         let more = match (message, exit_code) {
             (_, Some(code)) if reason == "CrashLoopBackOff" => format!(" (exit code {code})"),
             ("", _) => String::new(),
-            (message, _) => format!(" ({message})"),
+            (message, _) => format!(" ({})", first_cause(message)),
         };
         Some(format!("container `{name}` waits: {reason}{more}"))
     })
+}
+
+/// A kubelet tells every cause behind a colon; the first says what, the others say it again in the
+/// words of lower layers.
+fn first_cause(message: &str) -> &str {
+    let end = message.find(": ErrImagePull:").or_else(|| message.find(": rpc error:"));
+    message[..end.unwrap_or(message.len())].trim()
 }
 
 fn statuses(object: &Json) -> impl Iterator<Item = (&str, &Json)> {

@@ -325,7 +325,12 @@ impl<'a> Turn<'a> {
                 _ => None,
             }
         });
-        failed.collect::<Vec<_>>().join("; ")
+        let failed: Vec<String> = failed.collect();
+        match failed.as_slice() {
+            [] => String::new(),
+            [one] => one.clone(),
+            [first, others @ ..] => format!("{first} (and {} more)", others.len()),
+        }
     }
 
     /// Begins as many members as the batch has room for.

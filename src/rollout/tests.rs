@@ -97,7 +97,9 @@ impl World {
             let member = newest.as_ref().and_then(|rollout| rollout.members.get(name));
             match member.filter(|member| member.stage == stage) {
                 None => Readiness::NotAsked,
-                Some(_) if instance.is_blocked => Readiness::Blocked("waits for eosxd".to_owned()),
+                Some(_) if instance.is_blocked => {
+                    Readiness::Blocked("eosxd, which is not healthy".to_owned())
+                }
                 Some(_) => Readiness::Ready,
             }
         };
@@ -379,7 +381,7 @@ fn an_approval_is_asked_for_and_counted_by_person() {
     world.run(5);
     let waits = &world.waiting["staging-1"];
     assert_eq!(waits.to_string(), "approval of stage staging: 0 of 1 given");
-    assert_eq!(world.waiting["prod-1"].to_string(), "stage staging has to pass first");
+    assert_eq!(world.waiting["prod-1"].to_string(), "stage staging, which has to pass first");
     world.say(Command::Approve).unwrap();
     assert!(matches!(world.say(Command::Approve), Err(Refused::Twice { .. })));
     world.run(5);
@@ -438,7 +440,7 @@ fn what_an_instance_depends_on_holds_it_back() {
     world.instance("staging-1").is_blocked = true;
     world.commit("r2", "d2");
     world.run(30);
-    assert_eq!(world.waiting["staging-1"].to_string(), "waits for eosxd");
+    assert_eq!(world.waiting["staging-1"].to_string(), "eosxd, which is not healthy");
     assert_eq!(world.digests()[1], "staging-1 d1");
     world.instance("staging-1").is_blocked = false;
     world.run(60);

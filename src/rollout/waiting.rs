@@ -77,35 +77,35 @@ pub enum WaitingOn {
 impl fmt::Display for WaitingOn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::EarlierStage { stage } => write!(f, "stage {stage} has to pass first"),
+            Self::EarlierStage { stage } => write!(f, "stage {stage}, which has to pass first"),
             Self::Batch { in_flight, allowed } => write!(
                 f,
-                "{allowed} at a time: {} in flight",
+                "room in the batch, which is {allowed} at a time: {} in flight",
                 crate::base::diagnostic::few(
                     &in_flight.iter().map(ClusterName::as_str).collect::<Vec<_>>()
                 )
             ),
             Self::Dependency(reason) => f.write_str(reason),
-            Self::Unreachable(reason) => write!(f, "the cluster does not answer: {reason}"),
-            Self::Observation => f.write_str("the cluster has not been looked at yet"),
-            Self::Attempt { last: None } => f.write_str("it is being applied"),
+            Self::Unreachable(reason) => write!(f, "the cluster, which does not answer: {reason}"),
+            Self::Observation => f.write_str("a look at the cluster"),
+            Self::Attempt { last: None } => f.write_str("an attempt that is under way"),
             Self::Attempt { last: Some(last) } => {
-                write!(f, "it is being applied again; the last attempt: {last}")
+                write!(f, "the next attempt; the last one: {last}")
             }
             Self::Health { message, until } => {
                 write!(f, "health, until {}: {message}", moment(*until))
             }
-            Self::Soak { until } => write!(f, "it must stay healthy until {}", moment(*until)),
+            Self::Soak { until } => write!(f, "the soak: healthy until {}", moment(*until)),
             Self::Others { clusters } => {
                 let names: Vec<_> = clusters.iter().map(ClusterName::as_str).collect();
-                write!(f, "others of its stage: {}", crate::base::diagnostic::few(&names))
+                write!(f, "the others of its stage: {}", crate::base::diagnostic::few(&names))
             }
             Self::Approval { stage, have, need } => {
                 write!(f, "approval of stage {stage}: {have} of {need} given")
             }
             Self::Resume { reason } => write!(f, "somebody to resume it: {reason}"),
             Self::WayBack { message } => write!(f, "the way back: {message}"),
-            Self::Stage => f.write_str("no stage of the policy takes this cluster"),
+            Self::Stage => f.write_str("a policy with a stage that takes this cluster"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `fitout controller`: the whole fleet, for as long as it runs.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +10,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::base::clock::{Clock, SystemClock};
 use crate::cli::context::Context;
-use crate::cli::control::{self, told};
+use crate::cli::control::{self, simulated_clusters, told};
 use crate::cli::exit::{CommandError, Exit};
 use crate::cli::{clusters, load, logging};
 use crate::controller::lock::{LockError, lock};
 use crate::controller::{Options, Reconciler, serve};
+use crate::sim::serve::Served;
+use crate::sim::{self, SimFleet};
 use crate::store::{SqliteStore, StoreError};
 
 /// How long attempts that run are waited for at the end.
@@ -72,6 +74,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     })?;
     let store = SqliteStore::open(&log).map_err(told)?;
     let clock = Arc::clone(&options.clock);
+    let simulated = options.connect.simulated.clone();
     let mut reconciler = Reconciler::new(options, Box::new(store), None).map_err(told)?;
     if args.listen != "off" {
         let address: SocketAddr = args.listen.parse().map_err(|_| CommandError::Usage {
@@ -82,9 +85,27 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         let bound = bound.with_context(|| format!("listening on {address}"))?;
         tracing::info!(%bound, log = %log.display(), "controller begins");
     }
+    let _served = serve_simulated(&simulated, context).await?;
     let ended = work(&mut reconciler, &*clock, args.once).await;
     clusters::save(reconciler.clients())?;
     ended
+}
+
+/// Lets other processes, such as `fitout status`, use the simulated clusters that this one has.
+async fn serve_simulated(
+    simulated: &SimFleet,
+    context: &mut Context,
+) -> anyhow::Result<Option<Served>> {
+    let clusters = match load::check(context) {
+        Ok(checked) => simulated_clusters(&checked.value),
+        // The controller itself tells, and tries again.
+        Err(_) => return Ok(None),
+    };
+    if clusters.is_empty() || simulated.serving().is_some() {
+        return Ok(None);
+    }
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Ok(Some(sim::serve::serve(simulated, &clusters, address).await?))
 }
 
 /// Ticks until somebody says to end.

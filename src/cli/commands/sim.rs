@@ -108,15 +108,7 @@ fn of_fleet(context: &mut Context) -> anyhow::Result<(SimFleet, Vec<(ClusterName
     let rev = context.global.rev.clone();
     let source = load::source(&repository, rev.as_deref())?;
     let desired = load::accept(context, Desired::read(source))?;
-    let clusters: Vec<(ClusterName, u32)> = desired
-        .fleet
-        .clusters
-        .iter()
-        .filter_map(|(name, document)| {
-            let simulated = document.value.spec.connection.simulated.as_ref()?;
-            Some((name.clone(), simulated.nodes))
-        })
-        .collect();
+    let clusters = control::simulated_clusters(&desired);
     if clusters.is_empty() {
         return Err(CommandError::Usage {
             message: "the fleet has no simulated clusters".to_owned(),

@@ -12,6 +12,7 @@ use crate::controller::{Reconciler, Survey};
 use crate::health::Condition;
 use crate::live::ReleaseStatus;
 use crate::report::status::{Cell, Matrix, Standing};
+use crate::rollout::WaitingOn;
 
 /// Arguments of `fitout status`.
 #[derive(Debug, clap::Args)]
@@ -87,7 +88,14 @@ fn matrix(
             .filter(|(cluster, _)| {
                 rollout.members.get(*cluster).is_some_and(|one| one.stage == Some(rollout.stage))
             })
-            .map(|(cluster, waits)| format!("\n  {cluster}: {waits}"))
+            .map(|(cluster, waits)| match waits {
+                // What is wrong with it stands above.
+                WaitingOn::Health { until, .. } => {
+                    let until = until.strftime("%Y-%m-%d %H:%M:%SZ");
+                    format!("\n  {cluster} waits for health, until {until}")
+                }
+                waits => format!("\n  {cluster} waits for {waits}"),
+            })
             .collect();
         let phase = rollout.phase.word();
         matrix.notes.push(format!("rollout {id} is {phase} in stage {stage}{}", waits.concat()));

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::base::ids::InstanceKey;
+use crate::base::ids::{ClusterName, InstanceKey};
 use crate::cli::context::Context;
 use crate::cli::control::onlooker;
 use crate::cli::exit::Exit;
@@ -97,9 +97,16 @@ fn of_member(
     let retry = || vec![format!("commit a change, or say `fitout rollout retry {}`", rollout.id)];
     let waits = survey.waiting.get(&rollout.id).and_then(|waiting| waiting.get(&key.cluster));
     if let Some(waits) = waits {
-        let state = member.state.word();
-        let line = format!("{key} is {state} and waits for: {waits} ({place})");
-        let ways_out = waits.way_out(&rollout.id).into_iter().collect();
+        let cause = cause(survey, rollout, waits);
+        let root = cause.map_or(waits, |(_, root)| root);
+        let cause = cause.map(|(name, root)| format!("; there, {name} waits for {root}"));
+        let cause = cause.unwrap_or_default();
+        let state = match member.state {
+            MemberState::Waiting => "has not begun".to_owned(),
+            ref state => format!("is {}", state.word()),
+        };
+        let line = format!("{key} {state} and waits for {waits}{cause} ({place})");
+        let ways_out = root.way_out(&rollout.id).into_iter().collect();
         return Some(Answer { waiting: Some(waits.clone()), ..answer(line, ways_out) });
     }
     match (&member.state, &rollout.phase) {
@@ -114,13 +121,13 @@ fn of_member(
             Some(answer(format!("{key} was left out: {reason} ({place})"), Vec::new()))
         }
         (MemberState::Back, Phase::RolledBack { reason }) => {
-            let line = format!("{key} was rolled back, because of {reason} ({place})");
+            let line = format!("{key} was rolled back, since {reason} ({place})");
             Some(answer(line, retry()))
         }
         (MemberState::Waiting, Phase::RolledBack { reason }) => {
             let at = rollout.stage_name(rollout.stage);
             let line =
-                format!("{key} was not touched: stage {at} stopped, because of {reason} ({place})");
+                format!("{key} was not touched: stage {at} stopped, since {reason} ({place})");
             Some(answer(line, retry()))
         }
         (MemberState::Waiting, Phase::Aborted { by }) => {
@@ -131,6 +138,25 @@ fn of_member(
         }
         _ => None,
     }
+}
+
+/// What a stage waits for that must pass first: what somebody has to do comes before what takes
+/// its time.
+fn cause<'a>(
+    survey: &'a Survey,
+    rollout: &Rollout,
+    waits: &WaitingOn,
+) -> Option<(&'a ClusterName, &'a WaitingOn)> {
+    if !matches!(waits, WaitingOn::EarlierStage { .. }) {
+        return None;
+    }
+    let is_present = |name: &ClusterName| {
+        rollout.members.get(name).is_some_and(|member| member.stage == Some(rollout.stage))
+    };
+    let waiting = survey.waiting.get(&rollout.id)?;
+    let mut present = waiting.iter().filter(|(name, _)| is_present(name));
+    let asks = |waits: &WaitingOn| waits.way_out(&rollout.id).is_some();
+    present.clone().find(|(_, waits)| asks(waits)).or_else(|| present.next())
 }
 
 /// An instance that no rollout has anything to say of.
