@@ -269,7 +269,8 @@ impl<'a> Turn<'a> {
             return;
         }
         let until = add(since, self.deadline());
-        if self.now >= until {
+        let attempt = seen.and_then(|seen| self.attempt_since(seen, Action::Move, since));
+        if is_late(seen, attempt, applied_at, until) {
             let after = humantime::format_duration(self.deadline());
             let reason = format!("not healthy after {after}: {}", last_word(seen));
             self.emit(EventKind::InstanceFailed, Some(name), Some(reason));
@@ -528,7 +529,7 @@ impl<'a> Turn<'a> {
             return;
         }
         let until = add(since, self.deadline());
-        if self.now >= until {
+        if is_late(seen, attempt, applied_at, until) {
             let after = humantime::format_duration(self.deadline());
             let reason = format!("not back after {after}: {}", last_word(seen));
             self.emit(EventKind::InstanceStuck, Some(name), Some(reason));
@@ -637,6 +638,30 @@ impl<'a> Turn<'a> {
 /// gone.
 fn needs_attempt(fresh: Option<&Seen>, applied_at: Option<Timestamp>) -> bool {
     applied_at.is_none() || fresh.is_some_and(|seen| seen.deployed().is_some())
+}
+
+/// Whether there is evidence, from after the deadline, that a member has not got where it should:
+/// a look at it, a cluster that does not answer, or an attempt that did not get through. Time alone
+/// is none: nobody may have been there to look.
+fn is_late(
+    seen: Option<&Seen>,
+    attempt: Option<&Attempt>,
+    applied_at: Option<Timestamp>,
+    until: Timestamp,
+) -> bool {
+    let Some(seen) = seen.filter(|seen| seen.observed_at >= until) else { return false };
+    if seen.unreachable.is_some() {
+        return true;
+    }
+    match applied_at {
+        None => {
+            attempt.is_some_and(|attempt| passing(attempt).is_some() && attempt.ended_at >= until)
+        }
+        Some(at) => {
+            let has_looked = seen.has_gaps || seen.health.condition != Condition::Unknown;
+            has_looked && seen.observed_at > at
+        }
+    }
 }
 
 /// Why an attempt did not get through, where it may later.

@@ -307,6 +307,16 @@ fn health_from_before_the_change_is_no_evidence() {
 }
 
 #[test]
+fn a_deadline_that_passed_while_nobody_looked_is_no_failure() {
+    let mut world = World::new(standard(), 1, 0);
+    world.commit("r2", "d2");
+    world.tick();
+    world.now += Duration::from_hours(5);
+    world.run(30);
+    assert_eq!(world.newest().unwrap().phase, Phase::Completed, "{}", world.picture());
+}
+
+#[test]
 fn a_newer_commit_starts_at_the_first_stage_again() {
     let mut world = World::new(standard(), 1, 2);
     world.commit("r2", "d2");

@@ -7,7 +7,9 @@
 )]
 
 mod completions;
+mod controller;
 mod corpus;
+mod demo;
 mod e2e;
 mod env;
 mod git;

@@ -1,0 +1,266 @@
+//! `fitout controller` over simulated clusters that another process serves: as a user runs it,
+//! and killed at any moment.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+
+use fitout::rollout::{Event, laws};
+use insta::assert_snapshot;
+use serde_json::Value as Json;
+
+use crate::env::Env;
+
+/// Clusters served by a process of their own, until it is dropped.
+struct Clusters(Child);
+
+impl Drop for Clusters {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn serve(env: &Env, count: usize) -> Clusters {
+    let kubeconfig = env.root().join("kubeconfig").display().to_string();
+    let count = count.to_string();
+    let args = ["sim", "serve", "--clusters", &count, "--kubeconfig", &kubeconfig];
+    let mut child =
+        env.fitout(&args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut address = String::new();
+    let stdout = child.stdout.take().expect("it is piped");
+    BufReader::new(stdout).read_line(&mut address).expect("it tells its address");
+    assert!(address.starts_with("http://127.0.0.1:"), "{address}");
+    Clusters(child)
+}
+
+const CHART: &str = "apiVersion: v2\nname: web\nversion: 1.0.0\n";
+const TEMPLATE: &str = r#"apiVersion: apps/v1
+kind: Deployment
+metadata: {name: {{ .Release.Name }}}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: {{ .Release.Name }}}}
+  template:
+    metadata: {labels: {app: {{ .Release.Name }}}}
+    spec: {containers: [{name: web, image: "registry.example.org/web:{{ .Values.tag }}"}]}
+"#;
+
+/// Two addons, the second depends on the first, on one staging and two production clusters.
+fn fleet() -> Env {
+    let env = Env::new();
+    for (name, environment) in [("sim-01", "staging"), ("sim-02", "prod"), ("sim-03", "prod")] {
+        env.write(
+            &format!("clusters/{name}.yaml"),
+            &format!(
+                "apiVersion: fitout.dev/v1alpha1\nkind: Cluster\n\
+                 metadata: {{name: {name}, labels: {{environment: {environment}}}}}\n\
+                 spec: {{kubernetesVersion: \"1.35\", connection: {{context: {name}}}}}\n"
+            ),
+        );
+    }
+    for (addon, depends) in [("base", ""), ("web", "  dependsOn: [{addon: base}]\n")] {
+        let folder = format!("addons/{addon}");
+        env.write(
+            &format!("{folder}/addon.yaml"),
+            &format!(
+                "apiVersion: fitout.dev/v1alpha1\nkind: Addon\nmetadata: {{name: {addon}}}\n\
+                 spec:\n  chart: {{path: chart}}\n  namespace: {addon}\n  placement: {{}}\n\
+                 \x20 values: [{{file: values.yaml}}, \
+                 {{file: \"values/{{{{ .Cluster.labels.environment }}}}.yaml\", optional: true}}]\n\
+                 {depends}  rollout: {{policy: quick}}\n"
+            ),
+        );
+        env.write(&format!("{folder}/values.yaml"), "tag: v1\n");
+        env.write(&format!("{folder}/chart/Chart.yaml"), CHART);
+        env.write(&format!("{folder}/chart/templates/web.yaml"), TEMPLATE);
+    }
+    env.write(
+        "policies/quick.yaml",
+        "apiVersion: fitout.dev/v1alpha1\nkind: RolloutPolicy\nmetadata: {name: quick}\nspec:\n  \
+         stages:\n    - {name: staging, clusters: {matchLabels: {environment: staging}}, soak: 300ms}\n    \
+         - {name: prod, clusters: {matchLabels: {environment: prod}}, batch: {atMost: 1}, soak: 300ms}\n  \
+         progressDeadline: 8s\n",
+    );
+    env.commit("Begin");
+    env
+}
+
+/// A controller that ends once everything is as git says, or held.
+fn controller(env: &Env) -> std::process::Command {
+    let kubeconfig = env.root().join("kubeconfig").display().to_string();
+    env.fitout(&[
+        "controller",
+        "--once",
+        "--log",
+        "json",
+        "--listen",
+        "off",
+        "--pace",
+        "100ms",
+        "--kubeconfig",
+        &kubeconfig,
+    ])
+}
+
+/// Runs a controller to its end; gives its exit code.
+fn settle(env: &Env) -> i32 {
+    let output = controller(env).output().expect("it starts");
+    output.status.code().unwrap_or_else(|| panic!("{}", env.tell(&["controller"], &output)))
+}
+
+/// What is left of a history once times and numbers of attempts are left out.
+fn state(env: &Env) -> String {
+    let kubeconfig = env.root().join("kubeconfig").display().to_string();
+    let status = env.run(&format!("status -o json --kubeconfig {kubeconfig}"));
+    let list = env.run("rollout list -o json");
+    let list = list.split_once('\n').expect("two lines at least").1;
+    let rollouts: Vec<Json> =
+        serde_json::from_str(list.split("---").next().unwrap()).expect("JSON");
+    let phases: Vec<String> = rollouts
+        .iter()
+        .map(|one| format!("{} {} {}", one["rollout"], one["phase"], one["clusters"]))
+        .collect();
+    let mut phases = phases;
+    phases.sort();
+    // How it was not healthy depends on the moment.
+    let line = |line: &str| match line.split_once("not healthy after") {
+        Some((before, _)) => format!("{before}not healthy after …"),
+        None => line.to_owned(),
+    };
+    let status: Vec<_> = status.lines().map(line).collect();
+    format!("{}\n{}", status.join("\n"), phases.join("\n"))
+}
+
+/// Every log keeps the laws.
+fn check_laws(env: &Env, rollouts: &[&str]) {
+    for id in rollouts {
+        let shown = env.run(&format!("rollout show {id} -o json"));
+        let json = shown.split_once('\n').expect("two lines at least").1;
+        let shown: Json = serde_json::from_str(json.split("\n--- ").next().unwrap()).expect("JSON");
+        let log: Vec<Event> = serde_json::from_value(shown["events"].clone()).expect("events");
+        assert!(!log.is_empty());
+        assert_eq!(laws::check(&log), [], "{id}");
+    }
+}
+
+/// The two commits of the histories below: a good one, and one that production cannot run.
+fn commit_good(env: &Env) {
+    env.write("addons/base/values.yaml", "tag: v2\n");
+    env.commit("base: v2");
+}
+
+fn commit_bad(env: &Env) {
+    env.write("addons/web/values.yaml", "tag: v2\n");
+    env.write("addons/web/values/prod.yaml", "tag: v2-broken\n");
+    env.commit("web: v2");
+}
+
+#[test]
+fn a_fleet_comes_up_and_changes_go_through_their_stages() {
+    let env = fleet();
+    let _clusters = serve(&env, 3);
+    assert_eq!(settle(&env), 0);
+    commit_good(&env);
+    assert_eq!(settle(&env), 0);
+    commit_bad(&env);
+    assert_eq!(settle(&env), 5, "the bad change is held");
+    assert_snapshot!(state(&env));
+    check_laws(&env, &["base-1", "base-2", "web-1", "web-2"]);
+    // Nothing is tried again.
+    assert_eq!(settle(&env), 5);
+    assert!(!env.run("rollout list").contains("web-3"));
+    // A commit that takes it back goes through.
+    env.write("addons/web/values/prod.yaml", "tag: v2\n");
+    env.commit("web: v2 for production, too");
+    assert_eq!(settle(&env), 0);
+    let kubeconfig = env.root().join("kubeconfig").display().to_string();
+    let why = env.run(&format!("why sim-03 web --kubeconfig {kubeconfig}"));
+    assert!(why.contains("sim-03/web is as git says"), "{why}");
+}
+
+/// Runs controllers and kills each when it has logged so many lines, until one ends by itself.
+fn settle_with_kills(env: &Env, lines: &mut impl Iterator<Item = usize>) -> i32 {
+    loop {
+        let mut child =
+            controller(env).stderr(Stdio::piped()).spawn().expect("the controller starts");
+        let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+        let wanted = lines.next().expect("there are enough");
+        let seen = stderr.lines().map_while(Result::ok).take(wanted).count();
+        if seen < wanted {
+            let status = child.wait().expect("it has ended");
+            return status.code().expect("it was not killed");
+        }
+        child.kill().expect("SIGKILL can be sent");
+        child.wait().expect("it has ended");
+    }
+}
+
+#[test]
+fn killed_at_any_moment_it_ends_where_an_undisturbed_one_does() {
+    let calm = fleet();
+    let _clusters = serve(&calm, 3);
+    let histories = [|_: &Env| {}, commit_good, commit_bad];
+    let exits: Vec<i32> = histories
+        .iter()
+        .map(|commit| {
+            commit(&calm);
+            settle(&calm)
+        })
+        .collect();
+    let seed = std::env::var("FITOUT_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed: u64 = seed.unwrap_or_else(|| u64::from(std::process::id()));
+    println!("kills follow from FITOUT_SEED={seed}");
+    let mut random = seed;
+    // Between one line and eleven, so that every moment of a rollout is hit; it gets there since
+    // each run goes on where the last one was.
+    let mut lines = std::iter::repeat_with(|| {
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        1 + (random >> 33) as usize % 11
+    });
+    let killed = fleet();
+    let _clusters_too = serve(&killed, 3);
+    for (commit, exit) in histories.iter().zip(exits) {
+        commit(&killed);
+        assert_eq!(settle_with_kills(&killed, &mut lines), exit, "seed {seed}");
+    }
+    assert_eq!(state(&killed), state(&calm), "seed {seed}");
+    check_laws(&killed, &["base-1", "base-2", "web-1", "web-2"]);
+}
+
+#[test]
+fn a_second_controller_is_refused() {
+    let env = fleet();
+    let _clusters = serve(&env, 3);
+    let kubeconfig = env.root().join("kubeconfig").display().to_string();
+    let args = ["controller", "--log", "json", "--listen", "off", "--kubeconfig", &kubeconfig];
+    let mut first = env.fitout(&args).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut line = String::new();
+    let mut stderr = BufReader::new(first.stderr.take().expect("it is piped"));
+    stderr.read_line(&mut line).expect("it logs");
+    let told = env.run(&format!("controller --listen off --kubeconfig {kubeconfig}"));
+    first.kill().expect("SIGKILL can be sent");
+    first.wait().expect("it has ended");
+    assert!(told.contains("error: another controller works with"), "{told}");
+    assert!(told.ends_with("--- exit 5\n"), "{told}");
+}
+
+#[test]
+fn a_corrupt_event_log_is_told_with_a_way_out() {
+    let env = fleet();
+    let _clusters = serve(&env, 3);
+    assert_eq!(settle(&env), 0);
+    let state = env.root().join("state");
+    let folder = std::fs::read_dir(&state).unwrap().next().unwrap().unwrap().path();
+    let log = folder.join("events.db");
+    for file in ["events.db-wal", "events.db-shm"] {
+        // SQLite takes them away when the last connection is closed.
+        let _ = std::fs::remove_file(folder.join(file));
+    }
+    std::fs::write(&log, "this was an event log once, and it is none any more, not at all")
+        .unwrap();
+    let told = env.run("rollout list");
+    assert!(told.contains("cannot be used") && told.contains("move `"), "{told}");
+    assert!(told.ends_with("--- exit 4\n"), "{told}");
+}
