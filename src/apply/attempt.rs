@@ -11,7 +11,7 @@ use super::objects::{Applying, Wanted, at, evidence};
 use super::ownership::{self, Owner};
 use super::prune::{self, Pruning};
 use super::target::{Direction, Target};
-use super::{Action, ApplyOptions, Outcome, crds, hooks};
+use super::{Action, ApplyOptions, Outcome, crds, hooks, random};
 use crate::base::clock::Clock;
 use crate::chart::model::Manifest;
 use crate::graph::order;
@@ -19,7 +19,7 @@ use crate::health;
 use crate::k8s::{ClusterClient, RequestError, Resource};
 use crate::live::read::read;
 use crate::live::record::{RecordHead, ReleaseStatus};
-use crate::live::{Gap, GapSubject, Live, ObjectRef, observe, releases};
+use crate::live::{Gap, GapSubject, Live, ObjectRef, ReleaseId, observe, releases};
 use crate::object::key::ObjectKey;
 use crate::object::{access, noise};
 use crate::render::Release;
@@ -44,8 +44,10 @@ pub async fn realize(
     options: &ApplyOptions,
     clock: &dyn Clock,
 ) -> Result<Outcome, ApplyError> {
-    let target = Target::of(release);
-    Attempt { client, target: &target, options, clock }.run().await
+    let heads = releases::heads(client, &ReleaseId::of(&release.instance)).await;
+    let heads = heads.map_err(failed(client, "reading the release records"))?;
+    let target = random::target(client, release, &heads).await?;
+    Attempt { client, target: &target, options, clock }.run(&heads).await
 }
 
 /// One attempt; see [`realize`].
@@ -74,25 +76,21 @@ struct Done {
 }
 
 impl Attempt<'_> {
-    pub(super) async fn run(&self) -> Result<Outcome, ApplyError> {
-        let id = &self.target.id;
-        let heads = releases::heads(self.client, id).await;
-        let heads = heads.map_err(failed(self.client, "reading the release records"))?;
+    pub(super) async fn run(&self, heads: &[RecordHead]) -> Result<Outcome, ApplyError> {
         let wanted = self.settle().await?;
-        if let Some(head) = self.same_as_deployed(&heads) {
+        if let Some(head) = self.same_as_deployed(heads) {
             return self.heal(head, wanted).await;
         }
         if let Some(newest) = heads.last() {
             history::ensure_free(newest, &self.options.holder, self.clock.now())?;
         }
-        let survey = self.survey(&heads, wanted).await?;
+        let survey = self.survey(heads, wanted).await?;
         self.check(&survey)?;
         self.ensure_namespace().await?;
         let mut tenure =
-            Tenure::open(self.client, &heads, self.target, &self.options.holder, self.clock)
-                .await?;
-        match self.steps(&mut tenure, &survey, &heads).await {
-            Ok(done) => self.finish(&mut tenure, &heads, survey, done).await,
+            Tenure::open(self.client, heads, self.target, &self.options.holder, self.clock).await?;
+        match self.steps(&mut tenure, &survey, heads).await {
+            Ok(done) => self.finish(&mut tenure, heads, survey, done).await,
             Err(error @ ApplyError::Lost { .. }) => Err(error),
             Err(error) => {
                 let ending = Ending {
@@ -139,12 +137,9 @@ impl Attempt<'_> {
 
     /// The deployed record, if it already is what the target is.
     pub(super) fn same_as_deployed<'h>(&self, heads: &'h [RecordHead]) -> Option<&'h RecordHead> {
-        let newest = heads.last()?;
-        let is_same = newest.status == ReleaseStatus::Deployed
-            && newest.origin.digest.is_some()
-            && newest.origin.digest == self.target.origin.digest
-            && self.target.direction == Direction::Forward;
-        is_same.then_some(newest)
+        let digest = self.target.origin.digest.as_ref()?;
+        let is_forward = self.target.direction == Direction::Forward;
+        history::deployed_at(heads, digest).filter(|_| is_forward)
     }
 
     pub(super) async fn survey(

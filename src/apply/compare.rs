@@ -13,8 +13,7 @@ use super::history::failed;
 use super::objects::{Wanted, at, body, is_meant};
 use super::ownership;
 use super::prune::Pruning;
-use super::target::Target;
-use super::{ApplyOptions, Kept, crds};
+use super::{ApplyOptions, Kept, crds, random};
 use crate::base::clock::Clock;
 use crate::base::ids::Digest;
 use crate::chart::model::Manifest;
@@ -23,7 +22,7 @@ use crate::fleet::model::{CrdPolicy, ImmutablePolicy};
 use crate::k8s::{Apply, ClusterClient, RequestError, Resource};
 use crate::live::read::read;
 use crate::live::record::{RecordHead, ReleaseStatus};
-use crate::live::{Adopted, Gap, Live, observe, releases};
+use crate::live::{Adopted, Gap, Live, ReleaseId, observe, releases};
 use crate::object::key::ObjectKey;
 use crate::object::{access, noise, secret};
 use crate::render::Release;
@@ -72,10 +71,10 @@ pub async fn compare(
     options: &ApplyOptions,
     clock: &dyn Clock,
 ) -> Result<Comparison, ApplyError> {
-    let target = Target::of(release);
-    let attempt = Attempt { client, target: &target, options, clock };
-    let heads = releases::heads(client, &target.id).await;
+    let heads = releases::heads(client, &ReleaseId::of(&release.instance)).await;
     let heads = heads.map_err(failed(client, "reading the release records"))?;
+    let target = random::target(client, release, &heads).await?;
+    let attempt = Attempt { client, target: &target, options, clock };
     let (settled, pending) = releases::adopted(&heads);
     let mut comparison = Comparison {
         adopted: settled.map(Adopted::from),

@@ -72,6 +72,12 @@ pub enum ApplyError {
     /// A manifest of a release record that makes no sense.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// It cannot be rendered with random values of its own.
+    #[error("rendering it with random values of its own failed: {message}")]
+    Render {
+        /// What the render said.
+        message: String,
+    },
     /// There is no such revision to go back to.
     #[error("release {release} has no revision {} to go back to", wanted(*.revision))]
     NoRevision {
@@ -97,6 +103,7 @@ impl ApplyError {
             | Self::Refused(_)
             | Self::Record(_)
             | Self::Manifest(_)
+            | Self::Render { .. }
             | Self::NoRevision { .. } => false,
         }
     }
@@ -112,7 +119,7 @@ impl ApplyError {
 
     /// Whether nothing was changed on the cluster by this attempt.
     pub fn is_refused(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Busy { .. })
+        matches!(self, Self::Refused(_) | Self::Busy { .. } | Self::Render { .. })
     }
 
     /// Ways out, for people.

@@ -8,12 +8,13 @@ use super::error::ApplyError;
 use super::holder;
 use super::target::{Direction, Target};
 use crate::base::clock::{Clock, Timestamp};
+use crate::base::ids::Digest;
 use crate::base::limits::RELEASE_HISTORY_MAX;
 use crate::chart::model::Manifest;
 use crate::k8s::{ClusterClient, Delete, RequestError};
 use crate::live::record::{
-    self, HOLDER_ANNOTATION, OWNERSHIP_ANNOTATION, RENEWED_ANNOTATION, ROLLBACK_ANNOTATION,
-    RecordHead, ReleaseRecord, ReleaseStatus,
+    self, HOLDER_ANNOTATION, OWNERSHIP_ANNOTATION, RANDOM_ANNOTATION, RENEWED_ANNOTATION,
+    ROLLBACK_ANNOTATION, RecordHead, ReleaseRecord, ReleaseStatus,
 };
 use crate::live::releases::{self, RecordsError, secrets};
 use crate::live::{ReleaseId, record::Origin};
@@ -48,6 +49,13 @@ pub(super) async fn present(
         records.extend(record.map_err(|error| records_failed(client, error))?);
     }
     Ok(records)
+}
+
+/// The newest record, if it is deployed and of this digest.
+pub(super) fn deployed_at<'h>(heads: &'h [RecordHead], digest: &Digest) -> Option<&'h RecordHead> {
+    let newest = heads.last()?;
+    let is_deployed = newest.status == ReleaseStatus::Deployed;
+    (is_deployed && newest.origin.digest.as_ref() == Some(digest)).then_some(newest)
 }
 
 /// Every object of some records; where several have one, the newest counts.
@@ -110,6 +118,10 @@ impl<'a> Tenure<'a> {
         let mut annotations = record::annotations(&target.origin);
         annotations.insert(HOLDER_ANNOTATION, holder.to_owned());
         annotations.insert(RENEWED_ANNOTATION, now.to_string());
+        if !target.random.is_empty() {
+            let text = serde_json::to_string(&target.random).expect("text keys and values");
+            annotations.insert(RANDOM_ANNOTATION, text);
+        }
         if let Direction::Back { to } = target.direction {
             annotations.insert(ROLLBACK_ANNOTATION, to.to_string());
         }

@@ -30,6 +30,7 @@ mod hooks;
 mod objects;
 mod ownership;
 mod prune;
+mod random;
 mod rollback;
 mod target;
 mod uninstall;

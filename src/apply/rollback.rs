@@ -28,13 +28,10 @@ pub async fn rollback(
     let head = choose(&heads, revision).ok_or_else(nothing)?;
     let record = releases::record(client, head).await;
     let record = record.map_err(|error| records_failed(client, error))?.ok_or_else(nothing)?;
-    let target = Target::of_record(
-        record.clone(),
-        origin(head, &record),
-        id.clone(),
-        options.rules.clone(),
-    )?;
-    Attempt { client, target: &target, options, clock }.run().await
+    let origin = origin(head, &record);
+    let target = Target::of_record(record, origin, id.clone(), options.rules.clone())?;
+    let target = Target { random: head.random.clone(), ..target };
+    Attempt { client, target: &target, options, clock }.run(&heads).await
 }
 
 /// The revision to go back to. A rollback that did not get through goes on to where it was going.
@@ -69,6 +66,7 @@ mod tests {
             holder: None,
             renewed_at: None,
             rollback_to: None,
+            random: BTreeMap::new(),
             ownership: BTreeMap::new(),
             secret_name: String::new(),
             resource_version: String::new(),

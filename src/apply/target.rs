@@ -1,5 +1,6 @@
 //! What an attempt brings a release to: from git, or from an earlier record.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -42,6 +43,8 @@ pub(super) struct Target {
     pub(super) draft: ReleaseRecord,
     pub(super) limits: Limits,
     pub(super) rules: Rules,
+    /// See [`crate::live::record::RecordHead::random`].
+    pub(super) random: BTreeMap<String, String>,
 }
 
 /// What an addon says about its changes. A record does not have it, and a way back keeps to it.
@@ -97,6 +100,7 @@ impl Target {
             draft,
             limits: instance.limits.clone(),
             rules: Rules::of(instance),
+            random: BTreeMap::new(),
             id,
         }
     }
@@ -120,6 +124,7 @@ impl Target {
             draft: record,
             limits: Limits { deleted_objects: u32::MAX, ..Limits::default() },
             rules,
+            random: BTreeMap::new(),
             id,
         })
     }

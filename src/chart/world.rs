@@ -13,7 +13,7 @@ use crate::template::world::World;
 /// two renders in it are equal, in every version of fitout.
 #[derive(Debug)]
 pub struct SeededWorld {
-    seed: u64,
+    seed: Vec<u8>,
     now: i128,
     blocks: AtomicU64,
 }
@@ -21,7 +21,12 @@ pub struct SeededWorld {
 impl SeededWorld {
     /// A world of a seed at a time in nanoseconds since the Unix epoch.
     pub fn new(seed: u64, now: i128) -> Self {
-        Self { seed, now, blocks: AtomicU64::new(0) }
+        Self { seed: seed.to_le_bytes().into(), now, blocks: AtomicU64::new(0) }
+    }
+
+    /// A world whose random bytes nobody can tell who does not know the key.
+    pub fn keyed(key: [u8; 32], now: i128) -> Self {
+        Self { seed: key.into(), now, blocks: AtomicU64::new(0) }
     }
 }
 
@@ -33,7 +38,7 @@ impl World for SeededWorld {
     fn random(&self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(32) {
             let block = self.blocks.fetch_add(1, Ordering::Relaxed);
-            let input = [self.seed.to_le_bytes(), block.to_le_bytes()].concat();
+            let input = [self.seed.as_slice(), &block.to_le_bytes()].concat();
             chunk.copy_from_slice(&sha2::Sha256::digest(input)[..chunk.len()]);
         }
     }

@@ -145,6 +145,7 @@ mod tests {
             holder: None,
             renewed_at: None,
             rollback_to: None,
+            random: BTreeMap::new(),
             ownership: BTreeMap::new(),
             secret_name: String::new(),
             resource_version: String::new(),

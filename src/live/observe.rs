@@ -120,6 +120,8 @@ async fn inventory(
 ) -> Result<(Vec<Manifest>, String), RecordsError> {
     if let Some(release) = subject.release
         && head.origin.digest.as_ref() == Some(&release.digest)
+        // Of one with random parts, only the record knows what was drawn; a name may be among them.
+        && !release.rendered.impure
     {
         let manifests = &release.rendered.manifests;
         let manifests = manifest::expanded(manifests, &release.instance.namespace);

@@ -32,6 +32,9 @@ pub const CHART_VERSION_ANNOTATION: &str = "fitout.dev/chart-version";
 pub const HOLDER_ANNOTATION: &str = "fitout.dev/holder";
 /// The annotation with when the holder last said it was alive.
 pub const RENEWED_ANNOTATION: &str = "fitout.dev/renewed-at";
+/// The annotation with a digest, for each random part, of what a fixed seed makes of it: whether
+/// the part itself has changed.
+pub const RANDOM_ANNOTATION: &str = "fitout.dev/random";
 /// The annotation with the revision that a rollback repeats.
 pub const ROLLBACK_ANNOTATION: &str = "fitout.dev/rollback-to";
 /// The annotation with a digest for each object of the fields that fitout owned after the apply.
@@ -279,6 +282,8 @@ pub struct RecordHead {
     pub renewed_at: Option<Timestamp>,
     /// The revision that it repeats, where it is a rollback that fitout made.
     pub rollback_to: Option<u32>,
+    /// For each random part a digest of what a fixed seed makes of it.
+    pub random: BTreeMap<String, String>,
     /// For each object (by the text of its key) a digest of what fitout owned after the apply.
     pub ownership: BTreeMap<String, String>,
     /// The Secret's name.
@@ -385,13 +390,17 @@ pub fn head(secret: &Json) -> Option<RecordHead> {
         holder: annotation(HOLDER_ANNOTATION).map(str::to_owned),
         renewed_at: annotation(RENEWED_ANNOTATION).and_then(time),
         rollback_to: annotation(ROLLBACK_ANNOTATION).and_then(|text| text.parse().ok()),
-        ownership: annotation(OWNERSHIP_ANNOTATION)
-            .and_then(|text| serde_json::from_str(text).ok())
-            .unwrap_or_default(),
+        random: map_of(annotation(RANDOM_ANNOTATION)),
+        ownership: map_of(annotation(OWNERSHIP_ANNOTATION)),
         secret_name: secret_name.to_owned(),
         resource_version: access::resource_version(secret).to_owned(),
         created_at: access::text(secret, &["metadata", "creationTimestamp"]).and_then(time),
     })
+}
+
+/// A map of texts as an annotation has it.
+fn map_of(annotation: Option<&str>) -> BTreeMap<String, String> {
+    annotation.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// The annotations of a record's Secret that say where it comes from.

@@ -192,6 +192,16 @@ fn render(chart: &Arc<Chart>, input: &RenderInput) -> Result<Arc<Rendered>, Rend
     Ok(Arc::new(chart::render(chart, input, &world)?))
 }
 
+/// Renders a release once more, with random parts that follow from `key`. Blocks.
+///
+/// # Errors
+/// The render's own, where it fails with these values and not with those of the fixed seed.
+pub fn redrawn(release: &Release, key: [u8; 32]) -> Result<Rendered, RenderError> {
+    let world = SeededWorld::keyed(key, RENDER_TIME_NANOSECONDS);
+    let input = input(&release.instance, &release.values, &RenderOptions::install());
+    chart::render(&release.chart, &input, &world)
+}
+
 /// Failures, each told once for all instances that have it.
 #[derive(Default)]
 struct Failures {

@@ -9,6 +9,7 @@ mod drift;
 mod example;
 mod fleet;
 mod helm;
+mod random;
 mod refusals;
 mod removal;
 mod run;
