@@ -1,0 +1,128 @@
+//! Charts of the recorded corpus against the real helm: one whole process each, and all at once.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::cases::{Case, Charts, cases, corpus, output};
+use crate::measure::{quantile, shown, tell, timed};
+
+/// How many cases are given to helm.
+const SAMPLE: usize = 60;
+/// How often each is run; the fastest counts, for both.
+const RUNS: usize = 3;
+/// Templates may nest deeply.
+const STACK_BYTES: usize = 256 << 20;
+
+pub(crate) fn run() {
+    let Some(folder) = corpus() else {
+        println!("  skipped: neither FITOUT_CORPUS nor ../shared/corpus/corpus.tar.xz is there");
+        return;
+    };
+    let mut all = cases(&folder);
+    all.retain(|case| folder.join("charts").join(&case.chart).exists());
+    let (in_process, bytes) = timed_all(&folder, &all);
+    let what = format!("{} charts in one process, {} MB of output", all.len(), bytes / 1_000_000);
+    tell(&what, &shown(in_process), "");
+    let Some(helm) = helm() else {
+        println!(
+            "  helm: skipped, FITOUT_HELM is not set, and helm is neither on PATH nor built by \
+             `make e2e`"
+        );
+        return;
+    };
+    println!("  against {}", helm.display());
+    against_helm(&helm, &folder, &all, in_process);
+}
+
+fn against_helm(helm: &Path, folder: &Path, all: &[Case], in_process: Duration) {
+    let good: Vec<&Case> = all.iter().filter(|case| case.exit == 0).collect();
+    let sample = good.iter().step_by(good.len().div_ceil(SAMPLE));
+    let fitout = Path::new(env!("CARGO_BIN_EXE_fitout"));
+    let times: Vec<(Duration, Duration)> = sample
+        .filter_map(|case| Some((fastest(helm, folder, case)?, fastest(fitout, folder, case)?)))
+        .collect();
+    if times.is_empty() {
+        return println!("  helm: skipped, it renders no case");
+    }
+    let ratios: Vec<f64> =
+        times.iter().map(|(helm, ours)| helm.as_secs_f64() / ours.as_secs_f64()).collect();
+    let helms: Vec<Duration> = times.iter().map(|(helm, _)| *helm).collect();
+    let ours: Vec<Duration> = times.iter().map(|(_, ours)| *ours).collect();
+    let what = format!("helm template, median of {} charts", times.len());
+    tell(&what, &shown(quantile(&helms, 0.5)), "");
+    tell("fitout template, median", &shown(quantile(&ours, 0.5)), "");
+    tell("one chart, whole process: median ratio", &times_as(quantile(&ratios, 0.5)), "20×");
+    tell("  slowest tenth", &times_as(quantile(&ratios, 0.1)), "");
+    tell("  fastest tenth", &times_as(quantile(&ratios, 0.9)), "");
+    let mean = helms.iter().sum::<Duration>() / helms.len() as u32;
+    let one_by_one = mean * all.len() as u32;
+    tell("helm one by one, extrapolated from the sample", &shown(one_by_one), "");
+    let ratio = one_by_one.as_secs_f64() / in_process.as_secs_f64();
+    tell("corpus in one process against helm one by one", &times_as(ratio), "100×");
+}
+
+fn times_as(ratio: f64) -> String {
+    format!("{ratio:.1}×")
+}
+
+/// Loads, renders and prints all cases on all cores, nothing of it done before; how long that
+/// took and how much it printed.
+fn timed_all(folder: &Path, cases: &[Case]) -> (Duration, usize) {
+    let (next, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = |charts: &Charts| {
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let length = output(folder, case, charts).map_or(0, |text| text.len());
+            bytes.fetch_add(length, Ordering::Relaxed);
+        }
+    };
+    let charts = Charts::default();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let (time, ()) = timed(|| {
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+                thread.spawn_scoped(scope, || work(&charts)).expect("threads can be had");
+            }
+        });
+    });
+    (time, bytes.into_inner())
+}
+
+/// The fastest run of a program's `template`; none if it fails.
+fn fastest(program: &Path, folder: &Path, case: &Case) -> Option<Duration> {
+    let chart = folder.join("charts").join(&case.chart);
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-home");
+    let mut command = Command::new(program);
+    command.args(["template", "rel"]).arg(&chart);
+    command.args(["--namespace", "ns1", "--kube-version", "1.31.0"]);
+    if let Some(values) = &case.values {
+        command.arg("-f").arg(chart.join(values));
+    }
+    command.env("HOME", scratch).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut best: Option<Duration> = None;
+    for _ in 0..RUNS {
+        let (time, status) = timed(|| command.status());
+        if !status.is_ok_and(|status| status.success()) {
+            return None;
+        }
+        best = Some(best.map_or(time, |best| best.min(time)));
+    }
+    best
+}
+
+/// `FITOUT_HELM`, else helm on PATH, else the one that `make e2e` has built.
+fn helm() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os("FITOUT_HELM") {
+        return Some(PathBuf::from(path));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).map(|folder| folder.join("helm"));
+    let tools = PathBuf::from(std::env::var_os("HOME")?).join(".cache/fitout/tools");
+    let built = std::fs::read_dir(tools).into_iter().flatten().flatten();
+    let built = built.map(|entry| entry.path()).filter(|path| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("helm-"))
+    });
+    on_path.chain(built.map(|folder| folder.join("helm"))).find(|path| path.is_file())
+}
