@@ -264,3 +264,120 @@ fn a_corrupt_event_log_is_told_with_a_way_out() {
     assert!(told.contains("cannot be used") && told.contains("move `"), "{told}");
     assert!(told.ends_with("--- exit 4\n"), "{told}");
 }
+
+/// A controller that runs until it is dropped, and what it logs.
+struct Running {
+    child: Child,
+    log: std::io::Lines<BufReader<std::process::ChildStderr>>,
+}
+
+impl Running {
+    fn start(env: &Env, more: &[&str]) -> Self {
+        let kubeconfig = env.root().join("kubeconfig").display().to_string();
+        let mut args = vec!["controller", "--log", "json", "--pace", "100ms"];
+        args.extend(["--kubeconfig", &kubeconfig]);
+        args.extend(more);
+        let mut child = env.fitout(&args).stderr(Stdio::piped()).spawn().expect("it starts");
+        let log = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+        Self { child, log }
+    }
+
+    /// The first line of the log, from here on, with these values.
+    fn until(&mut self, wanted: &[(&str, &str)]) -> Json {
+        for line in self.log.by_ref().map_while(Result::ok) {
+            let entry: Json = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
+            if wanted.iter().all(|(field, value)| entry[field] == *value) {
+                return entry;
+            }
+        }
+        panic!("the log ended without {wanted:?}");
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = std::process::Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.expect("kill is there").success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Status code and body of a GET.
+fn get(address: &str, path: &str) -> (u16, String) {
+    let client = ureq::Agent::config_builder().http_status_as_error(false).build();
+    let client = ureq::Agent::new_with_config(client);
+    let mut answer = client.get(format!("http://{address}{path}")).call().expect("it answers");
+    (answer.status().as_u16(), answer.body_mut().read_to_string().expect("it is text"))
+}
+
+#[test]
+fn it_tells_of_its_health_and_metrics_and_polls_git_when_told_to() {
+    let env = fleet();
+    let _clusters = serve(&env, 3);
+    let mut running = Running::start(&env, &["--interval", "1h", "--listen", "127.0.0.1:0"]);
+    let begins = running.until(&[("message", "controller begins")]);
+    let address = begins["bound"].as_str().expect("it tells where").to_owned();
+    for addon in ["base-1", "web-1"] {
+        running.until(&[("message", "rollout.completed"), ("rollout", addon)]);
+    }
+    assert_eq!(get(&address, "/healthz"), (200, "ok\n".to_owned()));
+    assert_eq!(get(&address, "/readyz"), (200, "ok\n".to_owned()));
+    let (code, metrics) = get(&address, "/metrics");
+    assert_eq!(code, 200);
+    for line in [
+        r#"fitout_rollout_events_total{event="rollout.completed",addon="base"} 1"#,
+        r#"fitout_attempts_total{task="move",result="done"} 6"#,
+        r#"fitout_clusters{result="ok"} 3"#,
+        r#"fitout_git_polls_total{result="ok"} 1"#,
+    ] {
+        assert!(metrics.lines().any(|one| one == line), "no `{line}` in:\n{metrics}");
+    }
+    commit_good(&env);
+    running.signal("HUP");
+    running.until(&[("message", "rollout.completed"), ("rollout", "base-2")]);
+    running.signal("TERM");
+    let status = running.child.wait().expect("it ends");
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn a_commit_that_cannot_be_read_changes_nothing_and_the_next_good_one_goes_on() {
+    let env = fleet();
+    let _clusters = serve(&env, 3);
+    assert_eq!(settle(&env), 0);
+    env.write("addons/web/addon.yaml", "kind: [\n");
+    commit_good(&env);
+    let mut running = Running::start(&env, &["--interval", "200ms", "--listen", "off"]);
+    running.until(&[("message", "a new commit")]);
+    // What can be read goes on, and nothing of what cannot is taken for removed.
+    running.until(&[("message", "rollout.completed"), ("rollout", "base-2")]);
+    drop(running);
+    let kubeconfig = env.root().join("kubeconfig").display().to_string();
+    let history = env.run(&format!("history sim-02 base --kubeconfig {kubeconfig}"));
+    assert!(history.ends_with("exit 1\n"), "the documents are wrong: {history}");
+    env.git("checkout --quiet HEAD~1 -- addons/web/addon.yaml");
+    env.commit("web: as it was");
+    assert_eq!(settle(&env), 0);
+    assert!(!env.run("rollout list").contains("web-2"), "web has not changed");
+}
+
+#[test]
+fn a_repository_that_is_gone_stops_nothing() {
+    let env = fleet();
+    let _clusters = serve(&env, 3);
+    assert_eq!(settle(&env), 0);
+    let moved = env.root().join("elsewhere");
+    let mut running = Running::start(&env, &["--interval", "200ms", "--listen", "off"]);
+    running.until(&[("message", "a new commit")]);
+    std::fs::rename(env.fleet(), &moved).expect("the folder is ours");
+    running.until(&[("message", "git could not be polled")]);
+    std::fs::rename(&moved, env.fleet()).expect("the folder is ours");
+    commit_good(&env);
+    running.until(&[("message", "rollout.completed"), ("rollout", "base-2")]);
+}
