@@ -8,6 +8,7 @@ pub mod control;
 pub mod demo;
 pub mod execute;
 pub mod exit;
+pub mod format;
 pub mod load;
 pub mod logging;
 pub mod selection;

@@ -111,14 +111,10 @@ impl<'a> Turn<'a> {
             _ => Some(self.rollout.stage),
         };
         let event = Event {
-            kind,
-            at: self.now,
-            rollout: self.rollout.id.clone(),
-            addon: self.rollout.addon().clone(),
-            revision: self.rollout.rev.clone(),
             stage: stage.map(|stage| self.rollout.stage_name(stage).to_owned()),
             cluster: cluster.cloned(),
             reason,
+            ..Event::of(&self.rollout, kind, self.now)
         };
         self.rollout.take(&event);
         self.events.push(event);

@@ -64,10 +64,10 @@ pub fn ensure(newest: Option<&Rollout>, wish: &Wish, seen: &Observation, now: Ti
             if begun.is_empty() {
                 // Everything is where the newer commit wants it already.
                 let kind = EventKind::RolloutSuperseded { by: None };
-                return Ensure::Changed(vec![event(newest, now, kind)]);
+                return Ensure::Changed(vec![Event::of(newest, kind, now)]);
             }
             let by = Some(newest.id.next());
-            begun.insert(0, event(newest, now, EventKind::RolloutSuperseded { by }));
+            begun.insert(0, Event::of(newest, EventKind::RolloutSuperseded { by }, now));
             Ensure::Changed(begun)
         }
         newest => {
@@ -114,7 +114,7 @@ fn short_of(newest: &Rollout, wish: &Wish, seen: &Observation) -> Option<String>
 fn follow(rollout: &Rollout, wish: &Wish, seen: &Observation, now: Timestamp) -> Ensure {
     let mut events = Vec::new();
     for name in rollout.members.keys().filter(|name| !wish.goals.contains_key(*name)) {
-        let mut left = event(rollout, now, EventKind::InstanceLeft);
+        let mut left = Event::of(rollout, EventKind::InstanceLeft, now);
         left.cluster = Some(name.clone());
         events.push(left);
     }
@@ -129,7 +129,7 @@ fn follow(rollout: &Rollout, wish: &Wish, seen: &Observation, now: Timestamp) ->
             from: None,
             state: begins_as(seen.get(name), goal),
         };
-        let mut joined = event(rollout, now, EventKind::InstanceJoined { member });
+        let mut joined = Event::of(rollout, EventKind::InstanceJoined { member }, now);
         joined.cluster = Some(name.clone());
         events.push(joined);
     }
@@ -208,17 +208,4 @@ fn unproven(rollout: &Rollout) -> BTreeMap<ClusterName, Option<super::model::Pla
     };
     let unproven = rollout.members.iter().filter(|(_, member)| is_unproven(member));
     unproven.filter_map(|(name, member)| Some((name.clone(), member.from.clone()?))).collect()
-}
-
-fn event(rollout: &Rollout, at: Timestamp, kind: EventKind) -> Event {
-    Event {
-        kind,
-        at,
-        rollout: rollout.id.clone(),
-        addon: rollout.addon().clone(),
-        revision: rollout.rev.clone(),
-        stage: None,
-        cluster: None,
-        reason: None,
-    }
 }

@@ -138,14 +138,6 @@ fn retry(
 
 fn event(rollout: &Rollout, kind: EventKind, reason: Option<String>, at: Timestamp) -> Event {
     let is_of_stage = matches!(kind, EventKind::GateApproved { .. });
-    Event {
-        kind,
-        at,
-        rollout: rollout.id.clone(),
-        addon: rollout.addon().clone(),
-        revision: rollout.rev.clone(),
-        stage: is_of_stage.then(|| rollout.stage_name(rollout.stage).to_owned()),
-        cluster: None,
-        reason,
-    }
+    let stage = is_of_stage.then(|| rollout.stage_name(rollout.stage).to_owned());
+    Event { stage, reason, ..Event::of(rollout, kind, at) }
 }

@@ -35,6 +35,22 @@ pub struct Event {
     pub reason: Option<String>,
 }
 
+impl Event {
+    /// Something that happened to a whole rollout.
+    pub(super) fn of(rollout: &Rollout, kind: EventKind, at: Timestamp) -> Self {
+        Self {
+            kind,
+            at,
+            rollout: rollout.id.clone(),
+            addon: rollout.addon().clone(),
+            revision: rollout.rev.clone(),
+            stage: None,
+            cluster: None,
+            reason: None,
+        }
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event")]

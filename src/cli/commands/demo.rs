@@ -2,18 +2,17 @@
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
-
 use crate::cli::context::Context;
 use crate::cli::demo::{self, Demo};
 use crate::cli::exit::Exit;
+use crate::cli::format::Format;
 
 /// Arguments of `fitout demo`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// How it is told: as a story, or every event as one JSON object a line
     #[arg(short, long, value_enum, default_value = "text")]
-    output: Output,
+    output: Format,
     /// Where the demo's fleet is put; an earlier demo there is replaced
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -22,16 +21,10 @@ pub struct Args {
     speed: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Text,
-    Json,
-}
-
 /// Runs it.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let demo = Demo {
-        is_json: args.output == Output::Json,
+        is_json: args.output == Format::Json,
         folder: args.dir.unwrap_or_else(demo::folder),
         speed: args.speed,
     };

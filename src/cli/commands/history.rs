@@ -1,6 +1,5 @@
 //! `fitout history`: the revisions of a release, or the present one of every release.
 
-use clap::ValueEnum;
 use futures::StreamExt as _;
 use serde::Serialize;
 
@@ -9,6 +8,7 @@ use crate::base::limits::CLUSTERS_IN_PARALLEL;
 use crate::cli::clusters;
 use crate::cli::context::Context;
 use crate::cli::exit::{CommandError, Exit};
+use crate::cli::format::Format;
 use crate::cli::load;
 use crate::cli::selection::ClusterArgs;
 use crate::fleet::Desired;
@@ -29,13 +29,7 @@ pub struct Args {
     addon: Option<String>,
     /// How it is printed
     #[arg(short, long, value_enum, default_value = "text")]
-    output: Output,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Text,
-    Json,
+    output: Format,
 }
 
 #[derive(Debug, Serialize)]
@@ -76,8 +70,8 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         }
     };
     match args.output {
-        Output::Json => writeln!(context.out, "{}", serde_json::to_string_pretty(&rows)?)?,
-        Output::Text => print(&rows, context)?,
+        Format::Json => writeln!(context.out, "{}", serde_json::to_string_pretty(&rows)?)?,
+        Format::Text => print(&rows, context)?,
     }
     for (cluster, reason) in &failures {
         writeln!(context.err, "error: {cluster}: {reason}")?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use serde_json::{Value as Json, json};
 
 use crate::base::clock::{Clock as _, SystemClock};
@@ -10,6 +10,7 @@ use crate::base::ids::ClusterName;
 use crate::cli::context::Context;
 use crate::cli::control::{find, onlooker, open_log, told};
 use crate::cli::exit::{CommandError, Exit};
+use crate::cli::format::Format;
 use crate::report::rollout as report;
 use crate::rollout::{Command, Rollout, WaitingOn, command};
 use crate::store::Store as _;
@@ -30,7 +31,7 @@ enum Subcommands {
         active: bool,
         /// How it is printed
         #[arg(short, long, value_enum, default_value = "text")]
-        output: Output,
+        output: Format,
     },
     /// Show one: stages, clusters, what each waits for, and the timeline
     Show {
@@ -38,7 +39,7 @@ enum Subcommands {
         rollout: String,
         /// How it is printed
         #[arg(short, long, value_enum, default_value = "text")]
-        output: Output,
+        output: Format,
     },
     /// Approve the present stage
     Approve(Said),
@@ -71,12 +72,6 @@ struct Said {
     reason: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Text,
-    Json,
-}
-
 /// Runs it.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     match args.command {
@@ -92,15 +87,15 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     }
 }
 
-fn list(is_active: bool, output: Output, context: &mut Context) -> anyhow::Result<Exit> {
+fn list(is_active: bool, output: Format, context: &mut Context) -> anyhow::Result<Exit> {
     let (_, rollouts) = open_log(context)?;
     let mut chosen: Vec<&Rollout> =
         rollouts.iter().filter(|one| !is_active || !one.phase.is_ended()).collect();
     chosen.sort_by_key(|rollout| rollout.started_at);
     match output {
-        Output::Text if chosen.is_empty() => writeln!(context.err, "no rollouts")?,
-        Output::Text => write!(context.out, "{}", report::list(chosen))?,
-        Output::Json => {
+        Format::Text if chosen.is_empty() => writeln!(context.err, "no rollouts")?,
+        Format::Text => write!(context.out, "{}", report::list(chosen))?,
+        Format::Json => {
             let rows: Vec<Json> = chosen.into_iter().map(summary).collect();
             writeln!(context.out, "{:#}", Json::from(rows))?;
         }
@@ -126,17 +121,17 @@ fn summary(rollout: &Rollout) -> Json {
     })
 }
 
-async fn show(text: &str, output: Output, context: &mut Context) -> anyhow::Result<Exit> {
+async fn show(text: &str, output: Format, context: &mut Context) -> anyhow::Result<Exit> {
     let (store, rollouts) = open_log(context)?;
     let rollout = find(&rollouts, text)?;
     let log = store.log(&rollout.id).map_err(told)?;
     let waiting =
         if rollout.phase.is_ended() { BTreeMap::new() } else { waiting(rollout, context).await? };
     match output {
-        Output::Text => {
+        Format::Text => {
             write!(context.out, "{}", report::show(rollout, &log, &waiting, context.is_coloured))?;
         }
-        Output::Json => {
+        Format::Json => {
             let mut shown = summary(rollout);
             shown["waiting"] = serde_json::to_value(&waiting)?;
             shown["events"] = serde_json::to_value(&log)?;

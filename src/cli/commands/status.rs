@@ -1,12 +1,12 @@
 //! `fitout status`: the matrix of clusters and addons, as it is now.
 
-use clap::ValueEnum;
 use serde_json::{Value as Json, json};
 
 use crate::base::ids::InstanceKey;
 use crate::cli::context::Context;
 use crate::cli::control::onlooker;
 use crate::cli::exit::Exit;
+use crate::cli::format::Format;
 use crate::cli::selection::InstanceArgs;
 use crate::controller::{Reconciler, Survey};
 use crate::health::Condition;
@@ -21,13 +21,7 @@ pub struct Args {
     instances: InstanceArgs,
     /// How it is printed
     #[arg(short, long, value_enum, default_value = "text")]
-    output: Output,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Text,
-    Json,
+    output: Format,
 }
 
 /// Runs it.
@@ -46,11 +40,11 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     matrix.clusters = clusters;
     matrix.addons.extend(addons);
     match args.output {
-        Output::Text => {
+        Format::Text => {
             writeln!(context.err, "as of commit {}", survey.head.rev().short())?;
             write!(context.out, "{}", matrix.text(context.is_coloured))?;
         }
-        Output::Json => {
+        Format::Json => {
             let rows: Vec<Json> = matrix
                 .cells
                 .iter()

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use clap::ValueEnum;
 use serde_json::json;
 
 use crate::base::diagnostic::{Diagnostic, has_errors};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
+use crate::cli::format::Format;
 use crate::cli::load;
 use crate::render::RenderOptions;
 use crate::report::diagnostics;
@@ -17,16 +17,10 @@ use crate::report::diagnostics;
 pub struct Args {
     /// How findings are printed
     #[arg(short, long, value_enum, default_value = "text")]
-    output: Output,
+    output: Format,
     /// Check documents only, and render no charts
     #[arg(long)]
     no_render: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Text,
-    Json,
 }
 
 /// Runs it.
@@ -44,7 +38,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let is_wrong = has_errors(&found);
     let counts = (desired.fleet.clusters.len(), desired.fleet.addons.len());
     match args.output {
-        Output::Json => {
+        Format::Json => {
             let report = json!({
                 "ok": !is_wrong,
                 "clusters": counts.0,
@@ -54,7 +48,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
             });
             writeln!(context.out, "{report:#}")?;
         }
-        Output::Text => {
+        Format::Text => {
             write!(context.out, "{}", diagnostics::text(&found, context.is_coloured))?;
             if !is_wrong {
                 let instances = desired.instances.len();

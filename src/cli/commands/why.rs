@@ -3,10 +3,9 @@
 mod value;
 mod wait;
 
-use clap::ValueEnum;
-
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
+use crate::cli::format::Format;
 
 /// Arguments of `fitout why`.
 #[derive(Debug, clap::Args)]
@@ -23,21 +22,12 @@ pub struct Args {
     value: Option<String>,
     /// How it is printed
     #[arg(short, long, value_enum, default_value = "text")]
-    output: Output,
-}
-
-/// How an explanation is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people
-    Text,
-    /// For programs
-    Json,
+    output: Format,
 }
 
 /// Runs it.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
-    let is_json = args.output == Output::Json;
+    let is_json = args.output == Format::Json;
     match &args.value {
         Some(path) => value::value(&args, path, context),
         None => wait::run(&args.cluster, &args.addon, is_json, context).await,

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::{Args, Output};
+use super::Args;
 use crate::base::diagnostic::closest;
 use crate::base::span::SourceFile;
 use crate::chart::model::Chart;
 use crate::chart::source::file_in_repository;
 use crate::cli::context::Context;
 use crate::cli::exit::{CommandError, Exit};
+use crate::cli::format::Format;
 use crate::cli::load;
 use crate::cli::selection::one_instance;
 use crate::fleet::instance::{Instance, Layer};
@@ -35,12 +36,12 @@ pub(super) fn value(args: &Args, path: &str, context: &mut Context) -> anyhow::R
     let leaves = leaves(value, &steps);
     let told: Vec<Leaf<'_>> = leaves.iter().map(|leaf| stack.leaf(leaf)).collect();
     match args.output {
-        Output::Json => {
+        Format::Json => {
             let told: Vec<Json> = told.iter().map(|leaf| leaf.json(&stack)).collect();
             let report = json!({"instance": instance.key.to_string(), "values": told});
             writeln!(context.out, "{report:#}")?;
         }
-        Output::Text => {
+        Format::Text => {
             let text = match told.as_slice() {
                 [only] => only.text(&stack),
                 several => overview(several, &stack),
@@ -295,8 +296,8 @@ fn not_set(
     if is_known {
         let leaf = Leaf { effective: None, ..leaf };
         match args.output {
-            Output::Text => write!(context.out, "{}", leaf.text(stack))?,
-            Output::Json => {
+            Format::Text => write!(context.out, "{}", leaf.text(stack))?,
+            Format::Json => {
                 let instance = format!("{}/{}", args.cluster, args.addon);
                 let report = json!({"instance": instance, "values": [leaf.json(stack)]});
                 writeln!(context.out, "{report:#}")?;
