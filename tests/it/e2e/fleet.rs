@@ -66,7 +66,7 @@ impl Fleet {
             "apiVersion: fitout.dev/v1alpha1\nkind: Cluster\nmetadata:\n  name: {name}\n  \
              labels: {labels}\nspec:\n  kubernetesVersion: \"1.35\"\n  \
              connection: {{{connection}}}\n  \
-             facts: {{storageClass: local, ingressDomain: {name}.example.org}}\n"
+             facts: {{storageClass: standard, ingressDomain: {name}.example.org}}\n"
         );
         self.env.write(&format!("clusters/{name}.yaml"), &text);
     }

@@ -15,7 +15,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
-{{/* A DaemonSet of one exporter: a dict of root, name, image and port. */}}
+{{/* A DaemonSet of one exporter: a dict of root, name, port and exporter (its values). */}}
 {{- define "prometheus.exporter" -}}
 apiVersion: apps/v1
 kind: DaemonSet
@@ -25,6 +25,8 @@ metadata:
     {{- include "prometheus.labels" .root | nindent 4 }}
     app.kubernetes.io/component: {{ .name }}
 spec:
+  updateStrategy:
+    rollingUpdate: {maxUnavailable: 10%}
   selector:
     matchLabels:
       {{- include "prometheus.selectorLabels" .root | nindent 6 }}
@@ -34,10 +36,42 @@ spec:
       labels:
         {{- include "prometheus.selectorLabels" .root | nindent 8 }}
         app.kubernetes.io/component: {{ .name }}
+      annotations:
+        prometheus.io/scrape: "true"
+        prometheus.io/port: {{ .port | quote }}
     spec:
+      automountServiceAccountToken: false
+      {{- if .exporter.hostMetrics }}
+      hostNetwork: true
+      hostPID: true
+      {{- end }}
+      tolerations:
+        - operator: Exists
       containers:
         - name: exporter
-          image: {{ .image }}
+          image: {{ .exporter.image }}
+          {{- with .exporter.args }}
+          args:
+            {{- toYaml . | nindent 12 }}
+          {{- end }}
           ports:
             - {name: metrics, containerPort: {{ .port }}}
+          readinessProbe:
+            httpGet: {path: /, port: metrics}
+          resources:
+            {{- toYaml .exporter.resources | nindent 12 }}
+          {{- if .exporter.hostMetrics }}
+          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            runAsNonRoot: true
+            runAsUser: 65534
+          volumeMounts:
+            - {name: root, mountPath: /host, readOnly: true, mountPropagation: HostToContainer}
+          {{- end }}
+      {{- if .exporter.hostMetrics }}
+      volumes:
+        - name: root
+          hostPath: {path: /}
+      {{- end }}
 {{- end -}}

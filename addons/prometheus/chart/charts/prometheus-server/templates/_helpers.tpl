@@ -23,8 +23,20 @@ global:
   external_labels:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+{{- if .Values.scrapeConfigMap }}
+scrape_config_files:
+  - /etc/prometheus-scrape/*.yml
+{{- end }}
 scrape_configs:
   - job_name: pods
     kubernetes_sd_configs:
       - role: pod
+    relabel_configs:
+      - source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_scrape]
+        action: keep
+        regex: "true"
+      - source_labels: [__address__, __meta_kubernetes_pod_annotation_prometheus_io_port]
+        regex: ([^:]+)(?::\d+)?;(\d+)
+        replacement: $1:$2
+        target_label: __address__
 {{- end -}}
