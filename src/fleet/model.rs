@@ -535,7 +535,8 @@ pub struct RolloutPolicySpec {
     /// Failed clusters before the rollout stops; 1 by default: the first failure stops it.
     #[serde(default)]
     pub max_failures: Option<Amount>,
-    /// A cluster that is not healthy by then has failed; 20 minutes by default.
+    /// A cluster that is not healthy so long after it was begun, or after its change was applied,
+    /// has failed; 20 minutes by default.
     pub progress_deadline: Option<HumanDuration>,
     /// What happens when it stops.
     #[serde(default)]

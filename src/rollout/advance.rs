@@ -128,6 +128,11 @@ impl<'a> Turn<'a> {
         self.rollout.policy.progress_deadline.map_or(PROGRESS_DEADLINE, |deadline| deadline.0)
     }
 
+    /// When a member has failed: the deadline counts from its last progress.
+    fn until(&self, since: Timestamp, applied_at: Option<Timestamp>) -> Timestamp {
+        add(applied_at.map_or(since, |at| at.max(since)), self.deadline())
+    }
+
     fn soak(&self) -> Duration {
         self.stage().and_then(|stage| stage.soak).map_or(Duration::ZERO, |soak| soak.0)
     }
@@ -264,7 +269,7 @@ impl<'a> Turn<'a> {
             self.emit(EventKind::InstanceFailed, Some(name), Some(reason));
             return;
         }
-        let until = add(since, self.deadline());
+        let until = self.until(since, applied_at);
         let attempt = seen.and_then(|seen| self.attempt_since(seen, Action::Move, since));
         if is_late(seen, attempt, applied_at, until) {
             let after = humantime::format_duration(self.deadline());
@@ -524,7 +529,7 @@ impl<'a> Turn<'a> {
             self.emit(EventKind::InstanceRolledBack, Some(name), None);
             return;
         }
-        let until = add(since, self.deadline());
+        let until = self.until(since, applied_at);
         if is_late(seen, attempt, applied_at, until) {
             let after = humantime::format_duration(self.deadline());
             let reason = format!("not back after {after}: {}", last_word(seen));
@@ -588,7 +593,7 @@ impl<'a> Turn<'a> {
                 }
                 (_, Some(_)) => WaitingOn::Health {
                     message: last_word(seen),
-                    until: add(*since, self.deadline()),
+                    until: self.until(*since, *applied_at),
                 },
             }),
             MemberState::Healthy { since, .. } => {

@@ -8,7 +8,7 @@ use crate::env::Env;
 /// Runs the demo and gives its events.
 fn events(env: &Env) -> Vec<Json> {
     let folder = env.root().join("demo").display().to_string();
-    let args = ["demo", "-o", "json", "--speed", "300", "--dir", &folder];
+    let args = ["demo", "-o", "json", "--speed", "200", "--dir", &folder];
     let output = env.fitout(&args).output().expect("fitout starts");
     let told = env.tell(&args, &output);
     assert!(output.status.success(), "{told}");

@@ -34,8 +34,8 @@ use tell::{Teller, Voice};
 const PACE: Duration = Duration::from_secs(20);
 /// How often git is polled, by the demo's clock.
 const INTERVAL: Duration = Duration::from_secs(40);
-/// A rollout of the demo that takes longer, by the demo's clock, has gone wrong.
-const PATIENCE: Duration = Duration::from_hours(6);
+/// A rollout of the demo that takes longer, by the real clock, has gone wrong.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// How the demo is run.
 #[derive(Clone, Debug)]
@@ -157,7 +157,7 @@ impl Stage {
         teller: &mut Teller,
         context: &mut Context,
     ) -> anyhow::Result<Told> {
-        let started = self.clock.now();
+        let started = std::time::Instant::now();
         let mut log = Vec::new();
         reconciler.poll_soon();
         loop {
@@ -174,7 +174,7 @@ impl Stage {
             if let Some(rollout) = newest.filter(|rollout| rollout.phase.is_ended()) {
                 return Ok(Told { rollout: rollout.clone(), log });
             }
-            if self.clock.now().duration_since(started).unsigned_abs() > PATIENCE {
+            if started.elapsed() > PATIENCE {
                 let told = format!("the rollout of {addon} does not end");
                 return Err(CommandError::Refused(told).into());
             }
