@@ -14,7 +14,7 @@ use super::ssa::Reach;
 use super::status::{Cause, StatusError};
 use super::store::Store;
 use super::watch::Watch;
-use super::write::{Write, Written, set_version};
+use super::write::{Validation, Write, Written, set_version};
 use super::{discovery, openapi, subresources};
 use crate::object::access;
 use crate::object::key::ObjectKey;
@@ -56,8 +56,7 @@ pub fn answer(store: &mut Store, request: &Request) -> Result<Answer, StatusErro
 fn other(store: &Store, request: &Request, steps: &[String]) -> Result<Reply, StatusError> {
     let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
     let aggregated = respond::wants_aggregated(&request.accept);
-    let typed =
-        |body| Reply { code: 200, body: Body::Typed(respond::AGGREGATED, body), retry_after: None };
+    let typed = |body| Reply { body: Body::Typed(respond::AGGREGATED, body), ..Reply::text("") };
     let found = |json: Option<Json>| json.map(Reply::ok).ok_or_else(StatusError::no_path);
     if request.method != Method::GET {
         return Err(StatusError::no_path());
@@ -72,15 +71,14 @@ fn other(store: &Store, request: &Request, steps: &[String]) -> Result<Reply, St
         ["api", version] => found(discovery::resource_list(store, "", version)),
         ["apis", group] => found(discovery::group(store, group)),
         ["apis", group, version] => found(discovery::resource_list(store, group, version)),
+        // A client that wants Protocol Buffers reads an empty body as a document without content.
+        ["openapi", "v2"] if request.accept.contains("protobuf") => {
+            Ok(Reply { body: Body::Empty(openapi::V2_BINARY), ..Reply::text("") })
+        }
         ["openapi", "v2"] => Ok(Reply::ok(openapi::v2(&infos(&discovery::served(store))))),
         ["openapi", "v3"] => {
-            let mut versions: Vec<String> = discovery::served(store)
-                .iter()
-                .map(|kind| match kind.group.as_str() {
-                    "" => format!("api/{}", kind.version),
-                    _ => format!("apis/{}", kind.api_version()),
-                })
-                .collect();
+            let mut versions: Vec<String> =
+                discovery::served(store).iter().map(Kind::api_version).collect();
             versions.sort();
             versions.dedup();
             Ok(Reply::ok(openapi::v3_index(&versions)))
@@ -158,13 +156,18 @@ impl Call<'_> {
             reach,
             manager: self.request.manager(),
             is_dry_run: self.request.is_dry_run()?,
+            validation: match self.request.query.get("fieldValidation") {
+                "Ignore" => Validation::Ignore,
+                "Strict" => Validation::Strict,
+                _ => Validation::Warn,
+            },
         })
     }
 
     pub(super) fn written(&self, store: &Store, written: Written) -> Reply {
         let object = respond::object(self.form(), written.object, self.kind, store.now);
         let code = if written.is_new { 201 } else { 200 };
-        Reply { code, ..Reply::ok(object) }
+        Reply { code, warnings: written.warnings, ..Reply::ok(object) }
     }
 }
 

@@ -226,6 +226,7 @@ fn response(reply: Reply) -> Response<SimBody> {
         Body::Json(json) => ("application/json", json.to_string()),
         Body::Typed(content_type, json) => (content_type, json.to_string()),
         Body::Text(text) => ("text/plain; charset=utf-8", text),
+        Body::Empty(content_type) => (content_type, String::new()),
     };
     let mut response = Response::new(Full::new(Bytes::from(bytes)).boxed_unsync());
     *response.status_mut() =
@@ -234,6 +235,11 @@ fn response(reply: Reply) -> Response<SimBody> {
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
     if let Some(seconds) = reply.retry_after {
         headers.insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
+    }
+    for warning in reply.warnings {
+        if let Ok(value) = header::HeaderValue::from_str(&format!("299 - {warning:?}")) {
+            headers.append(header::WARNING, value);
+        }
     }
     response
 }

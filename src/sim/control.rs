@@ -128,6 +128,7 @@ impl Store {
             reach: kind.reach(),
             manager: "",
             is_dry_run: false,
+            validation: super::write::Validation::Ignore,
         };
         prepare::finish(self, &kind, None, &mut object, &write);
         // The one that it was given already.

@@ -106,3 +106,88 @@ pub fn fill(value: &mut Json, schema: &Json) {
         _ => {}
     }
 }
+
+/// Takes out the fields that a schema does not know, as a server does before it keeps an object.
+/// Gives their paths: `spec.size`.
+pub fn prune(object: &mut Json, schema: &Json) -> Vec<String> {
+    let mut gone = Vec::new();
+    prune_below(object, schema, "", &mut gone);
+    gone
+}
+
+fn prune_below(value: &mut Json, schema: &Json, path: &str, gone: &mut Vec<String>) {
+    let is_set = |name: &str| schema.get(name).and_then(Json::as_bool).unwrap_or_default();
+    match value {
+        Json::Object(fields) => {
+            let is_object = path.is_empty() || is_set("x-kubernetes-embedded-resource");
+            let declared = schema.get("properties");
+            let others = schema.get("additionalProperties");
+            let keeps_others = is_set("x-kubernetes-preserve-unknown-fields")
+                || others.is_some_and(|others| others.as_bool() != Some(false));
+            fields.retain(|name, value| {
+                let at = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                if is_object && matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
+                    return true;
+                }
+                let known = declared.and_then(|declared| declared.get(name));
+                match known.or(others.filter(|others| others.is_object())) {
+                    Some(schema) => prune_below(value, schema, &at, gone),
+                    None if keeps_others => {}
+                    None => {
+                        gone.push(at);
+                        return false;
+                    }
+                }
+                true
+            });
+        }
+        Json::Array(items) => {
+            let Some(schema) = schema.get("items") else { return };
+            for (at, item) in items.iter_mut().enumerate() {
+                prune_below(item, schema, &format!("{path}[{at}]"), gone);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn fields_that_no_schema_knows_go() {
+        let schema = json!({"type": "object", "properties": {
+            "spec": {"type": "object", "properties": {
+                "size": {"type": "integer"},
+                "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": true,
+                         "properties": {"known": {"type": "object"}}},
+                "map": {"type": "object", "additionalProperties":
+                        {"type": "object", "properties": {"a": {"type": "string"}}}},
+                "list": {"type": "array", "items":
+                         {"type": "object", "properties": {"a": {"type": "string"}}}},
+            }},
+        }});
+        let mut object = json!({
+            "apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "a"},
+            "spec": {"size": 1, "siz": 2, "free": {"x": {"y": 1}, "known": {"z": 1}},
+                     "map": {"k": {"a": "1", "b": "2"}}, "list": [{"a": "1"}, {"b": "2"}]},
+            "extra": 1,
+        });
+        let mut gone = prune(&mut object, &schema);
+        gone.sort();
+        assert_eq!(
+            gone,
+            ["extra", "spec.free.known.z", "spec.list[1].b", "spec.map.k.b", "spec.siz"]
+        );
+        assert_eq!(
+            object,
+            json!({
+                "apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "a"},
+                "spec": {"size": 1, "free": {"x": {"y": 1}, "known": {}},
+                         "map": {"k": {"a": "1"}}, "list": [{"a": "1"}, {}]},
+            })
+        );
+    }
+}

@@ -117,6 +117,9 @@ pub fn v2(kinds: &[KindInfo]) -> Json {
     })
 }
 
+/// The media type of `/openapi/v2` as Protocol Buffers.
+pub const V2_BINARY: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
 const PARAMETERS: [(&str, &str); 4] = [
     ("dryRun", "string"),
     ("fieldManager", "string"),

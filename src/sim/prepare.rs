@@ -23,26 +23,28 @@ const TEXT_MAPS: [(&str, &[&str]); 4] = [
 ];
 
 /// Reads an object as the server's types do: nulls and empty values that its types leave out go,
-/// `stringData` becomes `data`, defaults come.
+/// `stringData` becomes `data`, defaults come. Fields that a custom kind does not have go; gives
+/// their paths.
 ///
 /// # Errors
 /// In words, for values that do not fit their type.
-pub(super) fn decode(kind: &Kind, object: &mut Json) -> Result<(), String> {
+pub(super) fn decode(kind: &Kind, object: &mut Json) -> Result<Vec<String>, String> {
     set_version(object, kind);
     check_types(kind, object)?;
     if let Some(custom) = &kind.custom {
+        let unknown = crd::prune(object, &custom.schema);
         crd::fill(object, &custom.schema);
         if let Some(metadata) = object.get_mut("metadata") {
             tidy(metadata, kind.shape().field("metadata").0);
         }
-        return Ok(());
+        return Ok(unknown);
     }
     tidy(object, Shape::built_in(&kind.kind));
     if kind.is("", "Secret") {
         take_string_data(object);
     }
     defaults::apply(object);
-    Ok(())
+    Ok(Vec::new())
 }
 
 /// What is applied, as far as types matter for who owns it.
@@ -57,6 +59,11 @@ pub(super) fn config(
 ) -> Result<Json, String> {
     let mut config = config.clone();
     check_types(kind, &config)?;
+    if let Some(custom) = &kind.custom
+        && let Some(unknown) = crd::prune(&mut config, &custom.schema).first()
+    {
+        return Err(format!(".{unknown}: field not declared in schema"));
+    }
     let metadata = metadata::of(&mut config);
     metadata.insert("name".to_owned(), Json::from(name));
     metadata.remove("managedFields");

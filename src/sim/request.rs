@@ -130,16 +130,15 @@ impl Request {
         }
     }
 
-    /// The body as JSON; YAML is taken as well.
+    /// The body as JSON; YAML is taken as well, and of a few kinds Protocol Buffers.
     ///
     /// # Errors
     /// 400 for anything else.
     pub fn json(&self) -> Result<Json, StatusError> {
         if self.content_type.contains("protobuf") || self.content_type.contains("cbor") {
-            return Err(StatusError::media_type(
-                &self.content_type,
-                "application/json, application/yaml",
-            ));
+            let known = "application/json, application/yaml";
+            let refused = || StatusError::media_type(&self.content_type, known);
+            return super::protobuf::decode(&self.body).ok_or_else(refused);
         }
         let error = match serde_json::from_slice(&self.body) {
             Ok(json) => return Ok(json),

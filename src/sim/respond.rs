@@ -27,6 +27,8 @@ pub struct Reply {
     pub body: Body,
     /// `Retry-After`, in seconds.
     pub retry_after: Option<u32>,
+    /// `Warning`, one header each.
+    pub warnings: Vec<String>,
 }
 
 /// A body.
@@ -36,6 +38,8 @@ pub enum Body {
     Json(Json),
     /// `text/plain`.
     Text(String),
+    /// Nothing, as this media type.
+    Empty(&'static str),
     /// JSON of a media type of its own.
     Typed(&'static str, Json),
 }
@@ -43,23 +47,24 @@ pub enum Body {
 impl Reply {
     /// 200 with an object.
     pub fn ok(body: Json) -> Self {
-        Self { code: 200, body: Body::Json(body), retry_after: None }
+        Self { code: 200, body: Body::Json(body), retry_after: None, warnings: Vec::new() }
     }
 
     /// 200 with text.
     pub fn text(text: impl Into<String>) -> Self {
-        Self { code: 200, body: Body::Text(text.into()), retry_after: None }
+        Self { body: Body::Text(text.into()), ..Self::ok(Json::Null) }
     }
 }
 
 impl From<StatusError> for Reply {
     fn from(error: StatusError) -> Self {
-        let body = if error.reason.is_empty() {
+        let body = if error.reason.is_empty() && error.code == 404 {
             Body::Text(error.message.clone())
         } else {
             Body::Json(error.to_json())
         };
-        Self { code: error.code, body, retry_after: error.retry_after }
+        let retry_after = error.retry_after;
+        Self { code: error.code, body, retry_after, warnings: Vec::new() }
     }
 }
 

@@ -195,7 +195,9 @@ impl StatusError {
         status.insert("metadata".to_owned(), json!({}));
         status.insert("status".to_owned(), Json::from("Failure"));
         status.insert("message".to_owned(), Json::from(self.message.as_str()));
-        status.insert("reason".to_owned(), Json::from(self.reason));
+        if !self.reason.is_empty() {
+            status.insert("reason".to_owned(), Json::from(self.reason));
+        }
         if !self.details.is_null() || self.retry_after.is_some() {
             let mut details = self.details.clone();
             if let Some(seconds) = self.retry_after {

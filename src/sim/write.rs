@@ -9,7 +9,7 @@ use super::patch::Patch;
 use super::ssa::{self, Managers, Reach, Writer};
 use super::status::{Cause, StatusError};
 use super::store::{Store, version_of};
-use super::{immutable, namespace, network, prepare, validate};
+use super::{immutable, last_applied, namespace, network, prepare, validate};
 use crate::object::access;
 use crate::object::key::ObjectKey;
 
@@ -33,6 +33,19 @@ pub struct Write<'a> {
     pub manager: &'a str,
     /// Whether nothing is kept.
     pub is_dry_run: bool,
+    /// What is done about fields that the kind does not have.
+    pub validation: Validation,
+}
+
+/// What is done about fields that a kind does not have. They are never kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validation {
+    /// Nothing.
+    Ignore,
+    /// The writer is warned.
+    Warn,
+    /// The request is refused.
+    Strict,
 }
 
 /// What was written.
@@ -42,6 +55,8 @@ pub struct Written {
     pub object: Json,
     /// Whether it was not there before.
     pub is_new: bool,
+    /// What the writer is told besides.
+    pub warnings: Vec<String>,
 }
 
 /// Old and new state of an object on its way into the store.
@@ -50,6 +65,7 @@ struct Change {
     old: Option<Json>,
     new: Json,
     managers: Managers,
+    warnings: Vec<String>,
 }
 
 impl Write<'_> {
@@ -77,7 +93,7 @@ impl Store {
         let write = Write { name: &name, ..*write };
         namespace::check(self, write.kind, write.namespace, &name)?;
         let given = object.clone();
-        prepare::decode(write.kind, &mut object).map_err(|error| bad_body(&write, &error))?;
+        let warnings = decode(&write, &mut object)?;
         let owned = if write.kind.is("", "Service") {
             network::without_given_out(&given, &object)
         } else {
@@ -85,7 +101,8 @@ impl Store {
         };
         let managers =
             Managers::default().update(None, &owned, write.kind.shape(), &self.writer(&write));
-        self.keep(&write, Change { key: write.key(), old: None, new: object, managers })
+        let change = Change { key: write.key(), old: None, new: object, managers, warnings };
+        self.keep(&write, change)
     }
 
     /// Replaces an object, or its status.
@@ -152,7 +169,7 @@ impl Store {
         let key = write.key();
         let old = self.get(&key).cloned();
         let config = prepare::config(write.kind, config, write.namespace, write.name)
-            .map_err(|error| bad_body(write, &error))?;
+            .map_err(|error| bad_apply(write, config, &error))?;
         match &old {
             None if write.reach == Reach::Status => {
                 return Err(StatusError::not_found(write.kind, write.name));
@@ -170,11 +187,15 @@ impl Store {
             let before = Writer { name: BEFORE_FIRST_APPLY, ..writer.clone() };
             managers = managers.update(None, old, shape, &before);
         }
-        let (mut new, managers) = managers
-            .apply(old.as_ref(), &config, shape, (&writer, is_forced))
-            .map_err(|conflicts| ssa::refuse(&conflicts))?;
-        prepare::decode(write.kind, &mut new).map_err(|error| bad_body(write, &error))?;
-        self.keep(write, Change { key, old, new, managers })
+        let apply = |is_forced| managers.apply(old.as_ref(), &config, shape, (&writer, is_forced));
+        let applied = apply(is_forced).or_else(|conflicts| {
+            let left = last_applied::without_own(conflicts, old.as_ref(), writer.name, shape);
+            if left.is_empty() { apply(true) } else { Err(left) }
+        });
+        let (mut new, managers) = applied.map_err(|conflicts| ssa::refuse(&conflicts))?;
+        last_applied::follow(&mut new, &config, writer.name);
+        let warnings = decode(write, &mut new)?;
+        self.keep(write, Change { key, old, new, managers, warnings })
     }
 
     /// The name that a new object gets.
@@ -223,7 +244,7 @@ impl Store {
         if write.kind.is("", "Service") {
             network::keep(old, &mut new);
         }
-        prepare::decode(write.kind, &mut new).map_err(|error| bad_body(write, &error))?;
+        let warnings = decode(write, &mut new)?;
         prepare::limit_reach(old, &mut new, write.reach);
         let managers = if managers.0.is_empty() {
             // Nobody is known to own anything: that begins with the first apply.
@@ -231,7 +252,7 @@ impl Store {
         } else {
             managers.update(Some(old), &new, write.kind.shape(), &self.writer(write))
         };
-        self.keep(write, Change { key, old: Some(old.clone()), new, managers })
+        self.keep(write, Change { key, old: Some(old.clone()), new, managers, warnings })
     }
 
     /// The managers that an update begins with: those that the request has, if they make sense,
@@ -250,7 +271,7 @@ impl Store {
 
     /// The last steps of every write: what the server itself decides, the checks, and the store.
     fn keep(&mut self, write: &Write<'_>, change: Change) -> Result<Written, StatusError> {
-        let Change { key, old, mut new, managers } = change;
+        let Change { key, old, mut new, managers, warnings } = change;
         let kind = write.kind;
         prepare::finish(self, kind, old.as_ref(), &mut new, write);
         let mut causes = validate::check(kind, &new);
@@ -269,7 +290,7 @@ impl Store {
                 self.new_uid();
             }
             let object = self.put_unless(write.is_dry_run, &key, new, managers);
-            return Ok(Written { object, is_new: true });
+            return Ok(Written { object, is_new: true, warnings });
         };
         let is_same = same(&old, &new) && managers.is_same(&self.managers(&key));
         if is_same {
@@ -277,7 +298,7 @@ impl Store {
                 set_version(&mut whole, kind);
                 whole
             });
-            return Ok(Written { object, is_new: false });
+            return Ok(Written { object, is_new: false, warnings });
         }
         if kind.has_generation && metadata::is_other_content(&old, &new) {
             let generation = access::number(&old, &["metadata", "generation"]).unwrap_or(0) + 1;
@@ -288,7 +309,7 @@ impl Store {
         if is_over && !write.is_dry_run {
             self.remove(&key);
         }
-        Ok(Written { object, is_new: false })
+        Ok(Written { object, is_new: false, warnings })
     }
 
     fn put_unless(
@@ -327,6 +348,31 @@ pub(super) fn set_version(object: &mut Json, kind: &Kind) {
 /// Kinds that may be replaced without saying which version of them.
 fn allows_unconditional(kind: &Kind) -> bool {
     kind.custom.is_none() && !matches!(kind.kind.as_str(), "CustomResourceDefinition" | "Lease")
+}
+
+/// Reads an object as the server's types do; gives what the writer is warned of.
+fn decode(write: &Write<'_>, object: &mut Json) -> Result<Vec<String>, StatusError> {
+    let unknown = prepare::decode(write.kind, object).map_err(|error| bad_body(write, &error))?;
+    let told: Vec<_> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
+    match write.validation {
+        Validation::Ignore => Ok(Vec::new()),
+        Validation::Strict if !told.is_empty() => {
+            Err(bad_body(write, &format!("strict decoding error: {}", told.join(", "))))
+        }
+        Validation::Warn | Validation::Strict => Ok(told),
+    }
+}
+
+/// An applied configuration that does not fit its type. A real server says so with a 500, too.
+fn bad_apply(write: &Write<'_>, config: &Json, error: &str) -> StatusError {
+    let (kind, version) = (&write.kind.kind, write.kind.api_version());
+    let version = if version.contains('/') { version } else { format!("/{version}") };
+    let message = format!(
+        "failed to create typed patch object ({}/{}; {version}, Kind={kind}): {error}",
+        access::namespace(config),
+        write.name
+    );
+    StatusError::new(500, "", message)
 }
 
 fn bad_body(write: &Write<'_>, error: &str) -> StatusError {
