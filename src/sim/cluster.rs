@@ -88,6 +88,11 @@ impl SimCluster {
         self.advanced().clone()
     }
 
+    /// The version of its last change.
+    pub fn version(&self) -> u64 {
+        self.lock().version()
+    }
+
     /// A client that asks it directly.
     pub fn client(&self) -> kube::Client {
         kube::Client::new(SimService(self.clone()), "default")

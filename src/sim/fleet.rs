@@ -111,6 +111,11 @@ impl SimFleet {
         self.0.open.lock().await.get(name).map(|open| open.cluster.clone())
     }
 
+    /// All clusters that are open already.
+    pub async fn all_opened(&self) -> Vec<SimCluster> {
+        self.0.open.lock().await.values().map(|open| open.cluster.clone()).collect()
+    }
+
     /// Keeps what a cluster has become.
     ///
     /// # Errors
@@ -166,7 +171,8 @@ impl SimFleet {
         }
         let mut states = 0;
         for path in paths {
-            let is_state = path.extension().is_some_and(|extension| extension == "json");
+            let is_state = path.extension().is_some_and(|extension| extension == "json")
+                && path.file_stem().is_some_and(|stem| stem != "serving");
             states += usize::from(is_state);
             std::fs::remove_file(&path).map_err(|error| failed(&path, error))?;
         }

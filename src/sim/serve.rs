@@ -1,8 +1,10 @@
 //! Simulated clusters on loopback: for kubectl, helm, and other fitout processes.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -16,7 +18,11 @@ use serde_json::{Value as Json, json};
 use super::fleet::{Serving, SimFleet, lock};
 use super::request::Request;
 use super::state::StateError;
+use crate::base::clock::{Clock as _, SystemClock};
 use crate::base::ids::ClusterName;
+
+/// How often changed states are kept while clusters are served.
+const KEEP_EVERY: Duration = Duration::from_millis(500);
 
 /// Clusters being served, until it is dropped.
 #[derive(Debug)]
@@ -26,11 +32,13 @@ pub struct Served {
     file: Option<PathBuf>,
     _lock: Option<File>,
     server: tokio::task::JoinHandle<()>,
+    keeper: tokio::task::JoinHandle<()>,
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
         self.server.abort();
+        self.keeper.abort();
         if let Some(file) = &self.file {
             // One that stays is ignored: nobody holds its lock.
             let _ = std::fs::remove_file(file);
@@ -74,7 +82,29 @@ pub async fn serve(
             tracing::error!(%error, "serving simulated clusters has ended");
         }
     });
-    Ok(Served { serving, file, _lock: held, server })
+    let keeper = tokio::spawn(keep(fleet.clone()));
+    Ok(Served { serving, file, _lock: held, server, keeper })
+}
+
+/// Keeps what the clusters become, so that little is lost when the process is killed.
+async fn keep(fleet: SimFleet) {
+    if fleet.folder().is_none() {
+        return;
+    }
+    let mut kept = BTreeMap::new();
+    loop {
+        SystemClock.sleep(KEEP_EVERY).await;
+        for cluster in fleet.all_opened().await {
+            let version = cluster.version();
+            if kept.get(&cluster.name()) == Some(&version) {
+                continue;
+            }
+            match fleet.save(&cluster) {
+                Ok(()) => drop(kept.insert(cluster.name(), version)),
+                Err(error) => tracing::warn!(%error, "a simulated cluster was not kept"),
+            }
+        }
+    }
 }
 
 async fn answer(

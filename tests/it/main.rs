@@ -20,6 +20,7 @@ mod remotes;
 mod render;
 mod repositories;
 mod schema;
+mod sim;
 mod template;
 mod tidy;
 mod validate;

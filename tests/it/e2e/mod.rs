@@ -13,3 +13,4 @@ mod random;
 mod refusals;
 mod removal;
 mod run;
+mod sim_tools;
