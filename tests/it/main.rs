@@ -6,6 +6,7 @@
     reason = "in a test a panic is the report, and what it prints is shown with it"
 )]
 
+mod apply;
 mod completions;
 mod controller;
 mod corpus;
