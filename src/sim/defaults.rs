@@ -239,9 +239,6 @@ fn namespace(object: &mut Json) {
     if !name.is_empty() {
         access::set_metadata(object, "labels", "kubernetes.io/metadata.name", &name);
     }
-    if let Some(spec) = ensure(object, &["spec"]) {
-        fill(spec, "finalizers", json!(["kubernetes"]));
-    }
 }
 
 /// `stringData` is for writing only: it becomes part of `data`.

@@ -44,6 +44,8 @@ pub mod store;
 pub mod strategic;
 mod subresources;
 pub mod table;
+#[cfg(test)]
+mod tests;
 pub mod typed;
 pub mod validate;
 pub mod watch;

@@ -187,6 +187,12 @@ impl StatusError {
             .with_details(json!({"causes": [{"message": given}]}))
     }
 
+    /// 415 for a patch of a type that no kind takes.
+    pub fn no_media_type() -> Self {
+        Self::new(415, "UnsupportedMediaType", "415: Unsupported Media Type")
+            .with_details(json!({}))
+    }
+
     /// The `Status` object.
     pub fn to_json(&self) -> Json {
         let mut status = Map::new();

@@ -72,6 +72,11 @@ fn scale_of(object: &Json) -> Json {
     let number = |path: &[&str]| access::number(object, path).unwrap_or(0);
     let labels = access::string_map(access::at(object, &["spec", "selector", "matchLabels"]));
     let labels: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let mut spec = json!({"replicas": number(&["spec", "replicas"])});
+    if spec["replicas"] == 0 {
+        // Go leaves it out.
+        spec = json!({});
+    }
     json!({
         "kind": "Scale", "apiVersion": "autoscaling/v1",
         "metadata": {
@@ -79,7 +84,7 @@ fn scale_of(object: &Json) -> Json {
             "uid": access::uid(object), "resourceVersion": access::resource_version(object),
             "creationTimestamp": access::text(object, &["metadata", "creationTimestamp"]),
         },
-        "spec": {"replicas": number(&["spec", "replicas"])},
+        "spec": spec,
         "status": {"replicas": number(&["status", "replicas"]), "selector": labels.join(",")},
     })
 }
@@ -100,7 +105,8 @@ fn scale(store: &mut Store, call: &Call<'_>) -> Result<Reply, StatusError> {
         }
         _ => return Err(StatusError::not_allowed()),
     };
-    let mut patch = json!({"spec": {"replicas": access::number(&after, &["spec", "replicas"])}});
+    let mut patch =
+        json!({"spec": {"replicas": access::number(&after, &["spec", "replicas"]).unwrap_or(0)}});
     let version = access::resource_version(&after);
     if !version.is_empty() {
         patch["metadata"] = json!({"resourceVersion": version});
@@ -117,8 +123,14 @@ fn log(store: &Store, call: &Call<'_>) -> Result<Reply, StatusError> {
 }
 
 fn token(store: &Store, call: &Call<'_>) -> Result<Reply, StatusError> {
+    if call.request.method != Method::POST {
+        return Err(StatusError::not_allowed());
+    }
     let account = whole(store, call)?;
     let mut request = call.request.json()?;
+    if !request.is_object() {
+        return Err(StatusError::bad_request("a request for a token must be an object"));
+    }
     request["status"] = json!({
         "token": format!("simulated-{}", access::uid(&account)),
         "expirationTimestamp": super::metadata::time(

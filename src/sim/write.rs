@@ -322,8 +322,9 @@ impl Store {
         if !is_dry_run {
             return self.put(key, object, managers);
         }
-        let managers = managers.to_json();
-        metadata::of(&mut object).insert("managedFields".to_owned(), managers);
+        if !managers.0.is_empty() {
+            metadata::of(&mut object).insert("managedFields".to_owned(), managers.to_json());
+        }
         object
     }
 }

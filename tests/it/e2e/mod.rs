@@ -13,4 +13,5 @@ mod random;
 mod refusals;
 mod removal;
 mod run;
+mod same_answers;
 mod sim_tools;
