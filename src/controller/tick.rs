@@ -60,8 +60,8 @@ pub struct Reconciler {
     pub(super) attempts: BTreeMap<InstanceKey, Attempt>,
     pub(super) tries: BTreeMap<InstanceKey, Tries>,
     held: BTreeMap<AddonName, String>,
-    /// Rollouts that only people can move on.
-    stuck: BTreeSet<RolloutId>,
+    /// Rollouts in which nothing moves, and whether they ask for somebody.
+    still: BTreeMap<RolloutId, bool>,
     polled_at: Option<Timestamp>,
     pub(super) healed_at: Option<Timestamp>,
     /// What it has done so far.
@@ -99,7 +99,7 @@ impl Reconciler {
             attempts: BTreeMap::new(),
             tries: BTreeMap::new(),
             held: BTreeMap::new(),
-            stuck: BTreeSet::new(),
+            still: BTreeMap::new(),
             polled_at: None,
             healed_at: None,
             metrics: Arc::default(),
@@ -184,7 +184,8 @@ impl Reconciler {
         let is_busy = !self.busy.is_empty() || !active.is_empty();
         let waits_for_people = self.busy.is_empty()
             && !active.is_empty()
-            && active.iter().all(|rollout| self.stuck.contains(&rollout.id));
+            && active.iter().all(|rollout| self.still.contains_key(&rollout.id))
+            && self.still.values().any(|asks| *asks);
         let mut next_in = until(poll_at).unsigned_abs();
         if is_busy {
             next_in = next_in.min(self.options.pace);
@@ -321,16 +322,14 @@ impl Reconciler {
     ) -> Result<Option<Timestamp>, StoreError> {
         let active = self.active();
         let mut wake_at: Option<Timestamp> = None;
-        self.stuck.clear();
+        self.still.clear();
         for (rollout, seen) in self.observe_members(head, looks, active).await {
             let step = advance(&rollout, &seen, self.options.clock.now());
             self.record(&step.events)?;
             wake_at = [wake_at, step.wake_at].into_iter().flatten().min();
-            let asks = |waits: &WaitingOn| {
-                matches!(waits, WaitingOn::Approval { .. } | WaitingOn::Resume { .. })
-            };
-            if step.waiting.values().any(asks) {
-                self.stuck.insert(rollout.id.clone());
+            if step.decisions.is_empty() && !step.waiting.values().any(WaitingOn::is_moving) {
+                let asks = step.waiting.values().any(WaitingOn::is_for_people);
+                self.still.insert(rollout.id.clone(), asks);
             }
             for decision in step.decisions {
                 self.carry_out(head, &step.rollout, &decision);

@@ -111,6 +111,24 @@ impl fmt::Display for WaitingOn {
 }
 
 impl WaitingOn {
+    /// Whether it passes by itself: by what is under way, or by time.
+    pub fn is_moving(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable(_)
+                | Self::Observation
+                | Self::Attempt { .. }
+                | Self::Health { .. }
+                | Self::Soak { .. }
+                | Self::WayBack { .. }
+        )
+    }
+
+    /// Whether it passes when somebody says so.
+    pub fn is_for_people(&self) -> bool {
+        matches!(self, Self::Approval { .. } | Self::Resume { .. })
+    }
+
     /// What somebody can do about it, as a command.
     pub fn way_out(&self, rollout: &super::RolloutId) -> Option<String> {
         match self {

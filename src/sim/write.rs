@@ -84,7 +84,8 @@ impl Store {
         check_body(write, &object)?;
         if !access::resource_version(&object).is_empty() {
             let message = "resourceVersion should not be set on objects to be created";
-            return Err(StatusError::bad_request(message));
+            // A real server takes it for a fault of its own, too.
+            return Err(StatusError::new(500, "", message));
         }
         if let Some(entries) = object.get_mut("metadata").and_then(|m| m.get_mut("managedFields")) {
             *entries = Json::Null;
@@ -390,13 +391,20 @@ fn check_body(write: &Write<'_>, object: &Json) -> Result<(), StatusError> {
         return Err(bad_body(write, "json: cannot unmarshal a value that is no object"));
     }
     let (kind, api_version) = (access::kind(object), access::api_version(object));
-    let is_kind = kind.is_empty() || kind == write.kind.kind;
-    if !is_kind || !(api_version.is_empty() || api_version == write.kind.api_version()) {
+    if !kind.is_empty() && kind != write.kind.kind {
+        let version = api_version.rsplit('/').next().unwrap_or_default();
+        let (wanted, group) = (&write.kind.kind, write.kind.group.split('.').next());
+        let group = group.filter(|group| !group.is_empty()).unwrap_or("core");
+        return Err(StatusError::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {wanted}: converting \
+             ({version}.{kind}) to ({group}.{wanted}): unknown conversion"
+        )));
+    }
+    if !(api_version.is_empty() || api_version == write.kind.api_version()) {
         return Err(StatusError::bad_request(format!(
             "the API version in the data ({api_version}) does not match the expected API version \
-             ({}), or the kind ({kind}) is not {}",
-            write.kind.api_version(),
-            write.kind.kind
+             ({})",
+            write.kind.api_version()
         )));
     }
     if object.get("metadata").is_some_and(|m| !m.is_object() && !m.is_null()) {

@@ -381,3 +381,29 @@ fn a_repository_that_is_gone_stops_nothing() {
     commit_good(&env);
     running.until(&[("message", "rollout.completed"), ("rollout", "base-2")]);
 }
+
+#[test]
+fn what_waits_for_somebody_and_all_that_depends_on_it_ends_a_single_run() {
+    let env = fleet();
+    let _clusters = serve(&env, 3);
+    let quick = env.read("policies/quick.yaml");
+    let careful = quick
+        .replace("name: quick", "name: careful")
+        .replace("staging}}, soak: 300ms}", "staging}}, gates: [{approval: {}}]}");
+    env.write("policies/careful.yaml", &careful);
+    env.replace("addons/base/addon.yaml", "policy: quick", "policy: careful");
+    env.commit("Ask before base goes to production");
+    assert_eq!(settle(&env), 5);
+    let kubeconfig = env.root().join("kubeconfig").display().to_string();
+    let why = |instance: &str| env.run(&format!("why {instance} --kubeconfig {kubeconfig}"));
+    let told = why("sim-02 base");
+    assert!(told.contains("sim-01 waits for approval of stage staging: 0 of 1 given"), "{told}");
+    assert!(told.contains("help: fitout rollout approve base-1"), "{told}");
+    let told = why("sim-02 web");
+    assert!(told.contains("waits for sim-02/base, which is not installed"), "{told}");
+    assert!(env.run("rollout approve base-1 --by ada").ends_with("exit 0\n"));
+    let again = env.run("rollout approve base-1 --by ada");
+    assert!(again.contains("ada has approved stage staging of rollout base-1 already"), "{again}");
+    assert!(again.ends_with("exit 5\n"), "{again}");
+    assert_eq!(settle(&env), 0);
+}

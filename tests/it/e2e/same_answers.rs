@@ -49,6 +49,8 @@ fn requests() -> Vec<Asked> {
     let labels = json!({"spec": {"template": {"metadata": {"labels": {"app": "e"}}}}});
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "p"},
                         "stringData": {"a": "b"}});
+    let mut versioned = config_map("v", json!({}));
+    versioned["metadata"]["resourceVersion"] = json!("1");
     let get = |path: String| ("GET", path, "", Json::Null);
     vec![
         (
@@ -59,6 +61,8 @@ fn requests() -> Vec<Asked> {
         ),
         ("POST", all.to_owned(), JSON, config_map("a", json!({"x": "1"}))),
         ("POST", all.to_owned(), JSON, config_map("a", json!({"x": "1"}))),
+        ("POST", all.to_owned(), JSON, versioned),
+        ("POST", all.to_owned(), JSON, deployment()),
         ("POST", all.to_owned(), JSON, config_map("No_Name", json!({}))),
         ("POST", format!("{all}?dryRun=All"), JSON, config_map("b", json!({}))),
         (
@@ -134,6 +138,10 @@ fn without_own(value: &mut Json) {
             }
             if let Some(Json::Array(managers)) = fields.get_mut("managedFields") {
                 managers.retain(|manager| manager["manager"] != "kube-controller-manager");
+            }
+            if let Some(Json::Array(causes)) = fields.get_mut("causes") {
+                // A real server has no order of them.
+                causes.sort_by_key(Json::to_string);
             }
             if let Some(Json::String(message)) = fields.get_mut("message") {
                 *message = without_addresses(message);
