@@ -407,3 +407,49 @@ fn what_waits_for_somebody_and_all_that_depends_on_it_ends_a_single_run() {
     assert!(again.ends_with("exit 5\n"), "{again}");
     assert_eq!(settle(&env), 0);
 }
+
+/// Everything that `args` print, without what differs from run to run.
+fn told(env: &Env, args: &str) -> String {
+    let kubeconfig = env.root().join("kubeconfig").display().to_string();
+    let told = env.run(&format!("{args} --kubeconfig {kubeconfig}"));
+    told.replace(" --kubeconfig [ROOT]/kubeconfig", "")
+}
+
+#[test]
+fn what_rollouts_and_the_fleet_look_like() {
+    let env = fleet();
+    let _clusters = serve(&env, 3);
+    let nothing_yet = told(&env, "rollout list");
+    let before = told(&env, "status");
+    let pending = told(&env, "why sim-01 web");
+    assert_eq!(settle(&env), 0);
+    commit_bad(&env);
+    assert_eq!(settle(&env), 5);
+    let all = [
+        nothing_yet,
+        before,
+        pending,
+        told(&env, "status"),
+        told(&env, "status sim-02 --addon web"),
+        told(&env, "status sim-09"),
+        told(&env, "why sim-01 web"),
+        told(&env, "why sim-02 web"),
+        told(&env, "why sim-03 web"),
+        told(&env, "why sim-03 wep"),
+        told(&env, "rollout list"),
+        told(&env, "rollout show web"),
+        told(&env, "rollout show web-7"),
+        told(&env, "rollout approve web --by ada"),
+        told(&env, "rollout pause web-2 --by ada"),
+        told(&env, "rollout resume web-1 --by ada"),
+        told(&env, "rollout abort web --rollback --by ada"),
+        told(&env, "rollout retry web --by ada --reason fixed"),
+        told(&env, "rollout list --active"),
+    ];
+    insta::with_settings!({filters => vec![
+        (r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}Z", "TIME"),
+        (r"not healthy after 8s: [^\n]*?(\(rollout|\n)", "not healthy after 8s: … $1"),
+    ]}, {
+        assert_snapshot!(all.join("\n"));
+    });
+}

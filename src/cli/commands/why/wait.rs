@@ -65,7 +65,7 @@ fn answer(key: &InstanceKey, survey: &Survey, rollout: Option<&Rollout>) -> Answ
         return answer;
     }
     let plain = |line: String| Answer { line, ways_out: Vec::new(), rollout: None, waiting: None };
-    if let Some(reason) = survey.held.get(&key.addon) {
+    if let Some(reason) = survey.held.get(&key.addon).filter(|_| !is_at_goal(key, survey)) {
         return plain(format!("{key} is held: {reason}"));
     }
     if survey.pending.contains(&key.addon) {
@@ -173,11 +173,13 @@ fn at_rest(key: &InstanceKey, survey: &Survey) -> String {
     let commit = adopted.rev.as_ref().map_or("no commit", |rev| rev.short());
     let version = &adopted.chart_version;
     let health = &seen.health.message;
-    let wanted = survey.head.releases.get(key).map(|release| &release.digest);
-    let standing = if adopted.digest.is_some() && adopted.digest.as_ref() == wanted {
-        "as git says"
-    } else {
-        "not as git says"
-    };
+    let standing = if is_at_goal(key, survey) { "as git says" } else { "not as git says" };
     format!("{key} is {standing}: version {version} of commit {commit}; {health}")
+}
+
+/// Whether an instance is at what git says now.
+fn is_at_goal(key: &InstanceKey, survey: &Survey) -> bool {
+    let adopted = survey.observed.get(key).and_then(|seen| seen.adopted.as_ref());
+    let digest = adopted.and_then(|adopted| adopted.digest.as_ref());
+    digest.is_some() && digest == survey.head.releases.get(key).map(|release| &release.digest)
 }
