@@ -117,7 +117,8 @@ async fn work(
     let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-    let mut was_busy = false;
+    // A first look does not know yet what is held: what came before it may have been ended by force.
+    let mut was_busy = true;
     loop {
         let tick = match reconciler.tick().await {
             Ok(tick) => tick,
