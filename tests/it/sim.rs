@@ -456,7 +456,11 @@ fn processes_share_the_clusters_that_one_serves_and_a_killed_server_loses_nothin
         let folder = std::fs::read_dir(env.root().join("state")).unwrap().next().unwrap();
         let folder = folder.unwrap().path().join("simulated");
         let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-        ["dev.json", "prod.json"].iter().all(|name| text(name).contains("sh.helm.release.v1.web"))
+        ["dev.json", "prod.json"].iter().all(|name| {
+            let text = text(name);
+            text.contains("sh.helm.release.v1.web")
+                && !text.contains("\"status\":\"pending-install\"")
+        })
     };
     let began = std::time::Instant::now();
     while !kept() {
