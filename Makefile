@@ -27,7 +27,7 @@ e2e: ## The main job on three real control planes, with the real helm and kubect
 	FITOUT_E2E=1 $(CARGO) test --locked --test it e2e:: -- --nocapture --test-threads=1
 
 bench: ## Ratios against helm, and figures of the engine
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench bench
 
 docs: ## Rewrite the generated reference pages
 	FITOUT_BLESS=1 $(CARGO) test --quiet --locked --test it reference::
