@@ -52,28 +52,8 @@ fn choose(heads: &[RecordHead], revision: Option<u32>) -> Option<&RecordHead> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::live::record::Origin;
-
-    fn heads(statuses: &[(ReleaseStatus, &str)]) -> Vec<RecordHead> {
-        let head = |(index, (status, digest)): (usize, &(ReleaseStatus, &str))| RecordHead {
-            id: ReleaseId { namespace: "n".to_owned(), name: "r".to_owned() },
-            revision: index as u32 + 1,
-            status: *status,
-            origin: Origin { digest: Some((*digest).into()), ..Origin::default() },
-            holder: None,
-            renewed_at: None,
-            rollback_to: None,
-            random: BTreeMap::new(),
-            ownership: BTreeMap::new(),
-            secret_name: String::new(),
-            resource_version: String::new(),
-            created_at: None,
-        };
-        statuses.iter().enumerate().map(head).collect()
-    }
+    use crate::live::record::heads;
 
     fn chosen(statuses: &[(ReleaseStatus, &str)], revision: Option<u32>) -> Option<u32> {
         choose(&heads(statuses), revision).map(|head| head.revision)

@@ -7,6 +7,7 @@ use regex::Regex;
 use serde_json::Value as Json;
 
 use super::model::{Hook, Manifest};
+use crate::object::access;
 use crate::object::key::ObjectKey;
 use crate::yaml::helm;
 
@@ -326,14 +327,7 @@ fn text(value: Option<&Json>, field: &str) -> Result<String, String> {
 }
 
 fn mismatch(value: &Json, target: &str, kind: &str) -> String {
-    let found = match value {
-        Json::Array(_) => "array",
-        Json::Object(_) => "object",
-        Json::String(_) => "string",
-        Json::Bool(_) => "bool",
-        Json::Number(_) => "number",
-        Json::Null => "null",
-    };
+    let found = access::type_name(value);
     format!(
         "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into \
          {target} of type {kind}"

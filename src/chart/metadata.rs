@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
+use crate::object::access;
 use crate::sprig::semver::Version;
 use crate::yaml::number;
 
@@ -204,14 +205,7 @@ fn plain_text(value: &Json, field: &str) -> Result<String, String> {
 }
 
 fn mismatch(value: &Json, field: &str, kind: &str) -> String {
-    let found = match value {
-        Json::Null => "null",
-        Json::Bool(_) => "bool",
-        Json::Number(_) => "number",
-        Json::String(_) => "string",
-        Json::Array(_) => "array",
-        Json::Object(_) => "object",
-    };
+    let found = access::type_name(value);
     let target =
         if field.is_empty() { "Go value".to_owned() } else { format!("Go struct field {field}") };
     format!(

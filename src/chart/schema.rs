@@ -45,7 +45,8 @@ fn check_tree(scope: &Scope, values: &Json, report: &mut String) {
     }
 }
 
-fn go_type(value: &Json) -> &'static str {
+/// What Go prints as the type of a decoded value.
+pub(super) fn go_type(value: &Json) -> &'static str {
     match value {
         Json::Null => "<nil>",
         Json::Bool(_) => "bool",

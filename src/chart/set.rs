@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value as Json};
 
+use super::schema::go_type;
+
 /// What the values of a line are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetKind {
@@ -322,15 +324,7 @@ fn put_index(list: &mut Vec<Json>, index: i64, value: Json) -> Result<()> {
 }
 
 fn conversion(found: &Json, wanted: &str) -> String {
-    let found = match found {
-        Json::Null => "nil",
-        Json::Bool(_) => "bool",
-        Json::Number(number) if number.is_f64() => "float64",
-        Json::Number(_) => "int64",
-        Json::String(_) => "string",
-        Json::Array(_) => "[]interface {}",
-        Json::Object(_) => "map[string]interface {}",
-    };
+    let found = if found.is_null() { "nil" } else { go_type(found) };
     format!("unable to parse key: interface conversion: interface {{}} is {found}, not {wanted}")
 }
 

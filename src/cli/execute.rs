@@ -20,7 +20,6 @@ use crate::base::ids::{ClusterName, InstanceKey};
 use crate::base::limits::CLUSTERS_IN_PARALLEL;
 use crate::fleet::instance::Instance;
 use crate::fleet::model::Dependency;
-use crate::fleet::range::Range;
 use crate::k8s::ClusterClient;
 use crate::live::{self, ReleaseId};
 use crate::plan::{Plan, Step, StepAction};
@@ -217,8 +216,7 @@ impl Work<'_> {
             if self.plan.steps.iter().any(|step| step.id == key.to_string()) {
                 continue;
             }
-            let wanted = self.survey.desired.instances.iter().find(|other| other.key == key);
-            let Some(wanted) = wanted else {
+            let Some(wanted) = self.survey.desired.instance(&key) else {
                 return Err(format!("waits for {key}, which git does not want there"));
             };
             self.dependency(dependency, wanted, health_timeout(release)).await?;
@@ -242,16 +240,11 @@ impl Work<'_> {
         let seen = apply::wait(self.client, subject, timeout, self.clock).await;
         let seen = seen.map_err(|error| format!("waits for {key}: {error}"))?;
         let version = seen.adopted.map(|adopted| adopted.chart_version).unwrap_or_default();
-        match (&dependency.version, semver::Version::parse(version.trim_start_matches('v'))) {
-            (None, _) => Ok(()),
-            (Some(range), Ok(parsed))
-                if Range::parse(range).is_ok_and(|range| range.admits(&parsed)) =>
-            {
-                Ok(())
-            }
-            (Some(range), _) => {
+        match &dependency.version {
+            Some(range) if !dependency.is_met_by(&version) => {
                 Err(format!("waits for {key} at {range}, and it is at `{version}`"))
             }
+            _ => Ok(()),
         }
     }
 }

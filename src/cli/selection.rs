@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::exit::CommandError;
 use crate::base::diagnostic::closest;
-use crate::base::ids::{AddonName, ClusterName};
+use crate::base::ids::{AddonName, ClusterName, InstanceKey};
 use crate::fleet::Desired;
 use crate::fleet::instance::Instance;
 use crate::fleet::model::{Fleet, Selector};
@@ -147,10 +147,8 @@ pub fn one_instance<'a>(
     if !fleet.addons.contains_key(addon) {
         return Err(unknown("addon", addon, fleet.addons.keys().map(AddonName::as_str)));
     }
-    let is_it = |instance: &&Instance| {
-        instance.key.cluster.as_str() == cluster && instance.key.addon.as_str() == addon
-    };
-    desired.instances.iter().find(is_it).ok_or_else(|| CommandError::Usage {
+    let key = InstanceKey { cluster: cluster.into(), addon: addon.into() };
+    desired.instance(&key).ok_or_else(|| CommandError::Usage {
         message: format!("`{addon}` is not on cluster `{cluster}`"),
         help: vec!["its `placement` and the cluster's own settings say where it is".to_owned()],
     })

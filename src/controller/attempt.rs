@@ -168,8 +168,7 @@ impl Workshop {
 
     /// As the addon wants its changes to be made, as far as git still has it.
     fn options_of_rules(&self) -> ApplyOptions {
-        let mut instances = self.head.desired.instances.iter();
-        let instance = instances.find(|instance| instance.key == self.key);
+        let instance = self.head.desired.instance(&self.key);
         let rules = instance.map_or_else(Rules::default, Rules::of);
         ApplyOptions { rules, ..self.options.clone() }
     }

@@ -123,7 +123,7 @@ impl Revisions {
         digest: &Digest,
     ) -> Result<Release, String> {
         let desired = self.desired(rev)?;
-        let instance = desired.instances.iter().find(|instance| instance.key == *key);
+        let instance = desired.instance(key);
         let short = rev.short();
         let instance = instance.ok_or_else(|| format!("commit {short} has no {key}"))?;
         let instances = std::slice::from_ref(instance);

@@ -22,9 +22,7 @@ impl Reconciler {
             return;
         }
         self.healed_at = Some(now);
-        let rollouts = self.rollouts().clone();
-        let active: Vec<&Rollout> =
-            rollouts.iter().filter(|rollout| !rollout.phase.is_ended()).collect();
+        let active: Vec<Rollout> = self.active().cloned().collect();
         let is_at_rest = |key: &&InstanceKey| {
             !self.busy.contains(*key) && !is_in_rollout(&active, &key.cluster, &key.addon)
         };

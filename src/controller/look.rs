@@ -134,25 +134,7 @@ pub fn seen_in(observation: &Observation, before: Seen) -> Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::record::Origin;
-
-    fn heads(statuses: &[(ReleaseStatus, &str)]) -> Vec<RecordHead> {
-        let head = |(index, (status, digest)): (usize, &(ReleaseStatus, &str))| RecordHead {
-            id: ReleaseId { namespace: "n".to_owned(), name: "r".to_owned() },
-            revision: index as u32 + 1,
-            status: *status,
-            origin: Origin { digest: Some((*digest).into()), ..Origin::default() },
-            holder: None,
-            renewed_at: None,
-            rollback_to: None,
-            random: BTreeMap::new(),
-            ownership: BTreeMap::new(),
-            secret_name: String::new(),
-            resource_version: String::new(),
-            created_at: None,
-        };
-        statuses.iter().enumerate().map(head).collect()
-    }
+    use crate::live::record::heads;
 
     fn seen(statuses: &[(ReleaseStatus, &str)]) -> Option<(Option<u32>, bool)> {
         let seen = sightings(&heads(statuses));

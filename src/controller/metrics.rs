@@ -43,7 +43,7 @@ struct AttemptLabel {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EventLabel {
-    event: String,
+    event: &'static str,
     addon: String,
 }
 
@@ -80,9 +80,7 @@ impl Metrics {
 
     /// An event was recorded.
     pub fn happened(&self, event: &Event) {
-        let json = serde_json::to_value(event).unwrap_or_default();
-        let event_name = json["event"].as_str().unwrap_or_default().to_owned();
-        let label = EventLabel { event: event_name, addon: event.addon.to_string() };
+        let label = EventLabel { event: event.kind.name(), addon: event.addon.to_string() };
         self.events.get_or_create(&label).inc();
     }
 

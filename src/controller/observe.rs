@@ -12,9 +12,8 @@ use super::tick::Reconciler;
 use super::wishes::Looks;
 use crate::base::ids::{AddonName, ClusterName, InstanceKey};
 use crate::base::limits::CLUSTERS_IN_PARALLEL;
-use crate::fleet::instance::Instance;
+use crate::fleet::Desired;
 use crate::fleet::model::Dependency;
-use crate::fleet::range::Range;
 use crate::k8s::ClusterClient;
 use crate::live::{self, Subject};
 use crate::rollout::{MemberState, Observation, Readiness, Rollout};
@@ -25,8 +24,8 @@ type Observed = BTreeMap<InstanceKey, live::Observation>;
 impl Reconciler {
     /// What each rollout is to know of its members.
     pub(super) async fn observe_members(
-        &mut self,
-        head: &Arc<Head>,
+        &self,
+        head: &Head,
         looks: &Looks,
         active: Vec<Rollout>,
     ) -> Vec<(Rollout, Observation)> {
@@ -64,7 +63,11 @@ impl Reconciler {
             });
             seen.collect()
         };
-        active.iter().map(|rollout| (rollout.clone(), seen(rollout))).collect()
+        let with_seen = |rollout: Rollout| {
+            let seen = seen(&rollout);
+            (rollout, seen)
+        };
+        active.into_iter().map(with_seen).collect()
     }
 
     /// Full looks, many at a time; of clusters that just did not answer there are none. Each is
@@ -132,11 +135,12 @@ impl Reconciler {
             let other = InstanceKey { cluster: key.cluster.clone(), addon: addon.clone() };
             let rev = sighting.place.as_ref().and_then(|place| place.rev.as_ref());
             let at_rev = rev.and_then(|rev| self.revisions.desired(rev).ok());
-            let depends = |instance: &Instance| {
-                instance.key == other && instance.depends_on.iter().any(|on| on.addon == key.addon)
+            let depends = |desired: &Desired| {
+                let instance = desired.instance(&other);
+                instance.is_some_and(|one| one.depends_on.iter().any(|on| on.addon == key.addon))
             };
-            let is_dependant = head.desired.instances.iter().any(depends)
-                || at_rev.is_some_and(|desired| desired.instances.iter().any(depends));
+            let is_dependant =
+                depends(&head.desired) || at_rev.is_some_and(|desired| depends(&desired));
             if is_dependant {
                 return Some(format!("{other} to go first, which depends on it (release {id})"));
             }
@@ -161,8 +165,8 @@ fn dependencies<'a>(
     head: &'a Head,
     key: &'a InstanceKey,
 ) -> impl Iterator<Item = (&'a Dependency, InstanceKey)> {
-    let instance = head.desired.instances.iter().find(|instance| instance.key == *key);
-    instance
+    head.desired
+        .instance(key)
         .into_iter()
         .flat_map(|instance| &instance.depends_on)
         .map(|on| (on, InstanceKey { cluster: key.cluster.clone(), addon: on.addon.clone() }))
@@ -192,19 +196,18 @@ fn blocked_by_dependency(
             return wait(&format!("which is not healthy: {}", observation.health.message));
         }
         let range = on.version.as_deref()?;
-        let version = adopted.chart_version.trim_start_matches('v');
-        let is_admitted = semver::Version::parse(version)
-            .is_ok_and(|version| Range::parse(range).is_ok_and(|range| range.admits(&version)));
-        if is_admitted {
+        let version = &adopted.chart_version;
+        if on.is_met_by(version) {
             return None;
         }
+        let version = version.trim_start_matches('v');
         wait(&format!("which is at `{version}` and has to be at {range}"))
     })
 }
 
 /// Whether a rollout is moving an instance, or may be. What has passed its stage is at rest.
 pub(super) fn is_in_rollout(
-    rollouts: &[&Rollout],
+    rollouts: &[Rollout],
     cluster: &ClusterName,
     addon: &AddonName,
 ) -> bool {

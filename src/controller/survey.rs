@@ -40,8 +40,8 @@ impl Reconciler {
         self.poll().await?;
         let head = self.head.clone().ok_or("git could not be read")?;
         let looks = self.look_at_clusters(&head).await;
-        let made = wishes(&head, &looks, self.rollouts());
-        self.ids.extend(made.ids.clone());
+        let mut made = wishes(&head, &looks, self.rollouts());
+        self.ids.append(&mut made.ids);
         let mut survey = Survey {
             head: Arc::clone(&head),
             observed: BTreeMap::new(),
@@ -59,7 +59,7 @@ impl Reconciler {
                 }
             }
         }
-        let active: Vec<Rollout> = self.active();
+        let active: Vec<Rollout> = self.active().cloned().collect();
         let now = self.options.clock.now();
         for (rollout, seen) in self.observe_members(&head, &survey.looks, active).await {
             let step = advance(&rollout, &seen, now);

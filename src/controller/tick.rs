@@ -163,8 +163,8 @@ impl Reconciler {
         }
         let Some(head) = self.head.clone() else { return Ok(self.rest(None)) };
         let looks = self.look_at_clusters(&head).await;
-        let made = wishes(&head, &looks, &self.rollouts);
-        self.ids.extend(made.ids.clone());
+        let mut made = wishes(&head, &looks, &self.rollouts);
+        self.ids.append(&mut made.ids);
         self.begin(&made, &looks)?;
         let wake_at = self.advance_all(&head, &looks).await?;
         self.heal_if_due(&head, &looks).await;
@@ -180,11 +180,11 @@ impl Reconciler {
             .polled_at
             .and_then(|at| at.saturating_add(self.options.interval).ok())
             .unwrap_or(now);
-        let active = self.active();
-        let is_busy = !self.busy.is_empty() || !active.is_empty();
+        let has_rollouts = self.active().next().is_some();
+        let is_busy = !self.busy.is_empty() || has_rollouts;
         let waits_for_people = self.busy.is_empty()
-            && !active.is_empty()
-            && active.iter().all(|rollout| self.still.contains_key(&rollout.id))
+            && has_rollouts
+            && self.active().all(|rollout| self.still.contains_key(&rollout.id))
             && self.still.values().any(|asks| *asks);
         let mut next_in = until(poll_at).unsigned_abs();
         if is_busy {
@@ -320,7 +320,7 @@ impl Reconciler {
         head: &Arc<Head>,
         looks: &Looks,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let active = self.active();
+        let active = self.active().cloned().collect();
         let mut wake_at: Option<Timestamp> = None;
         self.still.clear();
         for (rollout, seen) in self.observe_members(head, looks, active).await {
@@ -339,8 +339,8 @@ impl Reconciler {
     }
 
     /// Rollouts that are under way.
-    pub(super) fn active(&self) -> Vec<Rollout> {
-        self.rollouts.iter().filter(|rollout| !rollout.phase.is_ended()).cloned().collect()
+    pub(super) fn active(&self) -> impl Iterator<Item = &Rollout> {
+        self.rollouts.iter().filter(|rollout| !rollout.phase.is_ended())
     }
 
     /// Puts events on record and tells of them.
@@ -459,8 +459,7 @@ fn tell_head(head: &Head) {
 }
 
 fn tell_event(event: &Event) {
-    let name = serde_json::to_value(event).ok();
-    let name = name.as_ref().and_then(|event| event["event"].as_str()).unwrap_or_default();
+    let name = event.kind.name();
     tracing::info!(
         rollout = %event.rollout,
         stage = event.stage.as_deref().unwrap_or_default(),

@@ -36,6 +36,12 @@ pub struct Desired {
 }
 
 impl Desired {
+    /// An instance by its key.
+    pub fn instance(&self, key: &InstanceKey) -> Option<&instance::Instance> {
+        let at = self.instances.binary_search_by(|instance| instance.key.cmp(key)).ok()?;
+        self.instances.get(at)
+    }
+
     /// Reads, resolves and checks. What is wrong is left out of the value, so that the rest of the
     /// fleet can go on.
     pub fn read(source: Source) -> Checked<Self> {

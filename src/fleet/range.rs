@@ -8,6 +8,8 @@ use std::fmt;
 
 use semver::{Prerelease, Version};
 
+use super::model::Dependency;
+
 /// A range that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Range {
@@ -167,6 +169,16 @@ fn partial(text: &str) -> Option<Partial> {
 /// A version that may leave out parts and begin with `v`, such as `v1.35`.
 pub fn version(text: &str) -> Option<Version> {
     partial(text).filter(|found| found.parts > 0).map(|found| found.version)
+}
+
+impl Dependency {
+    /// Whether a chart's version is one that is asked for. Without a range every version is; what
+    /// is no version meets no range.
+    pub fn is_met_by(&self, version: &str) -> bool {
+        let Some(range) = &self.version else { return true };
+        let version = Version::parse(version.trim_start_matches('v'));
+        version.is_ok_and(|version| Range::parse(range).is_ok_and(|range| range.admits(&version)))
+    }
 }
 
 /// Whether a text is one version and no range: what git says a chart's version is.

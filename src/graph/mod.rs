@@ -5,7 +5,6 @@
 //! [`picture`] is what all of them look like to a renderer.
 
 pub mod addons;
-pub mod blocked;
 pub mod dag;
 pub mod objects;
 pub mod order;

@@ -469,6 +469,26 @@ pub fn patch(
     Ok(patch)
 }
 
+/// Heads of one release for tests: revisions from 1, each with a status and a digest.
+#[cfg(test)]
+pub(crate) fn heads(statuses: &[(ReleaseStatus, &str)]) -> Vec<RecordHead> {
+    let head = |(index, (status, digest)): (usize, &(ReleaseStatus, &str))| RecordHead {
+        id: ReleaseId { namespace: "n".to_owned(), name: "r".to_owned() },
+        revision: index as u32 + 1,
+        status: *status,
+        origin: Origin { digest: Some((*digest).into()), ..Origin::default() },
+        holder: None,
+        renewed_at: None,
+        rollback_to: None,
+        random: BTreeMap::new(),
+        ownership: BTreeMap::new(),
+        secret_name: String::new(),
+        resource_version: String::new(),
+        created_at: None,
+    };
+    statuses.iter().enumerate().map(head).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,6 +26,18 @@ pub fn list<'a>(object: &'a Json, path: &[&str]) -> &'a [Json] {
     at(object, path).and_then(Json::as_array).map_or(&[], Vec::as_slice)
 }
 
+/// What Go's JSON library calls the type of a value.
+pub fn type_name(value: &Json) -> &'static str {
+    match value {
+        Json::Null => "null",
+        Json::Bool(_) => "bool",
+        Json::Number(_) => "number",
+        Json::String(_) => "string",
+        Json::Array(_) => "array",
+        Json::Object(_) => "object",
+    }
+}
+
 /// `kind`, or nothing.
 pub fn kind(object: &Json) -> &str {
     text(object, &["kind"]).unwrap_or_default()

@@ -191,6 +191,38 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// What the log calls it, as `event`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::RolloutStarted { .. } => "rollout.started",
+            Self::StageStarted => "stage.started",
+            Self::InstanceStarted { .. } => "instance.started",
+            Self::InstanceApplied { .. } => "instance.applied",
+            Self::InstanceHealthy { .. } => "instance.healthy",
+            Self::InstanceSoaked { .. } => "instance.soaked",
+            Self::InstanceUnhealthy => "instance.unhealthy",
+            Self::InstanceFailed => "instance.failed",
+            Self::InstanceSkipped => "instance.skipped",
+            Self::GatePassed { .. } => "gate.passed",
+            Self::GateApproved { .. } => "gate.approved",
+            Self::StagePassed => "stage.passed",
+            Self::StageSkipped => "stage.skipped",
+            Self::RolloutStopped { .. } => "rollout.stopped",
+            Self::InstanceRolledBack => "instance.rolledBack",
+            Self::InstanceReverted { .. } => "instance.reverted",
+            Self::InstanceStuck => "instance.stuck",
+            Self::RolloutRolledBack => "rollout.rolledBack",
+            Self::RolloutCompleted => "rollout.completed",
+            Self::RolloutPaused { .. } => "rollout.paused",
+            Self::RolloutResumed { .. } => "rollout.resumed",
+            Self::RolloutAborted { .. } => "rollout.aborted",
+            Self::RolloutSuperseded { .. } => "rollout.superseded",
+            Self::InstanceJoined { .. } => "instance.joined",
+            Self::InstanceLeft => "instance.left",
+            Self::RolloutRetried { .. } => "rollout.retried",
+        }
+    }
+
     /// Whether nothing more happens to the rollout.
     pub fn is_end(&self) -> bool {
         matches!(

@@ -1,6 +1,6 @@
 //! The laws, checked on a log: whoever wrote it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::event::{Event, EventKind};
 use super::model::{MemberState, Phase, Rollout};
@@ -114,13 +114,5 @@ fn unproven(rollout: &Rollout) -> BTreeMap<String, &'static str> {
         .changing(rollout.stage)
         .filter(|(_, member)| is_open(&member.state))
         .map(|(name, member)| (name.to_string(), member.state.word()))
-        .collect()
-}
-
-/// Clusters that a log says were changed.
-pub fn touched(log: &[Event]) -> BTreeSet<String> {
-    log.iter()
-        .filter(|event| matches!(event.kind, EventKind::InstanceStarted { .. }))
-        .filter_map(|event| event.cluster.as_ref().map(ToString::to_string))
         .collect()
 }

@@ -91,14 +91,7 @@ fn check_types(kind: &Kind, object: &Json) -> Result<(), String> {
             other => Some(other),
         };
         if let Some(wrong) = wrong {
-            let type_of = match wrong {
-                Json::Null => "null",
-                Json::Bool(_) => "bool",
-                Json::Number(_) => "number",
-                Json::String(_) => "string",
-                Json::Array(_) => "array",
-                Json::Object(_) => "object",
-            };
+            let type_of = access::type_name(wrong);
             return Err(format!(
                 "json: cannot unmarshal {type_of} into Go struct field {told} of type string"
             ));

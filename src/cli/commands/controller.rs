@@ -85,7 +85,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         let bound = bound.with_context(|| format!("listening on {address}"))?;
         tracing::info!(%bound, log = %log.display(), "controller begins");
     }
-    let _served = serve_simulated(&simulated, context).await?;
+    let _served = serve_simulated(&simulated, &mut reconciler).await?;
     let ended = work(&mut reconciler, &*clock, args.once).await;
     clusters::save(reconciler.clients())?;
     ended
@@ -94,13 +94,13 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
 /// Lets other processes, such as `fitout status`, use the simulated clusters that this one has.
 async fn serve_simulated(
     simulated: &SimFleet,
-    context: &mut Context,
+    reconciler: &mut Reconciler,
 ) -> anyhow::Result<Option<Served>> {
-    let clusters = match load::check(context) {
-        Ok(checked) => simulated_clusters(&checked.value),
-        // The controller itself tells, and tries again.
-        Err(_) => return Ok(None),
-    };
+    if let Err(error) = reconciler.poll().await {
+        tracing::warn!(error, "git could not be polled");
+    }
+    let clusters = reconciler.head().map(|head| simulated_clusters(&head.desired));
+    let clusters = clusters.unwrap_or_default();
     if clusters.is_empty() || simulated.serving().is_some() {
         return Ok(None);
     }

@@ -122,7 +122,7 @@ fn of_cluster(
     let graph = addons::of_cluster(&desired.instances, cluster);
     picture::of_addons(cluster.as_str(), &graph, &|addon| {
         let key = InstanceKey { cluster: cluster.clone(), addon: addon.clone() };
-        let is_here = desired.instances.iter().any(|instance| instance.key == key);
+        let is_here = desired.instance(&key).is_some();
         match versions.get(&key) {
             Some(version) => version.clone(),
             None if is_here => String::new(),

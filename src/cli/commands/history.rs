@@ -86,8 +86,7 @@ pub fn instance<'a>(
     addon: &str,
 ) -> Result<&'a Instance, CommandError> {
     let key = InstanceKey { cluster: cluster.into(), addon: addon.into() };
-    let found = desired.instances.iter().find(|instance| instance.key == key);
-    found.ok_or_else(|| {
+    desired.instance(&key).ok_or_else(|| {
         let addons =
             desired.instances.iter().filter(|instance| instance.key.cluster == key.cluster);
         let addons: Vec<_> = addons.map(|instance| instance.key.addon.to_string()).collect();

@@ -106,7 +106,7 @@ fn matrix(
 /// How one instance stands; nothing where it neither is nor shall be.
 fn cell(survey: &Survey, key: &InstanceKey) -> Option<Cell> {
     let release = survey.head.releases.get(key);
-    let is_desired = survey.head.desired.instances.iter().any(|instance| instance.key == *key);
+    let is_desired = survey.head.desired.instance(key).is_some();
     let cell = |standing, version: Option<String>, reason: Option<String>| {
         Some(Cell { standing, version, reason })
     };

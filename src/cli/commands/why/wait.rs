@@ -164,7 +164,7 @@ fn at_rest(key: &InstanceKey, survey: &Survey) -> String {
     if let Some(Err(reason)) = survey.looks.get(&key.cluster).map(|look| &look.releases) {
         return format!("{key} is not known: the cluster does not answer: {reason}");
     }
-    let is_desired = survey.head.desired.instances.iter().any(|instance| instance.key == *key);
+    let is_desired = survey.head.desired.instance(key).is_some();
     let Some(seen) = survey.observed.get(key) else {
         let line = if is_desired { "cannot be rendered" } else { "is not wanted there by git" };
         return format!("{key} {line}");
