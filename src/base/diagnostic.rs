@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::span::Span;
+use super::span::{SourceFile, Span};
 
 /// How bad it is. Errors make a command end with exit code 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -26,6 +26,14 @@ pub struct Label {
     pub span: Span,
     /// A few words, without a full stop.
     pub text: String,
+}
+
+impl Label {
+    /// Calls its file by another path.
+    pub fn rename(&mut self, path: String) {
+        let Span { file, range } = &self.span;
+        self.span = Span::new(&SourceFile::new(path, file.text.as_str()), range.clone());
+    }
 }
 
 /// One finding.

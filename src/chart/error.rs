@@ -43,6 +43,30 @@ impl RenderError {
         Self { text, diagnostic, values: Vec::new(), field: None }
     }
 
+    /// The diagnostic with the chart's files called as `path_of` calls them; those that it does not
+    /// know keep their names. `root` is the chart's name.
+    pub fn located(&self, root: &str, path_of: &dyn Fn(&str) -> Option<String>) -> Diagnostic {
+        let mut diagnostic = (*self.diagnostic).clone();
+        for label in &mut diagnostic.labels {
+            let name = &label.span.file.path;
+            let (name, suffix) = match name.strip_suffix(RENDERED) {
+                Some(name) => (name, RENDERED),
+                None => (name.as_str(), ""),
+            };
+            if let Some(path) = path_of(name) {
+                label.rename(format!("{path}{suffix}"));
+            }
+        }
+        let start = format!("{root}/");
+        for note in &mut diagnostic.notes {
+            let name = note.split([' ', ':']).find(|word| word.starts_with(&start));
+            if let Some((name, path)) = name.and_then(|name| Some((name, path_of(name)?))) {
+                *note = note.replacen(name, &path, 1);
+            }
+        }
+        diagnostic
+    }
+
     /// About a field of `Chart.yaml`.
     pub(super) fn about(mut self, field: &'static str) -> Self {
         self.field = Some(field);
@@ -157,11 +181,14 @@ impl RenderError {
     }
 }
 
+/// What follows the name of a template whose output is shown.
+const RENDERED: &str = " (rendered)";
+
 const MANIFEST: &str = "manifest-invalid";
 
 /// The finding about a template's output, at the document that is at fault.
 fn unfit(path: &str, output: &str, problem: &str) -> Diagnostic {
-    let file = SourceFile::new(format!("{path} (rendered)"), output);
+    let file = SourceFile::new(format!("{path}{RENDERED}"), output);
     let reason = problem.rsplit_once(": ").map_or(problem, |(_, reason)| reason);
     if let Err(syntax) = parse::parse(&file) {
         let message = format!("the output of a template is not YAML: {reason}");

@@ -3,6 +3,7 @@
 
 mod archive;
 pub mod capabilities;
+pub mod defaults;
 pub mod directory;
 mod engine;
 pub mod error;

@@ -7,6 +7,7 @@ use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind};
 use serde_json::Value as Json;
 
 use super::scope::Scope;
+use crate::yaml::number::whole_numbers;
 
 /// Checks the coalesced values of a tree.
 ///
@@ -100,27 +101,6 @@ fn without_identity(mut schema: Json) -> Json {
         fields.remove("$schema");
     }
     schema
-}
-
-/// Whole floats as integers, since values that were read from YAML are floats.
-pub(super) fn whole_numbers(value: &Json) -> Json {
-    match value {
-        Json::Number(number) => match number.as_f64() {
-            Some(float)
-                if number.is_f64()
-                    && float.fract() == 0.0
-                    && float.abs() < 9_007_199_254_740_992.0 =>
-            {
-                Json::from(float as i64)
-            }
-            _ => value.clone(),
-        },
-        Json::Array(items) => items.iter().map(whole_numbers).collect(),
-        Json::Object(entries) => Json::Object(
-            entries.iter().map(|(key, value)| (key.clone(), whole_numbers(value))).collect(),
-        ),
-        other => other.clone(),
-    }
 }
 
 /// One line for each place and problem; what is missing at one place goes on one line.

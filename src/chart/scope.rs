@@ -192,7 +192,7 @@ fn is_enabled(
 }
 
 /// Where an import comes from and where it goes.
-fn child_and_parent(import: &Json) -> Option<(String, String)> {
+pub(super) fn child_and_parent(import: &Json) -> Option<(String, String)> {
     match import {
         Json::String(name) => Some((format!("exports.{name}"), ".".to_owned())),
         Json::Object(import) => {

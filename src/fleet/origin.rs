@@ -54,6 +54,23 @@ pub fn effective<'s, 'a>(settings: &'s [Setting<'a>], path: &[&str]) -> Option<&
     settings.last().filter(|setting| setting.steps == path.len())
 }
 
+/// The place where the last layer sets the value at a path, or a table around it, and a few words
+/// about it for a diagnostic; nothing where no layer does.
+pub fn label<'a>(layers: &'a [Layer], path: &[&str]) -> Option<(&'a Span, String)> {
+    let last = settings(layers, path).pop().filter(|last| last.steps > 0)?;
+    let name = path[..last.steps].join(".");
+    let is_whole = last.steps == path.len();
+    let what = match last.value {
+        Json::Object(_) => "",
+        _ if is_whole => "",
+        Json::Null => ", to nothing",
+        Json::Array(_) => ", to a list and no table",
+        Json::String(_) => ", to a text and no table",
+        _ => ", to a number or boolean and no table",
+    };
+    Some((last.span, format!("`{name}` is set here{what}")))
+}
+
 /// The paths of everything that is no table below a value, itself included; a table without
 /// entries counts as a whole.
 pub fn leaves(value: &Json, path: &[&str]) -> Vec<Vec<String>> {

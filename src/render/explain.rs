@@ -1,20 +1,15 @@
 //! A failed render as the user of a fleet sees it: files by their path in the repository, and the
 //! layers that set the values it is about.
 
-use serde_json::Value as Json;
-
-use crate::base::diagnostic::{Diagnostic, Label};
+use crate::base::diagnostic::Diagnostic;
 use crate::base::span::{SourceFile, Span};
 use crate::chart::error::RenderError;
 use crate::chart::model::Chart;
 use crate::chart::source::{SourceError, file_in_repository};
 use crate::fleet::instance::{ChartLocation, Instance};
-use crate::fleet::origin::settings;
+use crate::fleet::origin::label;
 use crate::git::Source;
 use crate::yaml::parse;
-
-/// What follows the name of a template whose output is shown.
-const RENDERED: &str = " (rendered)";
 
 /// The finding for one instance whose chart cannot be loaded.
 pub(super) fn explain_source(error: &SourceError, instance: &Instance) -> Diagnostic {
@@ -26,10 +21,10 @@ pub(super) fn explain_source(error: &SourceError, instance: &Instance) -> Diagno
         ChartLocation::Git { url, path, .. } => format!("{url} {path}"),
         ChartLocation::Http { name, version, .. } => format!("{name}-{version}.tgz"),
     };
-    for label in &mut diagnostic.labels {
-        if label.span.file.path != instance.chart_span.file.path && !folder.is_empty() {
-            let path = format!("{folder}/{}", label.span.file.path);
-            rename(label, path);
+    for found in &mut diagnostic.labels {
+        if found.span.file.path != instance.chart_span.file.path && !folder.is_empty() {
+            let path = format!("{folder}/{}", found.span.file.path);
+            found.rename(path);
         }
     }
     diagnostic
@@ -42,25 +37,8 @@ pub(super) fn explain(
     chart: &Chart,
     source: &Source,
 ) -> Diagnostic {
-    let mut diagnostic = (*error.diagnostic).clone();
     let in_repository = |name: &str| file_in_repository(source, &instance.chart, chart, name);
-    for label in &mut diagnostic.labels {
-        let name = &label.span.file.path;
-        let (name, suffix) = match name.strip_suffix(RENDERED) {
-            Some(name) => (name, RENDERED),
-            None => (name.as_str(), ""),
-        };
-        if let Some(path) = in_repository(name) {
-            rename(label, format!("{path}{suffix}"));
-        }
-    }
-    for note in &mut diagnostic.notes {
-        let start = format!("{}/", chart.name());
-        let name = note.split([' ', ':']).find(|word| word.starts_with(&start));
-        if let Some((name, path)) = name.and_then(|name| Some((name, in_repository(name)?))) {
-            *note = note.replacen(name, &path, 1);
-        }
-    }
+    let mut diagnostic = error.located(chart.name(), &in_repository);
     if let Some(field) = error.field
         && let Some(path) = in_repository(&format!("{}/Chart.yaml", chart.name()))
         && let Some(span) = field_of(source, &path, field)
@@ -69,19 +47,9 @@ pub(super) fn explain(
     }
     for path in &error.values {
         let steps: Vec<&str> = path.iter().map(String::as_str).collect();
-        let settings = settings(&instance.values, &steps);
-        let Some(last) = settings.last().filter(|last| last.steps > 0) else { continue };
-        let name = steps[..last.steps].join(".");
-        let is_whole = last.steps == steps.len();
-        let what = match last.value {
-            Json::Object(_) => "",
-            _ if is_whole => "",
-            Json::Null => ", to nothing",
-            Json::Array(_) => ", to a list and no table",
-            Json::String(_) => ", to a text and no table",
-            _ => ", to a number or boolean and no table",
-        };
-        diagnostic = diagnostic.label(last.span, format!("`{name}` is set here{what}"));
+        if let Some((span, text)) = label(&instance.values, &steps) {
+            diagnostic = diagnostic.label(span, text);
+        }
     }
     diagnostic
 }
@@ -99,11 +67,6 @@ fn plain(message: &str) -> String {
         Some(rest) => format!("`Chart.yaml` is not right: {rest}"),
         None => message.to_owned(),
     }
-}
-
-fn rename(label: &mut Label, path: String) {
-    let Span { file, range } = &label.span;
-    label.span = Span::new(&SourceFile::new(path, file.text.as_str()), range.clone());
 }
 
 fn field_of(source: &Source, path: &str, field: &str) -> Option<Span> {

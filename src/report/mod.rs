@@ -4,6 +4,7 @@ pub mod diagnostics;
 pub mod diff;
 pub mod errors;
 pub mod graph;
+pub mod origin;
 mod paint;
 pub mod plan;
 pub mod rollout;

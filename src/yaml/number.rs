@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value as Json;
+
 /// Shortest decimal digits of a positive finite number, and the power of ten of the first digit.
 fn digits(value: f64) -> (String, i32) {
     let text = format!("{value:e}");
@@ -90,4 +92,24 @@ pub fn json(value: f64) -> Option<String> {
 pub fn general_32(value: f32) -> String {
     // The shortest digits of the 32-bit number, read back as the 64-bit number nearest to them.
     general(format!("{value:e}").parse().unwrap_or(f64::from(value)))
+}
+
+/// Below this, a float is exact where it is whole.
+const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// Whole floats as integers, since values that were read from YAML are floats.
+pub fn whole_numbers(value: &Json) -> Json {
+    match value {
+        Json::Number(number) => match number.as_f64() {
+            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < EXACT_MAX => {
+                Json::from(float as i64)
+            }
+            _ => value.clone(),
+        },
+        Json::Array(items) => items.iter().map(whole_numbers).collect(),
+        Json::Object(entries) => Json::Object(
+            entries.iter().map(|(key, value)| (key.clone(), whole_numbers(value))).collect(),
+        ),
+        other => other.clone(),
+    }
 }

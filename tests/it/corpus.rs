@@ -1,6 +1,7 @@
 //! Recorded output of `helm template` on real charts, byte for byte.
 
 mod cases;
+mod origins;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -183,3 +183,60 @@ mod e2e {
         found
     }
 }
+
+#[test]
+fn the_origin_of_a_value_is_told() {
+    let env = env();
+    env.write("chart/charts/store/values.yaml", "disk: {size: 1, kind: ssd}\nglobal: {zone: a}\n");
+    env.write(
+        "chart/values.yaml",
+        "size: 1\nlabels: {team: blue}\ndb: {disk: {size: 2}}\nglobal: {zone: b}\n",
+    );
+    env.write("list.yaml", "hosts: [{name: a, port: 1}, {name: b}]\n");
+    let told = [
+        "template shop chart --explain size -f more.yaml --set size=3",
+        "template shop chart --explain .Values.labels -f more.yaml --set labels.team=red",
+        "template shop chart --explain labels.team -f more.yaml --set labels.team=null",
+        "template shop chart --explain db.disk",
+        "template shop chart --explain db.global.zone",
+        "template shop chart --explain db.global.zone --set global.zone=c",
+        "template shop chart --explain hosts[0].port -f list.yaml --set hosts[1].port=7",
+        "template shop chart --explain hosts[1].port -f list.yaml --set hosts[1].port=7",
+        "template shop chart --explain labels.team --set-json labels={\"tier\":1}",
+        "template shop chart --explain labels.tier -f more.yaml --set-json labels={\"x\":1}",
+        "template shop chart --explain lables.team",
+        "template shop chart --explain a..b",
+    ];
+    assert_snapshot!(told.map(|args| env.run(args)).join("\n"));
+}
+
+#[test]
+fn the_origin_of_a_value_of_a_subchart_that_is_off_says_so() {
+    let env = env();
+    let chart = "apiVersion: v2\nname: shop\nversion: 1.2.3\ndependencies: [{name: store, version: 1.x, condition: store.enabled}]\n";
+    env.write("chart/Chart.yaml", chart);
+    env.write("chart/values.yaml", "store: {enabled: false}\n");
+    env.write("chart/charts/store/values.yaml", "disk: 1\n");
+    let told = [
+        "template shop chart --explain store.disk",
+        "template shop chart --explain store.disk --set store.enabled=true",
+        "template shop chart --explain store.disk --set store.disk=4",
+    ];
+    assert_snapshot!(told.map(|args| env.run(args)).join("\n"));
+}
+
+#[test]
+fn the_origin_of_an_imported_value_is_told() {
+    let env = env();
+    let chart = "apiVersion: v2\nname: shop\nversion: 1.2.3\ndependencies: [{name: store, version: 1.x, import-values: [data, {child: disk, parent: our.disk}]}]\n";
+    env.write("chart/Chart.yaml", chart);
+    env.write(
+        "chart/charts/store/values.yaml",
+        "disk: {size: 1}\nexports: {data: {colour: red}}\n",
+    );
+    let told = [
+        "template shop chart --explain colour",
+        "template shop chart --explain our --set our.disk.kind=ssd",
+    ];
+    assert_snapshot!(told.map(|args| env.run(args)).join("\n"));
+}

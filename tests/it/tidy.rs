@@ -33,7 +33,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["base", "rollout"]),
     (
         "report",
-        &["base", "yaml", "diff", "plan", "object", "health", "fleet", "rollout", "live", "graph"],
+        &[
+            "base", "yaml", "chart", "diff", "plan", "object", "health", "fleet", "rollout",
+            "live", "graph",
+        ],
     ),
     ("k8s", &["base", "fleet", "object", "sim", "health"]),
     ("sim", &["base", "fleet", "health", "net", "object"]),

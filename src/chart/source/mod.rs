@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use self::error::{SourceError, UNREACHABLE};
-pub use self::places::file_in_repository;
+pub use self::places::{file_in_repository, file_on_disk};
 use super::load;
 use super::model::{Chart, ChartFile};
 use crate::base::ids::{Digest, Rev};

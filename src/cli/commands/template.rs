@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+mod explain;
 mod flags;
 
 use crate::base::diagnostic::Diagnostic;
@@ -72,6 +73,10 @@ pub struct Args {
     /// Do not check values against schemas
     #[arg(long)]
     skip_schema_validation: bool,
+    /// Tell which file or argument sets the value at this path, such as `image.tag`, instead of
+    /// rendering
+    #[arg(long, value_name = "PATH")]
+    explain: Option<String>,
     /// The exact version, where CHART is one of the chart repository that --repo names
     #[arg(long, value_name = "VERSION")]
     version: Option<String>,
@@ -88,22 +93,24 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     KubeVersion::parse(&args.kube_version).map_err(|problem| {
         usage(format!("invalid kube version '{}': {problem}", args.kube_version))
     })?;
-    let values = args.values.merged()?;
     let chart = chart_at(&args, context.global.repo.as_deref())?;
     if chart.metadata["deprecated"] == true {
         writeln!(context.err, "WARNING: This chart is deprecated")?;
+    }
+    if let Some(path) = &args.explain {
+        return explain::value(path, &args, &chart, context);
     }
     let input = RenderInput {
         release_name: name,
         namespace: args.namespace.clone(),
         revision: 1,
         is_upgrade: args.is_upgrade,
-        values,
+        values: args.values.merged()?,
         kube_version: args.kube_version.clone(),
         api_versions: args.api_versions.clone(),
     };
     let rendered = chart::render(&chart, &input, &OsWorld)
-        .map_err(|error| CommandError::Input(vec![error.into()]))?;
+        .map_err(|error| CommandError::Input(vec![explain::failure(&error, &args, &chart)]))?;
     for warning in &rendered.warnings {
         writeln!(context.err, "{warning}")?;
     }

@@ -3,6 +3,8 @@
 mod value;
 mod wait;
 
+pub(super) use self::value::not_set;
+
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::format::Format;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use fitout::chart::model::{Chart, RenderInput};
+use fitout::chart::model::{Chart, RenderInput, Rendered};
 use fitout::chart::print::{self, PrintOptions};
 use fitout::chart::world::SeededWorld;
 use fitout::chart::{directory, load, render, values};
@@ -56,7 +56,8 @@ pub(crate) fn cases(folder: &Path) -> Vec<Case> {
 /// Charts that were loaded once, for all cases that render them.
 pub(crate) type Charts = Mutex<BTreeMap<String, Arc<OnceLock<Result<Arc<Chart>, String>>>>>;
 
-fn chart(folder: &Path, name: &str, charts: &Charts) -> Result<Arc<Chart>, String> {
+/// The chart of a case.
+pub(crate) fn chart(folder: &Path, name: &str, charts: &Charts) -> Result<Arc<Chart>, String> {
     let slot =
         Arc::clone(charts.lock().expect("no thread panics").entry(name.to_owned()).or_default());
     let load = || {
@@ -70,6 +71,12 @@ fn chart(folder: &Path, name: &str, charts: &Charts) -> Result<Arc<Chart>, Strin
 /// What the engine makes of a case: the output of `helm template`, or its error.
 pub(crate) fn output(folder: &Path, case: &Case, charts: &Charts) -> Result<String, String> {
     let chart = chart(folder, &case.chart, charts)?;
+    let rendered = rendered(folder, case, &chart)?;
+    print::text(&rendered, &PrintOptions::default())
+}
+
+/// The render of a case's chart, or Helm's text.
+pub(crate) fn rendered(folder: &Path, case: &Case, chart: &Arc<Chart>) -> Result<Rendered, String> {
     let mut user = serde_json::json!({});
     if let Some(file) = &case.values {
         let path = folder.join("charts").join(&case.chart).join(file);
@@ -86,6 +93,5 @@ pub(crate) fn output(folder: &Path, case: &Case, charts: &Charts) -> Result<Stri
         api_versions: Vec::new(),
     };
     let world = SeededWorld::new(1, 1_767_225_600_000_000_000);
-    let rendered = render(&chart, &input, &world).map_err(|error| error.text)?;
-    print::text(&rendered, &PrintOptions::default())
+    render(chart, &input, &world).map_err(|error| error.text)
 }
