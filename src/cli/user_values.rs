@@ -12,6 +12,7 @@ use crate::base::span::{SourceFile, Span};
 use crate::chart::set::{SetKind, set};
 use crate::chart::values::merge_layers;
 use crate::fleet::instance::Layer;
+use crate::fleet::origin::at;
 use crate::fleet::resolve;
 use crate::yaml::node::{Node, NodeKind, ScalarStyle};
 use crate::yaml::{helm, parse};
@@ -211,10 +212,7 @@ impl Written<'_> {
     /// The node of a value that an earlier layer has just like that.
     fn known(&self, value: &Json, path: &[String]) -> Option<Node> {
         let steps: Vec<&str> = path.iter().map(String::as_str).collect();
-        let same = |layer: &&Layer| {
-            let pointer: String = path.iter().map(|step| format!("/{step}")).collect();
-            layer.values.pointer(&pointer) == Some(value)
-        };
+        let same = |layer: &&Layer| at(&layer.values, &steps) == Some(value);
         self.before.iter().rev().find(same).and_then(|layer| layer.node.at(&steps).cloned())
     }
 

@@ -84,6 +84,14 @@ pub fn leaves(value: &Json, path: &[&str]) -> Vec<Vec<String>> {
     }
 }
 
+/// The value at a path of keys and indexes.
+pub fn at<'a>(values: &'a Json, path: &[&str]) -> Option<&'a Json> {
+    path.iter().try_fold(values, |value, step| match value {
+        Json::Array(items) => items.get(step.parse::<usize>().ok()?),
+        other => other.get(step),
+    })
+}
+
 /// Reads a path as `--set` has it: `a.b[0].c`, a dot in a key as `\.`.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use crate::base::span::Span;
 use crate::chart::defaults::Defaults;
 use crate::fleet::instance::Layer;
 use crate::fleet::layers;
-use crate::fleet::origin::{Setting, effective, leaves, settings};
+use crate::fleet::origin::{Setting, at, effective, leaves, settings};
 use crate::yaml::helm;
 use crate::yaml::number::whole_numbers;
 
@@ -241,13 +241,6 @@ fn sounds_secret(key: &str) -> bool {
     ["password", "passwd", "passphrase", "token", "credential", "keytab", "apikey", "privatekey"]
         .iter()
         .any(|word| key.replace(['-', '_'], "").contains(word))
-}
-
-fn at<'a>(values: &'a Json, path: &[&str]) -> Option<&'a Json> {
-    path.iter().try_fold(values, |value, step| match value {
-        Json::Array(items) => items.get(step.parse::<usize>().ok()?),
-        other => other.get(step),
-    })
 }
 
 /// The path with the first step that leads nowhere replaced by one that is written much like it.
