@@ -2,18 +2,17 @@
 //! points into the template and tells which value is missing.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use super::engine::EngineError;
 use super::manifest;
+use super::missing::{Missing, owner, values_about};
 use super::scope::Scope;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::span::{SourceFile, Span};
 use crate::sprig::functions;
 use crate::template::error::{Entered, Error, Frame, Reason};
-use crate::yaml::node::{Node, NodeKind};
 use crate::yaml::parse;
 
 /// Why a chart could not be rendered.
@@ -153,9 +152,15 @@ impl RenderError {
             } else {
                 diagnostic = diagnostic.note(format!("at {}", inner.location()));
             }
-            about = values_in(scope, inner);
-            if error.error.message.contains("nil pointer evaluating") {
-                diagnostic = missing_value(diagnostic, scope, values, inner);
+            about = values_about(scope, values, &error.error.stack);
+            let missing = Missing::of(&about, values).filter(|_| is_about_a_field(&error.error));
+            if let Some(missing) = missing {
+                let words = format!("in Helm's words: {}", error.error.message);
+                let cause = missing.text();
+                diagnostic.message = format!("`{}` cannot be evaluated: {cause}", inner.expression);
+                let (told, instead) = missing.explain(diagnostic, scope, values);
+                diagnostic = told.note(words);
+                about.extend(instead);
             } else if inner.expression.starts_with("required ") {
                 diagnostic = not_set(diagnostic, values, &about);
             }
@@ -225,6 +230,12 @@ fn undefined_function(message: &str) -> Option<&str> {
     message.strip_prefix("function \"")?.strip_suffix("\" not defined")
 }
 
+/// Whether a field was asked for of something that has none.
+fn is_about_a_field(error: &Error) -> bool {
+    let message = &error.message;
+    message.starts_with("nil pointer evaluating ") || message.starts_with("can't evaluate field ")
+}
+
 /// Tells which value a chart requires.
 fn not_set(diagnostic: Diagnostic, values: &Json, about: &[Vec<String>]) -> Diagnostic {
     about.iter().fold(diagnostic, |diagnostic, path| {
@@ -255,35 +266,6 @@ fn subchart<'a>(name: &'a str, root: &str) -> Option<&'a str> {
     (!name.is_empty() && name != root).then_some(name)
 }
 
-/// Every `.Values.a.b` of an expression, as paths from the top.
-fn values_in(scope: &Scope, frame: &Frame) -> Vec<Vec<String>> {
-    let Some((_, names, _)) = owner(scope, &frame.template) else { return Vec::new() };
-    let paths = frame.expression.split(".Values.").skip(1).map(|rest| {
-        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
-        let path = rest.split(|c: char| !is_part(c)).next().unwrap_or_default();
-        let steps = path.split('.').filter(|step| !step.is_empty());
-        // Subcharts get a copy of the globals.
-        let above = if path.starts_with("global.") { &[] } else { names.as_slice() };
-        above.iter().copied().chain(steps).map(str::to_owned).collect()
-    });
-    paths.collect()
-}
-
-/// The chart a template belongs to, its path of names below the root, and the rest of the
-/// template's name.
-fn owner<'a>(scope: &'a Scope, template: &'a str) -> Option<(&'a Scope, Vec<&'a str>, &'a str)> {
-    let mut rest = template.strip_prefix(scope.name.as_str())?.strip_prefix('/')?;
-    let mut scope = scope;
-    let mut names = Vec::new();
-    while let Some(inner) = rest.strip_prefix("charts/") {
-        let (name, behind) = inner.split_once('/')?;
-        scope = scope.dependencies.iter().find(|sub| sub.name == name)?;
-        names.push(name);
-        rest = behind;
-    }
-    Some((scope, names, rest))
-}
-
 fn place(scope: &Scope, frame: &Frame, message: &str) -> Option<Span> {
     let (owner, _, name) = owner(scope, &frame.template)?;
     let file = owner.chart.templates.iter().find(|file| file.name == name)?;
@@ -295,64 +277,4 @@ fn place(scope: &Scope, frame: &Frame, message: &str) -> Option<Span> {
         Some(range.start + at..range.start + at + word.len())
     });
     Some(Span::new(&source, word.unwrap_or(range)))
-}
-
-/// Tells which value an expression such as `.Values.a.b.c` misses and what is nearest to it.
-fn missing_value(
-    diagnostic: Diagnostic,
-    scope: &Scope,
-    values: &Json,
-    frame: &Frame,
-) -> Diagnostic {
-    let Some((owner, names, _)) = owner(scope, &frame.template) else { return diagnostic };
-    let Some(at) = frame.expression.find(".Values.") else { return diagnostic };
-    let path = frame.expression[at + ".Values.".len()..]
-        .split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.')))
-        .next()
-        .unwrap_or_default();
-    let mut table = values;
-    for name in &names {
-        table = &table[*name];
-    }
-    let mut found: Vec<&str> = Vec::new();
-    for part in path.split('.') {
-        match table.get(part) {
-            Some(inner) if !inner.is_null() => {
-                found.push(part);
-                table = inner;
-            }
-            _ => {
-                let missing = [names.as_slice(), &found, &[part]].concat().join(".");
-                let diagnostic = diagnostic
-                    .note(format!("the value `{missing}` is not set"))
-                    .help(format!("set `{missing}` in the values"));
-                return match nearest(owner, &found) {
-                    Some((span, text)) => diagnostic.label(&span, text),
-                    None => diagnostic,
-                };
-            }
-        }
-    }
-    diagnostic
-}
-
-/// The deepest table on the way that the chart's own `values.yaml` has.
-fn nearest(owner: &Scope, path: &[&str]) -> Option<(Span, String)> {
-    let name = format!("{}/values.yaml", owner.name);
-    let file: Arc<SourceFile> = SourceFile::new(name, owner.chart.values_text.as_str());
-    let documents = parse::parse(&file).ok()?;
-    let mut node = documents.first()?;
-    let mut key: Option<&Node> = None;
-    let mut depth = 0;
-    for part in path {
-        let NodeKind::Mapping(entries) = &node.kind else { break };
-        let is_key =
-            |node: &Node| matches!(&node.kind, NodeKind::Scalar { text, .. } if text == part);
-        let Some((found, value)) = entries.iter().find(|(key, _)| is_key(key)) else { break };
-        key = Some(found);
-        node = value;
-        depth += 1;
-    }
-    let found = key?;
-    Some((found.span.clone(), format!("`{}` has its defaults here", path[..depth].join("."))))
 }

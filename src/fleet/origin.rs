@@ -58,7 +58,7 @@ pub fn effective<'s, 'a>(settings: &'s [Setting<'a>], path: &[&str]) -> Option<&
 /// about it for a diagnostic; nothing where no layer does.
 pub fn label<'a>(layers: &'a [Layer], path: &[&str]) -> Option<(&'a Span, String)> {
     let last = settings(layers, path).pop().filter(|last| last.steps > 0)?;
-    let name = path[..last.steps].join(".");
+    let name = path_text(&path[..last.steps]);
     let is_whole = last.steps == path.len();
     let what = match last.value {
         Json::Object(_) => "",
@@ -68,7 +68,16 @@ pub fn label<'a>(layers: &'a [Layer], path: &[&str]) -> Option<(&'a Span, String
         Json::String(_) => ", to a text and no table",
         _ => ", to a number or boolean and no table",
     };
-    Some((last.span, format!("`{name}` is set here{what}")))
+    // A table can be long: its key is enough.
+    let key = key_span(&layers[last.layer], &path[..last.steps]);
+    let span = key.filter(|_| last.value.is_object()).unwrap_or(last.span);
+    Some((span, format!("`{name}` is set here{what}")))
+}
+
+/// Where a layer writes the key at a path.
+pub fn key_span<'a>(layer: &'a Layer, path: &[&str]) -> Option<&'a Span> {
+    let (last, parents) = path.split_last()?;
+    layer.node.at(parents)?.entry(last).map(|(key, _)| &key.span)
 }
 
 /// The paths of everything that is no table below a value, itself included; a table without
@@ -90,6 +99,21 @@ pub fn at<'a>(values: &'a Json, path: &[&str]) -> Option<&'a Json> {
         Json::Array(items) => items.get(step.parse::<usize>().ok()?),
         other => other.get(step),
     })
+}
+
+/// A path as people write it: `a.b[0].c`.
+pub fn path_text<S: AsRef<str>>(path: &[S]) -> String {
+    let mut text = String::new();
+    for step in path {
+        let step = step.as_ref();
+        let is_index = !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit());
+        match (is_index, text.is_empty()) {
+            (true, _) => text.push_str(&format!("[{step}]")),
+            (false, true) => text.push_str(step),
+            (false, false) => text.push_str(&format!(".{step}")),
+        }
+    }
+    text
 }
 
 /// Reads a path as `--set` has it: `a.b[0].c`, a dot in a key as `\.`.
@@ -167,6 +191,13 @@ mod tests {
         assert_eq!(parse_path(".Values.a.b").unwrap(), ["a", "b"]);
         for text in ["", "a..b", "a.", ".a"] {
             assert!(parse_path(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_are_written_as_they_are_read() {
+        for text in ["a.b[0].c", "a", "a[1][2]"] {
+            assert_eq!(path_text(&parse_path(text).unwrap()), text);
         }
     }
 

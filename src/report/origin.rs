@@ -7,7 +7,7 @@ use crate::base::span::Span;
 use crate::chart::defaults::Defaults;
 use crate::fleet::instance::Layer;
 use crate::fleet::layers;
-use crate::fleet::origin::{Setting, at, effective, leaves, settings};
+use crate::fleet::origin::{Setting, at, effective, leaves, path_text, settings};
 use crate::yaml::helm;
 use crate::yaml::number::whole_numbers;
 
@@ -146,7 +146,7 @@ struct Leaf<'a> {
 
 impl Leaf<'_> {
     fn text(&self, origins: &Origins) -> String {
-        let path = self.path.join(".");
+        let path = path_text(&self.path);
         let mut text = match &self.effective {
             Some(setting) => format!("{path} is {}\n", self.show(setting)),
             None => format!("{path} is not set\n"),
@@ -210,7 +210,7 @@ fn overview(leaves: &[Leaf<'_>], origins: &Origins) -> String {
     let rows = leaves.iter().filter_map(|leaf| {
         let setting = leaf.effective.as_ref()?;
         let words = origins.words[setting.layer].clone();
-        Some([leaf.path.join("."), leaf.show(setting), place(setting.span), words])
+        Some([path_text(&leaf.path), leaf.show(setting), place(setting.span), words])
     });
     columns(&rows.collect::<Vec<_>>(), "")
 }

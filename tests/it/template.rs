@@ -240,3 +240,61 @@ fn the_origin_of_an_imported_value_is_told() {
     ];
     assert_snapshot!(told.map(|args| env.run(args)).join("\n"));
 }
+
+/// Templates that miss a value, each with the values of the user.
+const MISSING: &[(&str, &str)] = &[
+    ("a: {{ .Values.labels.owner.name }}", ""),
+    ("a: {{ .Values.image.repository.name }}", "image: {repositry: x}"),
+    ("a: {{ .Values.lables.team.name }}", ""),
+    ("a: {{ .Values.nothing.at.all }}", ""),
+    ("{{ with .Values.disk }}\na: {{ .mount.path }}\n{{ end }}", "disk: {size: 1}"),
+    (
+        "{{ range .Values.hosts }}\na: {{ .tls.secret }}\n{{ end }}",
+        "hosts: [{tls: {secret: x}}, {name: y}]",
+    ),
+    (
+        "{{ range $name, $host := .Values.hosts }}\na: {{ $host.tls.secret }}\n{{ end }}",
+        "hosts: {p: {tls: {secret: x}}, q: {tsl: {}}}",
+    ),
+    ("{{ $disk := .Values.disk | default dict }}\na: {{ $disk.mount.path }}", "disk: {size: 1}"),
+    (
+        "a: {{ include \"path\" .Values.disk }}\n{{ define \"path\" }}{{ .mount.path }}{{ end }}",
+        "disk: {size: 1}",
+    ),
+    (
+        "a: {{ template \"path\" (dict \"disk\" .Values.disk \"top\" $) }}\n{{ define \"path\" }}{{ .disk.mount.path }}{{ end }}",
+        "disk: {size: 1}",
+    ),
+    (
+        "a: {{ include \"path\" (dict \"top\" $) }}\n{{ define \"path\" }}{{ with .top }}{{ .Values.labels.owner.name }}{{ end }}{{ end }}",
+        "",
+    ),
+    ("a: {{ (index .Values.hosts 1).tls.secret }}", "hosts: [{}, {}]"),
+    ("{{ with .Values.labels }}a: {{ required \"an owner\" .owner }}{{ end }}", ""),
+    ("{{ with .Values.labels }}a: {{ .team.name }}{{ end }}", "labels: {team: red}"),
+    ("{{ range .Values.sizes }}a: {{ .unit }}{{ end }}", "sizes: [{unit: a}, 7]"),
+    ("a: {{ .Values.global.zone.name }}", "global: {zones: {name: x}}"),
+];
+
+#[test]
+fn the_value_that_a_template_misses_is_told() {
+    let env = env();
+    let told = MISSING.iter().map(|(template, values)| {
+        env.write("chart/templates/x.yaml", template);
+        env.write("user.yaml", values);
+        env.run("template shop chart -f user.yaml")
+    });
+    assert_snapshot!(told.collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn the_value_that_a_subchart_misses_is_told_from_the_top() {
+    let env = env();
+    env.write("chart/charts/store/values.yaml", "disk: {size: 1}\n");
+    let told = ["a: {{ .Values.disk.mount.path }}", "a: {{ .Values.global.zone.name }}"];
+    let told = told.map(|template| {
+        env.write("chart/charts/store/templates/x.yaml", template);
+        env.run("template shop chart")
+    });
+    assert_snapshot!(told.join("\n"));
+}
