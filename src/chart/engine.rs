@@ -1,6 +1,6 @@
 //! A resolved chart tree to rendered files: Helm's engine around the template language.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use super::values::{as_values, table};
 use crate::base::limits::{TEMPLATE_DEPTH_MAX, TEMPLATE_FUEL, TEMPLATE_OUTPUT_BYTES_MAX};
 use crate::sprig::functions;
 use crate::template::error::{Error, Reason};
-use crate::template::exec::{Environment, Limits, MissingKey, execute};
+use crate::template::exec::{Environment, Limits, MissingKey, Written, execute};
 use crate::template::set::Set;
 use crate::template::value::{Element, Map, Value};
 use crate::template::world::World;
@@ -49,13 +49,49 @@ pub(super) fn render(
     world: &dyn World,
     capabilities: &Capabilities,
 ) -> Result<BTreeMap<String, String>, EngineError> {
-    let shared =
-        Shared { release: release(input), capabilities: objects::capabilities(capabilities) };
-    let mut templates = BTreeMap::new();
-    shared.add(scope, None, &as_values(values), &mut templates);
+    let templates = templates(scope, values, input, capabilities);
     let order = order(&templates);
     let set = parsed(scope, &templates, &order)?;
-    let environment = Environment {
+    let environment = environment(world, None);
+    let mut files = BTreeMap::new();
+    for name in order {
+        if name.rsplit('/').next().is_some_and(|base| base.starts_with('_')) {
+            continue;
+        }
+        let Some(template) = templates.get(&name) else { continue };
+        let data = template.data(&name);
+        let output = execute(&set, &name, data, &environment).map_err(execution_error)?;
+        files.insert(name, output.replace(NO_VALUE, ""));
+    }
+    Ok(files)
+}
+
+/// What Go writes for nothing, and Helm takes out again.
+const NO_VALUE: &str = "<no value>";
+
+/// Renders one file once more: its output, `<no value>` included, and which part of the template
+/// wrote what. Nothing if that fails.
+pub(super) fn trace(
+    scope: &Scope,
+    values: &Map,
+    input: &RenderInput,
+    world: &dyn World,
+    capabilities: &Capabilities,
+    name: &str,
+) -> Option<(String, Vec<Written>)> {
+    let templates = templates(scope, values, input, capabilities);
+    let set = parsed(scope, &templates, &order(&templates)).ok()?;
+    let trace = RefCell::new(Vec::new());
+    let environment = environment(world, Some(&trace));
+    let output = execute(&set, name, templates.get(name)?.data(name), &environment).ok()?;
+    Some((output, trace.take()))
+}
+
+fn environment<'a>(
+    world: &'a dyn World,
+    trace: Option<&'a RefCell<Vec<Written>>>,
+) -> Environment<'a> {
+    Environment {
         functions: functions(),
         world,
         limits: Limits {
@@ -65,23 +101,34 @@ pub(super) fn render(
         },
         fuel: Cell::new(TEMPLATE_FUEL),
         missing_key: MissingKey::Zero,
-    };
-    let mut files = BTreeMap::new();
-    for name in order {
-        if name.rsplit('/').next().is_some_and(|base| base.starts_with('_')) {
-            continue;
-        }
-        let Some(template) = templates.get(&name) else { continue };
-        let about = [
-            ("Name".into(), Value::str(name.as_str())),
-            ("BasePath".into(), Value::str(template.base_path.as_str())),
-        ];
-        template.data.insert("Template", Value::Map(Map::from_entries(Element::Values, about)));
-        let data = Value::Map(template.data.clone());
-        let output = execute(&set, &name, data, &environment).map_err(execution_error)?;
-        files.insert(name, output.replace("<no value>", ""));
+        trace,
     }
-    Ok(files)
+}
+
+/// All templates of the tree by their names.
+fn templates<'a>(
+    scope: &'a Scope,
+    values: &Map,
+    input: &RenderInput,
+    capabilities: &Capabilities,
+) -> BTreeMap<String, Template<'a>> {
+    let shared =
+        Shared { release: release(input), capabilities: objects::capabilities(capabilities) };
+    let mut templates = BTreeMap::new();
+    shared.add(scope, None, &as_values(values), &mut templates);
+    templates
+}
+
+impl Template<'_> {
+    /// What it is executed over.
+    fn data(&self, name: &str) -> Value {
+        let about = [
+            ("Name".into(), Value::str(name)),
+            ("BasePath".into(), Value::str(self.base_path.as_str())),
+        ];
+        self.data.insert("Template", Value::Map(Map::from_entries(Element::Values, about)));
+        Value::Map(self.data.clone())
+    }
 }
 
 fn release(input: &RenderInput) -> Value {

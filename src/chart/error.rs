@@ -1,19 +1,16 @@
 //! Why a chart could not be rendered: Helm's words for scripts, and a diagnostic for people that
 //! points into the template and tells which value is missing.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value as Json;
 
 use super::engine::EngineError;
-use super::manifest;
+use super::manifest_error::RENDERED;
 use super::missing::{Missing, owner, values_about};
 use super::scope::Scope;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::span::{SourceFile, Span};
 use crate::sprig::functions;
 use crate::template::error::{Entered, Error, Frame, Reason};
-use crate::yaml::parse;
 
 /// Why a chart could not be rendered.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -127,17 +124,7 @@ impl RenderError {
     }
 
     /// What a template gave is not YAML, or no object.
-    pub(super) fn manifest(problem: &str, files: &BTreeMap<String, String>) -> Self {
-        let path = problem
-            .strip_prefix("YAML parse error on ")
-            .and_then(|rest| rest.split_once(": "))
-            .map(|(path, _)| path)
-            .unwrap_or_default();
-        let diagnostic = match files.get(path) {
-            Some(output) => unfit(path, output, problem),
-            None => Diagnostic::error(MANIFEST, problem),
-        };
-        let text = format!("{problem}\n\nUse --debug flag to render out invalid YAML");
+    pub(super) fn manifest(text: String, diagnostic: Diagnostic) -> Self {
         Self { text, diagnostic: Box::new(diagnostic), values: Vec::new(), field: None }
     }
 
@@ -184,33 +171,6 @@ impl RenderError {
         let text = format!("{}\n\nUse --debug flag to render out invalid YAML", error.text);
         Self { text, diagnostic: Box::new(diagnostic), values: about, field: None }
     }
-}
-
-/// What follows the name of a template whose output is shown.
-const RENDERED: &str = " (rendered)";
-
-const MANIFEST: &str = "manifest-invalid";
-
-/// The finding about a template's output, at the document that is at fault.
-fn unfit(path: &str, output: &str, problem: &str) -> Diagnostic {
-    let file = SourceFile::new(format!("{path}{RENDERED}"), output);
-    let reason = problem.rsplit_once(": ").map_or(problem, |(_, reason)| reason);
-    if let Err(syntax) = parse::parse(&file) {
-        let message = format!("the output of a template is not YAML: {reason}");
-        let mut found = Diagnostic::error(MANIFEST, message);
-        found.labels = syntax.labels;
-        found.help = syntax.help;
-        return found;
-    }
-    let lines: Vec<usize> =
-        std::iter::once(0).chain(output.match_indices('\n').map(|(at, _)| at + 1)).collect();
-    let documents = manifest::split(output);
-    let wrong = documents.iter().find(|document| !manifest::is_object(document.text));
-    let start = wrong.and_then(|document| lines.get(document.line - 1)).copied().unwrap_or(0);
-    let end = output[start..].find('\n').map_or(output.len(), |at| start + at);
-    Diagnostic::error(MANIFEST, "the output of a template is not a Kubernetes object")
-        .label(&Span::new(&file, start..end), "this document")
-        .help("an object is a mapping with `apiVersion`, `kind` and `metadata`")
 }
 
 /// The first and the last of many: what is between them mostly repeats.

@@ -12,6 +12,7 @@ mod glob;
 pub mod ignore;
 pub mod load;
 pub mod manifest;
+mod manifest_error;
 pub mod metadata;
 mod missing;
 pub mod model;
@@ -85,8 +86,13 @@ fn render_here(
     let mut files = engine::render(&scope, &values, input, &world, &capabilities)
         .map_err(|error| RenderError::template(error, &scope, &coalesced))?;
     let notes = take_notes(&mut files, &scope);
-    let sorted = manifest::sort(&files, &input.namespace)
-        .map_err(|problem| RenderError::manifest(&problem, &files))?;
+    let sorted = manifest::sort(&files, &input.namespace).map_err(|problem| {
+        manifest_error::error(&problem, &files, &scope, |name| {
+            let fresh =
+                Coalescing::new(Nulls::Remove, &mut Vec::new()).values(&scope, &user).ok()?;
+            engine::trace(&scope, &fresh, input, &world, &capabilities, name)
+        })
+    })?;
     warnings.extend(sorted.warnings.iter().cloned());
     let (crds, crd_text) = crds(&scope, &input.namespace)?;
     let text = manifest_text(&sorted);

@@ -55,6 +55,7 @@ pub fn from_template(template: &str, world: &dyn World) -> Result<String, String
         },
         fuel: Cell::new(TEMPLATE_FUEL),
         missing_key: MissingKey::Invalid,
+        trace: None,
     };
     execute(&set, "name-template", Value::Nil, &environment).map_err(|error| error.to_string())
 }

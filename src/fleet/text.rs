@@ -76,6 +76,7 @@ impl Templates {
             },
             fuel: Cell::new(LAYER_FUEL),
             missing_key: MissingKey::Error,
+            trace: None,
         };
         let data = to_map(&json!({"Cluster": cluster}));
         execute(&set, NAME, Value::Map(data), &environment).map_err(|error| problem(&error, text))

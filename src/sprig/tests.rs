@@ -73,6 +73,7 @@ fn evaluate(expression: &str) -> Result<String, Box<Error>> {
         limits: Limits { depth: 100, nesting: 500, output_bytes: 1 << 20 },
         fuel: Cell::new(100_000_000),
         missing_key: MissingKey::Zero,
+        trace: None,
     };
     execute(&set, "t", data(), &environment)
 }

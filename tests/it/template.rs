@@ -298,3 +298,22 @@ fn the_value_that_a_subchart_misses_is_told_from_the_top() {
     });
     assert_snapshot!(told.join("\n"));
 }
+
+/// Templates whose output is no YAML, or no object.
+const UNFIT: &[&str] = &[
+    "kind: ConfigMap\nmetadata:\n  name: x\n data: 1\n",
+    "kind: ConfigMap\nmetadata:\n  name: x\n  labels:\n    {{- toYaml .Values.labels | nindent 3 }}\n    team: {{ .Values.team }}: x\n",
+    "kind: ConfigMap\n{{ range $i, $size := list 1 2 }}\ndata:\n  size: {{ $size }}\n\t- {{ $i }}\n{{ end }}",
+    "kind: ConfigMap\ndata: {{ include \"data\" . }}\n{{ define \"data\" }}a: b: c{{ end }}",
+    "{{ if true }}\nkind: ConfigMap\n---\n- a\n- b\n{{ end }}\n",
+];
+
+#[test]
+fn the_line_of_a_template_behind_output_that_is_no_yaml_is_told() {
+    let env = env();
+    let told = UNFIT.iter().map(|template| {
+        env.write("chart/templates/x.yaml", template);
+        env.run("template shop chart")
+    });
+    assert_snapshot!(told.collect::<Vec<_>>().join("\n"));
+}

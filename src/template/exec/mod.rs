@@ -3,7 +3,7 @@
 //! [`walk`] goes through statements, [`pipeline`] computes values, [`field`] and [`call`] reach
 //! into them. This module has what they share: the machine, the scopes, errors and limits.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::mem;
 use std::rc::Rc;
@@ -68,6 +68,20 @@ pub struct Environment<'a> {
     pub fuel: Cell<u64>,
     /// What a missing key gives.
     pub missing_key: MissingKey,
+    /// Where to note which part of the template writes what; costs memory, so that it is off
+    /// unless somebody asks.
+    pub trace: Option<&'a RefCell<Vec<Written>>>,
+}
+
+/// A statement of the executed template that is about to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Where in the output, in bytes.
+    pub at: usize,
+    /// Where it stands in the template's text, in bytes.
+    pub pos: usize,
+    /// Whether it is text that is copied, byte by byte.
+    pub is_text: bool,
 }
 
 /// Executes the template `name` over `data`.
@@ -248,6 +262,15 @@ impl Machine<'_> {
     /// Spends one step of fuel at the present node.
     fn step(&self, scope: &Scope<'_>) -> Result<(), Fault> {
         self.spend(1).map_err(|message| scope.fault(Reason::Exhausted, message))
+    }
+
+    /// Notes a statement of the template that is executed, not of those that it includes.
+    fn trace(&self, pos: usize, is_text: bool) {
+        if let Some(trace) = self.environment.trace
+            && self.depth == 1
+        {
+            trace.borrow_mut().push(Written { at: self.out.len(), pos, is_text });
+        }
     }
 
     /// Appends to the output.

@@ -198,6 +198,7 @@ fn rendered_with(text: &str, missing_key: MissingKey) -> Result<String, Box<Erro
         limits: limits(),
         fuel: Cell::new(100_000),
         missing_key,
+        trace: None,
     };
     execute(&set, "t", data(), &environment)
 }
@@ -260,6 +261,7 @@ fn an_endless_include_ends_as_in_helm() {
             limits: Limits { depth: 5_000, nesting: 20_000, output_bytes: 1_000 },
             fuel: Cell::new(1_000_000),
             missing_key: MissingKey::Zero,
+            trace: None,
         };
         execute(&set, "t", Value::Nil, &environment).unwrap_err().message
     });

@@ -55,8 +55,12 @@ impl Machine<'_> {
     ) -> Result<Flow, Fault> {
         self.step(scope)?;
         match node {
-            Node::Text { range } => self.write(scope, &scope.tree.text[range.clone()])?,
+            Node::Text { range } => {
+                self.trace(range.start, true);
+                self.write(scope, &scope.tree.text[range.clone()])?;
+            }
             Node::Action(action) => {
+                self.trace(action.pos, false);
                 let value = self.pipeline(scope, dot, &action.pipeline)?;
                 if action.pipeline.variables.is_empty() {
                     self.print(scope, &value.value)?;
@@ -65,7 +69,10 @@ impl Machine<'_> {
             Node::If(branch) => return self.if_or_with(scope, dot, branch, false),
             Node::With(branch) => return self.if_or_with(scope, dot, branch, true),
             Node::Range(branch) => return self.range(scope, dot, branch),
-            Node::Template(invocation) => self.template(scope, dot, invocation)?,
+            Node::Template(invocation) => {
+                self.trace(invocation.pos, false);
+                self.template(scope, dot, invocation)?;
+            }
             Node::Break => return Ok(Flow::Break),
             Node::Continue => return Ok(Flow::Continue),
         }
