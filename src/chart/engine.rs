@@ -115,7 +115,7 @@ fn templates<'a>(
     let shared =
         Shared { release: release(input), capabilities: objects::capabilities(capabilities) };
     let mut templates = BTreeMap::new();
-    shared.add(scope, None, &as_values(values), &mut templates);
+    shared.add(scope, true, &as_values(values), &mut templates);
     templates
 }
 
@@ -153,13 +153,13 @@ impl Shared {
     fn add<'a>(
         &self,
         scope: &'a Scope,
-        parent: Option<&str>,
+        is_root: bool,
         values: &Map,
         templates: &mut BTreeMap<String, Template<'a>>,
     ) -> Map {
         let subcharts = Map::default();
         let entries = [
-            ("Chart".into(), objects::chart(&scope.metadata(), parent.is_none())),
+            ("Chart".into(), objects::chart(&scope.metadata(), is_root)),
             ("Files".into(), objects::files(&scope.chart)),
             ("Release".into(), self.release.clone()),
             ("Capabilities".into(), self.capabilities.clone()),
@@ -167,13 +167,9 @@ impl Shared {
             ("Subcharts".into(), Value::Map(subcharts.clone())),
         ];
         let data = Map::from_entries(Element::Values, entries);
-        let path = match parent {
-            Some(parent) => format!("{parent}/charts/{}", scope.name),
-            None => scope.name.clone(),
-        };
         for subchart in &scope.dependencies {
             let values = table(values, &subchart.name).unwrap_or_default();
-            let inner = self.add(subchart, Some(&path), &as_values(&values), templates);
+            let inner = self.add(subchart, false, &as_values(&values), templates);
             subcharts.insert(subchart.name.as_str(), Value::Map(inner));
         }
         for file in &scope.chart.templates {
@@ -184,9 +180,9 @@ impl Shared {
             let template = Template {
                 text: &file.data,
                 data: data.clone(),
-                base_path: format!("{path}/templates"),
+                base_path: format!("{}/templates", scope.path),
             };
-            templates.insert(format!("{path}/{}", file.name), template);
+            templates.insert(format!("{}/{}", scope.path, file.name), template);
         }
         data
     }

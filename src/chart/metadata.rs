@@ -1,6 +1,6 @@
 //! `Chart.yaml` as Helm reads it: known fields, coerced to their types, checked.
 
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 use crate::object::access;
 use crate::sprig::semver::Version;
@@ -67,6 +67,31 @@ pub struct Requirement {
     pub alias: String,
     /// Values that go up to the parent: names, or `{child, parent}`.
     pub import_values: Vec<Json>,
+    /// Those that have gone up, as `{child, parent}`.
+    pub imported: Vec<Json>,
+}
+
+impl Requirement {
+    /// As JSON, with the fields that Go's marshaller leaves out when they are empty left out. A
+    /// requirement that is left is switched on.
+    pub(super) fn json(&self) -> Json {
+        let imports: Vec<&Json> = self.imported.iter().chain(&self.import_values).collect();
+        let fields = [
+            ("name", Json::from(self.name.as_str())),
+            ("version", Json::from(self.version.as_str())),
+            ("repository", Json::from(self.repository.as_str())),
+            ("condition", Json::from(self.condition.as_str())),
+            ("tags", json!(self.tags)),
+            ("enabled", Json::Bool(true)),
+            ("import-values", json!(imports)),
+            ("alias", Json::from(self.alias.as_str())),
+        ];
+        let is_shown = |(name, value): &(&str, Json)| {
+            matches!(*name, "name" | "repository") || (*value != "" && *value != json!([]))
+        };
+        let shown = fields.into_iter().filter(is_shown);
+        Json::Object(shown.map(|(name, value)| (name.to_owned(), value)).collect())
+    }
 }
 
 /// The requirements in a chart's metadata; `None` when it has no such field.
@@ -87,6 +112,7 @@ pub fn requirements(metadata: &Json) -> Option<Vec<Requirement>> {
                     .unwrap_or_default(),
                 alias: text(item, "alias"),
                 import_values: item["import-values"].as_array().cloned().unwrap_or_default(),
+                imported: Vec::new(),
             })
             .collect(),
     )

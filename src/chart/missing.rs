@@ -43,16 +43,17 @@ pub(super) fn owner<'a>(
     scope: &'a Scope,
     template: &'a str,
 ) -> Option<(&'a Scope, Vec<&'a str>, &'a str)> {
-    let mut rest = template.strip_prefix(scope.name.as_str())?.strip_prefix('/')?;
-    let mut scope = scope;
-    let mut names = Vec::new();
-    while let Some(inner) = rest.strip_prefix("charts/") {
-        let (name, behind) = inner.split_once('/')?;
-        scope = scope.dependencies.iter().find(|sub| sub.name == name)?;
-        names.push(name);
-        rest = behind;
+    let rest = template.strip_prefix(scope.path.as_str()).and_then(|rest| rest.strip_prefix('/'));
+    if let Some(rest) = rest
+        && scope.chart.templates.iter().any(|file| file.name == rest)
+    {
+        return Some((scope, Vec::new(), rest));
     }
-    Some((scope, names, rest))
+    scope.dependencies.iter().find_map(|subchart| {
+        let (found, mut names, rest) = owner(subchart, template)?;
+        names.insert(0, &subchart.name);
+        Some((found, names, rest))
+    })
 }
 
 /// A path with the elements that a `range` goes through: the first one in which the rest of the

@@ -168,7 +168,7 @@ fn manifest_text(sorted: &Sorted) -> String {
 fn crds(scope: &Scope, namespace: &str) -> Result<(Vec<Manifest>, String), RenderError> {
     let mut crds = Vec::new();
     let mut printed = String::new();
-    for (name, data) in crd_files(scope, &scope.name) {
+    for (name, data) in crd_files(scope) {
         let text = String::from_utf8_lossy(data);
         push_document(&mut printed, &name, &text);
         crds.extend(manifest::plain(&text, &name, namespace).map_err(RenderError::chart)?);
@@ -177,16 +177,16 @@ fn crds(scope: &Scope, namespace: &str) -> Result<(Vec<Manifest>, String), Rende
 }
 
 /// Files of `crds/` folders with their full names, the chart's own first.
-fn crd_files<'a>(scope: &'a Scope, path: &str) -> Vec<(String, &'a [u8])> {
+fn crd_files(scope: &Scope) -> Vec<(String, &[u8])> {
     let is_manifest = |name: &str| {
         let extension = name.rsplit_once('.').map(|(_, e)| e.to_lowercase()).unwrap_or_default();
         name.starts_with("crds/") && matches!(extension.as_str(), "yaml" | "yml" | "json")
     };
     let own = scope.chart.files.iter().filter(|file| is_manifest(&file.name));
     let mut files: Vec<(String, &[u8])> =
-        own.map(|file| (format!("{path}/{}", file.name), file.data.as_slice())).collect();
+        own.map(|file| (format!("{}/{}", scope.path, file.name), file.data.as_slice())).collect();
     for subchart in &scope.dependencies {
-        files.extend(crd_files(subchart, &format!("{path}/charts/{}", subchart.name)));
+        files.extend(crd_files(subchart));
     }
     files
 }

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::capabilities::{Capabilities, HELM_VERSION, KubeVersion};
 use super::model::Chart;
-use super::values::to_value;
+use super::values::{to_map, to_value};
 use crate::template::binary::from_bytes;
 use crate::template::function::{Param, Signature};
 use crate::template::print;
@@ -27,13 +27,24 @@ struct Struct {
     hidden: Vec<(&'static str, Value)>,
     /// What JSON and YAML see.
     plain: Value,
+    /// The names of JSON in Go's order.
+    order: &'static [&'static str],
     /// Replaces the fields in print.
     print: Option<String>,
 }
 
 impl Struct {
     fn new(type_name: &'static str, fields: Vec<(&'static str, Value)>, plain: Value) -> Self {
-        Self { type_name, kind: "struct", fields, hidden: Vec::new(), plain, print: None }
+        let (hidden, order) = (Vec::new(), &[] as &[&str]);
+        Self { type_name, kind: "struct", fields, hidden, plain, order, print: None }
+    }
+
+    fn pointer(type_name: &'static str, fields: Vec<(&'static str, Value)>, plain: Value) -> Self {
+        Self { kind: "ptr", ..Self::new(type_name, fields, plain) }
+    }
+
+    fn ordered(self, order: &'static [&'static str]) -> Self {
+        Self { order, ..self }
     }
 
     fn value(self) -> Value {
@@ -71,26 +82,112 @@ impl Object for Struct {
         self.plain.clone()
     }
 
+    fn json_order(&self) -> Option<&[&'static str]> {
+        Some(self.order).filter(|order| !order.is_empty())
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
 }
 
+/// A slice or map that nobody made: empty for templates, null in JSON.
+#[derive(Debug)]
+struct Absent {
+    type_name: &'static str,
+    kind: &'static str,
+}
+
+impl Object for Absent {
+    fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    fn field(&self, _name: &str) -> Option<Value> {
+        None
+    }
+
+    fn print(&self) -> String {
+        if self.kind == "map" { "map[]" } else { "[]" }.to_owned()
+    }
+
+    fn truth(&self) -> bool {
+        false
+    }
+
+    fn plain(&self) -> Value {
+        Value::nil_list()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+fn absent(type_name: &'static str, kind: &'static str) -> Value {
+    Value::Object(Rc::new(Absent { type_name, kind }))
+}
+
+/// A `[]string` of the metadata.
+fn texts(value: &Json) -> Value {
+    match value.as_array() {
+        Some(items) => Value::strings(items.iter().filter_map(Json::as_str)),
+        None => absent("[]string", "slice"),
+    }
+}
+
+/// A slice of pointers to structs.
+fn items(value: &Json, type_name: &'static str, item: fn(&Json) -> Value) -> Value {
+    match value.as_array() {
+        Some(items) => Value::list(items.iter().map(item).collect()),
+        None => absent(type_name, "slice"),
+    }
+}
+
 /// `.Chart` of a chart with this metadata.
 pub(super) fn chart(metadata: &Json, is_root: bool) -> Value {
+    const ORDER: &[&str] = &[
+        "name",
+        "home",
+        "sources",
+        "version",
+        "description",
+        "keywords",
+        "maintainers",
+        "icon",
+        "apiVersion",
+        "condition",
+        "tags",
+        "appVersion",
+        "deprecated",
+        "annotations",
+        "kubeVersion",
+        "dependencies",
+        "type",
+        "IsRoot",
+    ];
     let text = |name: &str| Value::str(metadata[name].as_str().unwrap_or_default());
-    let texts = |value: &Json| {
-        let items = value.as_array().into_iter().flatten().filter_map(Json::as_str);
-        Value::strings(items)
+    let annotations = match metadata["annotations"].as_object() {
+        Some(entries) => {
+            let entries = entries.iter().map(|(key, value)| {
+                (key.as_str().into(), Value::str(value.as_str().unwrap_or_default()))
+            });
+            Value::Map(Map::from_entries(Element::Str, entries))
+        }
+        None => absent("map[string]string", "map"),
     };
-    let annotations = metadata["annotations"].as_object().into_iter().flatten();
-    let annotations = annotations
-        .map(|(key, value)| (key.as_str().into(), Value::str(value.as_str().unwrap_or_default())));
-    let annotations = Value::Map(Map::from_entries(Element::Str, annotations));
-    let items = |name: &str, item: fn(&Json) -> Value| {
-        let items = metadata[name].as_array().into_iter().flatten();
-        Value::list(items.map(item).collect())
-    };
+    let maintainers = items(&metadata["maintainers"], "[]*chart.Maintainer", maintainer);
+    let dependencies = items(&metadata["dependencies"], "[]*chart.Dependency", dependency);
+    let plain = to_map(metadata);
+    for (name, value) in [("maintainers", &maintainers), ("dependencies", &dependencies)] {
+        if plain.get(name).is_some() {
+            plain.insert(name, value.clone());
+        }
+    }
     let fields = vec![
         ("Name", text("name")),
         ("Home", text("home")),
@@ -98,7 +195,7 @@ pub(super) fn chart(metadata: &Json, is_root: bool) -> Value {
         ("Version", text("version")),
         ("Description", text("description")),
         ("Keywords", texts(&metadata["keywords"])),
-        ("Maintainers", items("maintainers", maintainer)),
+        ("Maintainers", maintainers),
         ("Icon", text("icon")),
         ("APIVersion", text("apiVersion")),
         ("Condition", text("condition")),
@@ -107,39 +204,53 @@ pub(super) fn chart(metadata: &Json, is_root: bool) -> Value {
         ("Deprecated", Value::Bool(metadata["deprecated"].as_bool().unwrap_or_default())),
         ("Annotations", annotations),
         ("KubeVersion", text("kubeVersion")),
-        ("Dependencies", items("dependencies", dependency)),
+        ("Dependencies", dependencies),
         ("Type", text("type")),
     ];
-    let mut plain = metadata.clone();
-    plain["IsRoot"] = Json::Bool(is_root);
-    let inner = Struct::new("chart.Metadata", fields, to_value(metadata));
+    let inner = Struct::new("chart.Metadata", fields, Value::Map(plain.clone())).ordered(ORDER);
     let hidden = inner.fields.clone();
+    let plain = Map::from_entries(plain.element, plain.entries.borrow().clone());
+    plain.insert("IsRoot", Value::Bool(is_root));
     let fields = vec![("Metadata", inner.value()), ("IsRoot", Value::Bool(is_root))];
-    let outer = Struct::new("struct { chart.Metadata; IsRoot bool }", fields, to_value(&plain));
+    let name = "struct { chart.Metadata; IsRoot bool }";
+    let outer = Struct::new(name, fields, Value::Map(plain)).ordered(ORDER);
     Struct { hidden, ..outer }.value()
 }
 
 fn maintainer(item: &Json) -> Value {
     let text = |name: &str| Value::str(item[name].as_str().unwrap_or_default());
     let fields = vec![("Name", text("name")), ("Email", text("email")), ("URL", text("url"))];
-    Struct { kind: "ptr", ..Struct::new("*chart.Maintainer", fields, to_value(item)) }.value()
+    let pointer = Struct::pointer("*chart.Maintainer", fields, to_value(item));
+    pointer.ordered(&["name", "email", "url"]).value()
 }
 
 fn dependency(item: &Json) -> Value {
+    const ORDER: &[&str] = &[
+        "name",
+        "version",
+        "repository",
+        "condition",
+        "tags",
+        "enabled",
+        "import-values",
+        "alias",
+    ];
     let text = |name: &str| Value::str(item[name].as_str().unwrap_or_default());
-    let tags = item["tags"].as_array().into_iter().flatten().filter_map(Json::as_str);
+    let imports = match &item["import-values"] {
+        Json::Null => absent("[]interface {}", "slice"),
+        imports => to_value(imports),
+    };
     let fields = vec![
         ("Name", text("name")),
         ("Version", text("version")),
         ("Repository", text("repository")),
         ("Condition", text("condition")),
-        ("Tags", Value::strings(tags)),
-        // What is left of the requirements of a chart is switched on.
-        ("Enabled", Value::Bool(true)),
-        ("ImportValues", to_value(item.get("import-values").unwrap_or(&Json::Array(Vec::new())))),
+        ("Tags", texts(&item["tags"])),
+        ("Enabled", Value::Bool(item["enabled"].as_bool().unwrap_or_default())),
+        ("ImportValues", imports),
         ("Alias", text("alias")),
     ];
-    Struct { kind: "ptr", ..Struct::new("*chart.Dependency", fields, to_value(item)) }.value()
+    Struct::pointer("*chart.Dependency", fields, to_value(item)).ordered(ORDER).value()
 }
 
 /// `.Capabilities`.
@@ -159,21 +270,12 @@ pub(super) fn capabilities(capabilities: &Capabilities) -> Value {
         ("git_tree_state".into(), Value::str("clean")),
         ("go_version".into(), Value::str("go1.26")),
     ]);
-    let helm = Struct::new("version.BuildInfo", helm.to_vec(), plain).value();
-    let plain = Value::map([
-        ("KubeVersion".into(), plain_of(&version)),
-        ("APIVersions".into(), plain_of(&set)),
-        ("HelmVersion".into(), plain_of(&helm)),
-    ]);
+    let helm = Struct::new("version.BuildInfo", helm.to_vec(), plain);
+    let helm = helm.ordered(&["version", "git_commit", "git_tree_state", "go_version"]).value();
     let fields = vec![("KubeVersion", version), ("APIVersions", set), ("HelmVersion", helm)];
-    Struct { kind: "ptr", ..Struct::new("*chartutil.Capabilities", fields, plain) }.value()
-}
-
-fn plain_of(value: &Value) -> Value {
-    match value {
-        Value::Object(object) => object.plain(),
-        other => other.clone(),
-    }
+    let plain = Value::map(fields.iter().map(|(name, value)| ((*name).into(), value.clone())));
+    let pointer = Struct::pointer("*chartutil.Capabilities", fields, plain);
+    pointer.ordered(&["KubeVersion", "APIVersions", "HelmVersion"]).value()
 }
 
 const NO_PARAMS: Signature = Signature { params: &[], variadic: None };
@@ -219,6 +321,10 @@ impl Object for Version {
             ("Major".into(), Value::str(self.0.major.as_str())),
             ("Minor".into(), Value::str(self.0.minor.as_str())),
         ])
+    }
+
+    fn json_order(&self) -> Option<&[&'static str]> {
+        Some(&["Version", "Major", "Minor"])
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -1,9 +1,11 @@
 //! A chart's tree as one render sees it: subcharts that are switched on, under their aliases,
 //! with the values that they hand up to their parents.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::metadata::Requirement;
 use super::model::Chart;
@@ -18,10 +20,14 @@ pub(super) struct Scope {
     pub(super) chart: Arc<Chart>,
     /// Its alias, else its name.
     pub(super) name: String,
+    /// The folder that its files are called by, such as `shop/charts/db`.
+    pub(super) path: String,
     /// Its own defaults, with what its subcharts hand up.
     pub(super) values: Map,
-    /// The requirements that are left; `None` when the chart has no such field.
-    pub(super) requirements: Option<Vec<Requirement>>,
+    /// The requirements that are left; `None` when the chart has no such field. As in Helm, the
+    /// copies that aliases make of a chart share them: what resolving one copy does to a
+    /// requirement, the next copy finds done.
+    pub(super) requirements: Option<Vec<Rc<RefCell<Requirement>>>>,
     /// Subcharts that are switched on, in Helm's order.
     pub(super) dependencies: Vec<Scope>,
 }
@@ -39,23 +45,48 @@ impl Scope {
         let mut scope = Self::unresolved(chart);
         scope.enable(user, "", warnings)?;
         scope.import(warnings)?;
+        let path = scope.name.clone();
+        scope.place(path.clone(), &path);
         Ok(scope)
+    }
+
+    /// Says how the files of the tree are called. A chart without requirements keeps the
+    /// subcharts that it was loaded with, who know it by the name it had then: `original`.
+    fn place(&mut self, path: String, original: &str) {
+        let has_own = self.chart.requirements().is_some();
+        for scope in &mut self.dependencies {
+            let parent = if has_own { &path } else { original };
+            let original = format!("{original}/charts/{}", scope.chart.name());
+            scope.place(format!("{parent}/charts/{}", scope.name), &original);
+        }
+        self.path = path;
     }
 
     fn unresolved(chart: &Arc<Chart>) -> Self {
         Self {
             chart: Arc::clone(chart),
             name: chart.name().to_owned(),
+            path: String::new(),
             values: to_map(&chart.values),
-            requirements: chart.requirements(),
+            requirements: chart
+                .requirements()
+                .map(|all| all.into_iter().map(|one| Rc::new(RefCell::new(one))).collect()),
             dependencies: chart.dependencies.iter().map(Self::unresolved).collect(),
         }
     }
 
-    /// The chart's metadata under its alias.
+    /// The chart's metadata under its alias, with the requirements that are left.
     pub(super) fn metadata(&self) -> Json {
         let mut metadata = self.chart.metadata.clone();
         metadata["name"] = Json::from(self.name.as_str());
+        match &self.requirements {
+            Some(left) => {
+                metadata["dependencies"] = left.iter().map(|one| one.borrow().json()).collect();
+            }
+            None => {
+                metadata.as_object_mut().and_then(|fields| fields.remove("dependencies"));
+            }
+        }
         metadata
     }
 
@@ -75,19 +106,14 @@ impl Scope {
     ) -> Result<(), String> {
         let Some(mut requirements) = self.requirements.take() else { return Ok(()) };
         self.dependencies = self.required(&requirements);
-        for requirement in &mut requirements {
-            if !requirement.alias.is_empty() {
-                requirement.name.clone_from(&requirement.alias);
-            }
-        }
         let values = Coalescing::new(Nulls::Remove, warnings).values(self, values)?;
         let disabled: Vec<String> = requirements
             .iter()
-            .filter(|requirement| !is_enabled(requirement, &values, path, warnings))
-            .map(|requirement| requirement.name.clone())
+            .filter(|requirement| !is_enabled(&requirement.borrow(), &values, path, warnings))
+            .map(|requirement| requirement.borrow().name.clone())
             .collect();
         self.dependencies.retain(|scope| !disabled.contains(&scope.name));
-        requirements.retain(|requirement| !disabled.contains(&requirement.name));
+        requirements.retain(|requirement| !disabled.contains(&requirement.borrow().name));
         for scope in &mut self.dependencies {
             let path = format!("{path}{}.", scope.name);
             scope.enable(&values, &path, warnings)?;
@@ -97,26 +123,30 @@ impl Scope {
         Ok(())
     }
 
-    /// Subcharts that no requirement names, then one for each requirement that is there.
-    fn required(&self, requirements: &[Requirement]) -> Vec<Self> {
+    /// Subcharts that no requirement names, then one for each requirement that is there. From here
+    /// on, requirements go by their aliases.
+    fn required(&self, requirements: &[Rc<RefCell<Requirement>>]) -> Vec<Self> {
         let fits = |scope: &Self, requirement: &Requirement| {
             scope.name == requirement.name
                 && is_compatible(&requirement.version, scope.chart.version())
         };
-        let unnamed = self
-            .dependencies
-            .iter()
-            .filter(|scope| !requirements.iter().any(|requirement| fits(scope, requirement)))
-            .cloned();
-        let named = requirements.iter().filter_map(|requirement| {
-            let found = self.dependencies.iter().find(|scope| fits(scope, requirement))?;
-            let mut scope = found.clone();
+        let is_named = |scope: &Self| requirements.iter().any(|one| fits(scope, &one.borrow()));
+        let mut scopes: Vec<Self> =
+            self.dependencies.iter().filter(|scope| !is_named(scope)).cloned().collect();
+        for requirement in requirements {
+            let mut requirement = requirement.borrow_mut();
+            let found = self.dependencies.iter().find(|scope| fits(scope, &requirement));
+            let mut found = found.cloned();
             if !requirement.alias.is_empty() {
-                scope.name.clone_from(&requirement.alias);
+                let alias = requirement.alias.clone();
+                if let Some(scope) = &mut found {
+                    scope.name.clone_from(&alias);
+                }
+                requirement.name = alias;
             }
-            Some(scope)
-        });
-        unnamed.chain(named).collect()
+            scopes.extend(found);
+        }
+        scopes
     }
 
     /// Hands values of subcharts up, the deepest first.
@@ -128,8 +158,14 @@ impl Scope {
         let values = Coalescing::new(Nulls::Keep, warnings).values(self, &Map::default())?;
         let imported = Map::default();
         for requirement in requirements {
-            for import in &requirement.import_values {
-                let Some((child, parent)) = child_and_parent(import) else { continue };
+            let mut requirement = requirement.borrow_mut();
+            let imports = std::mem::take(&mut requirement.import_values);
+            let paths: Vec<(String, String)> =
+                imports.iter().filter_map(child_and_parent).collect();
+            let pair =
+                |(child, parent): &(String, String)| json!({"child": child, "parent": parent});
+            requirement.imported.extend(paths.iter().map(pair));
+            for (child, parent) in paths {
                 let path = format!("{}.{child}", requirement.name);
                 let Some(found) = table(&values, &path) else {
                     warnings.push(format!(

@@ -58,7 +58,10 @@ impl Writer {
                 })?;
             }
             Value::Map(map) => self.map(map, depth)?,
-            Value::Object(object) => self.value(&object.plain(), depth + 1)?,
+            Value::Object(object) => match (object.plain(), object.json_order()) {
+                (Value::Map(map), Some(order)) => self.fields(&map, order, depth)?,
+                (plain, _) => self.value(&plain, depth + 1)?,
+            },
         }
         Ok(())
     }
@@ -70,10 +73,23 @@ impl Writer {
     fn map(&mut self, map: &Map, depth: usize) -> Result<(), String> {
         let entries = map.entries.borrow();
         self.all('{', '}', entries.iter(), depth, |writer, (key, value)| {
-            writer.string(key);
-            writer.out.push_str(if writer.style == Style::Pretty { ": " } else { ":" });
-            writer.value(value, depth + 1)
+            writer.entry(key, value, depth)
         })
+    }
+
+    /// A struct: the fields that are there, in this order.
+    fn fields(&mut self, map: &Map, order: &[&str], depth: usize) -> Result<(), String> {
+        let fields = order.iter().filter_map(|name| Some((*name, map.get(name)?)));
+        let fields: Vec<(&str, Value)> = fields.collect();
+        self.all('{', '}', fields.iter(), depth, |writer, (key, value)| {
+            writer.entry(key, value, depth)
+        })
+    }
+
+    fn entry(&mut self, key: &str, value: &Value, depth: usize) -> Result<(), String> {
+        self.string(key);
+        self.out.push_str(if self.style == Style::Pretty { ": " } else { ":" });
+        self.value(value, depth + 1)
     }
 
     fn all<T>(

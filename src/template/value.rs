@@ -129,6 +129,11 @@ pub trait Object: fmt::Debug {
     fn plain(&self) -> Value {
         Value::Nil
     }
+    /// The names that its plain value has, in the order in which Go writes the fields of the
+    /// struct as JSON; nothing where the order is that of the names.
+    fn json_order(&self) -> Option<&[&'static str]> {
+        None
+    }
     /// For functions that know the concrete type.
     fn as_any(&self) -> &dyn std::any::Any;
 }
