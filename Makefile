@@ -4,7 +4,7 @@
 CARGO ?= cargo
 SEEDS ?= 2000
 
-.PHONY: help demo check test e2e bench docs bless ci
+.PHONY: help demo check test e2e bench oracle docs bless ci
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -28,6 +28,13 @@ e2e: ## The main job on three real control planes, with the real helm and kubect
 
 bench: ## Ratios against helm, and figures of the engine
 	$(CARGO) bench --locked --bench bench
+
+oracle: ## Record anew what the real helm and Go's libraries do
+	tools=$$(tests/controlplane/build.sh) && export $$tools && \
+	FITOUT_ORACLE="$$FITOUT_HELM" $(CARGO) test --locked --test it charts::
+	for oracle in tests/oracle/*/; do \
+		(cd "$$oracle" && go run . "../../cases/$$(basename "$$oracle")") || exit 1; \
+	done
 
 docs: ## Rewrite the generated reference pages
 	FITOUT_BLESS=1 $(CARGO) test --quiet --locked --test it reference::

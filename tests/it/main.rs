@@ -7,6 +7,7 @@
 )]
 
 mod apply;
+mod charts;
 mod completions;
 mod controller;
 mod corpus;
