@@ -1,7 +1,7 @@
 //! Files to a chart, in memory, as Helm's loader does it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value as Json};
 
@@ -10,7 +10,6 @@ use super::engine::Parsed;
 use super::metadata;
 use super::model::{Chart, ChartFile};
 use crate::base::diagnostic::Diagnostic;
-use crate::base::ids::Digest;
 use crate::base::limits::CHART_DEPTH_MAX;
 use crate::base::span::{SourceFile, Span};
 use crate::yaml::{helm, parse};
@@ -63,7 +62,6 @@ fn load(files: Vec<ChartFile>, depth: usize) -> Result<Chart, Diagnostic> {
     if depth > CHART_DEPTH_MAX {
         return Err(invalid(format!("subcharts are nested deeper than {CHART_DEPTH_MAX}")));
     }
-    let digest = digest(&files);
     let mut loading = Loading::default();
     let mut about = None;
     // Other files depend on what this one says, wherever it stands.
@@ -96,7 +94,7 @@ fn load(files: Vec<ChartFile>, depth: usize) -> Result<Chart, Diagnostic> {
         templates: loading.templates,
         files: loading.files,
         dependencies,
-        digest,
+        digest: OnceLock::new(),
         warnings: loading.warnings,
         parsed: Parsed::default(),
     })
@@ -110,20 +108,6 @@ fn field(file: &Arc<SourceFile>, problem: &str) -> Span {
     let documents = parse::parse(file).unwrap_or_default();
     let found = documents.first().and_then(|document| document.get(name));
     found.map_or_else(|| Span::new(file, 0..first_line), |node| node.span.clone())
-}
-
-fn digest(files: &[ChartFile]) -> Digest {
-    let mut sorted: Vec<&ChartFile> = files.iter().collect();
-    sorted.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut bytes = Vec::new();
-    for file in sorted {
-        // Lengths keep the end of one field apart from the start of the next.
-        bytes.extend_from_slice(&(file.name.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(file.name.as_bytes());
-        bytes.extend_from_slice(&(file.data.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(&file.data);
-    }
-    Digest::of(&bytes)
 }
 
 impl Loading {

@@ -1,9 +1,8 @@
 //! Rendered files to objects and hooks in install order, as Helm splits and sorts them.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::ops::Range;
 
-use regex::Regex;
 use serde_json::Value as Json;
 
 use super::model::{Hook, Manifest};
@@ -68,10 +67,6 @@ pub struct Document<'a> {
     pub line: usize,
 }
 
-static SEPARATOR: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?:^|[\t\n\x0C\r ]*\n)---[\t\n\x0C\r ]*").expect("the pattern is constant")
-});
-
 /// The documents of a text. Separators are Helm's: a `---` at the start or behind a line break,
 /// whatever follows it.
 pub fn split(text: &str) -> Vec<Document<'_>> {
@@ -91,12 +86,25 @@ pub fn split(text: &str) -> Vec<Document<'_>> {
         counted = at;
         documents.push(Document { text: raw.trim(), line });
     };
-    for separator in SEPARATOR.find_iter(trimmed) {
-        push(from, separator.start());
-        from = separator.end();
+    while let Some(separator) = separator(trimmed, from) {
+        push(from, separator.start);
+        from = separator.end;
     }
     push(from, trimmed.len());
     documents
+}
+
+/// The next `---` at the start of a line, with the space around it, from `from` on: what Go finds
+/// with `(?:^|\s*\n)---\s*`. Space that the separator before has taken is not there any more.
+fn separator(text: &str, from: usize) -> Option<Range<usize>> {
+    const IS_SPACE: fn(char) -> bool = |c| matches!(c, '\t' | '\n' | '\x0C' | '\r' | ' ');
+    let at = text[from..]
+        .match_indices("---")
+        .map(|(at, _)| from + at)
+        .find(|at| *at == 0 || *at > from && text.as_bytes()[at - 1] == b'\n')?;
+    let start = from + text[from..at].trim_end_matches(IS_SPACE).len();
+    let end = text.len() - text[at + 3..].trim_start_matches(IS_SPACE).len();
+    Some(start..end)
 }
 
 /// Whether a document is empty, or has the shape of an object.

@@ -94,7 +94,8 @@ fn render_here(
         })
     })?;
     warnings.extend(sorted.warnings.iter().cloned());
-    let (crds, crd_text) = crds(&scope, &input.namespace)?;
+    let (crds, crd_text) =
+        if input.with_crds { crds(&scope, &input.namespace)? } else { Default::default() };
     let text = manifest_text(&sorted);
     let manifests = sorted
         .documents

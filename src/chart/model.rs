@@ -1,6 +1,6 @@
 //! A chart in memory and what a render of it gives.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -30,8 +30,8 @@ pub struct Chart {
     pub files: Vec<ChartFile>,
     /// Subcharts below `charts/`.
     pub dependencies: Vec<Arc<Chart>>,
-    /// Of every file, subcharts included.
-    pub digest: Digest,
+    /// See [`Chart::digest`].
+    pub(super) digest: OnceLock<Digest>,
     /// What Helm would log while loading.
     pub warnings: Vec<String>,
     /// Templates of the tree below this chart, parsed once for all renders of it.
@@ -47,6 +47,32 @@ impl Chart {
     /// Its version.
     pub fn version(&self) -> &str {
         self.metadata["version"].as_str().unwrap_or_default()
+    }
+
+    /// Of everything that a render can depend on, subcharts included.
+    pub fn digest(&self) -> &Digest {
+        self.digest.get_or_init(|| {
+            let mut bytes = Vec::new();
+            // Lengths keep the end of one field apart from the start of the next.
+            let mut push = |part: &[u8]| {
+                bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+                bytes.extend_from_slice(part);
+            };
+            push(self.metadata.to_string().as_bytes());
+            push(self.values_text.as_bytes());
+            push(self.schema.as_deref().unwrap_or_default());
+            for files in [&self.templates, &self.files] {
+                push(&files.len().to_le_bytes());
+                for file in files {
+                    push(file.name.as_bytes());
+                    push(&file.data);
+                }
+            }
+            for dependency in &self.dependencies {
+                push(dependency.digest().as_str().as_bytes());
+            }
+            Digest::of(&bytes)
+        })
     }
 
     /// The charts it asks for; `None` when it has no such field.
@@ -82,6 +108,8 @@ pub struct RenderInput {
     pub kube_version: String,
     /// `.Capabilities.APIVersions` beyond the built-in ones.
     pub api_versions: Vec<String>,
+    /// Whether the files of `crds/` are read: they are long, and not every caller wants them.
+    pub with_crds: bool,
 }
 
 /// What a render gives.

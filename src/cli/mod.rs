@@ -90,14 +90,38 @@ pub fn command() -> clap::Command {
 }
 
 /// Parses the arguments, runs the command and returns the exit code.
-pub async fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
+pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return exit::usage(&error),
     };
     let mut context = Context::new(cli.global);
-    match dispatch(cli.command, &mut context).await {
+    let ended = if cli.command.is_offline() {
+        // Starting a runtime takes longer than rendering a chart.
+        futures::executor::block_on(dispatch(cli.command, &mut context))
+    } else {
+        match tokio::runtime::Runtime::new() {
+            Ok(runtime) => runtime.block_on(dispatch(cli.command, &mut context)),
+            Err(error) => Err(anyhow::Error::new(error).context("starting the runtime")),
+        }
+    };
+    match ended {
         Ok(exit) => exit,
         Err(error) => context.fail(&error),
+    }
+}
+
+impl Command {
+    /// Whether it never waits for a cluster or another process.
+    fn is_offline(&self) -> bool {
+        matches!(
+            self,
+            Self::Validate(_)
+                | Self::Graph(_)
+                | Self::Render(_)
+                | Self::Template(_)
+                | Self::Schema(_)
+                | Self::Completions(_)
+        )
     }
 }

@@ -95,7 +95,7 @@ pub fn render_fleet(
         };
         let values = merger.merge(&instance.values);
         let key = JobKey {
-            chart: chart.digest.clone(),
+            chart: chart.digest().clone(),
             values: values.digest.clone(),
             release_name: instance.release_name.clone(),
             namespace: instance.namespace.clone(),
@@ -172,6 +172,7 @@ fn input(instance: &Instance, values: &Arc<Json>, options: &RenderOptions) -> Re
         values: (**values).clone(),
         kube_version: kube_version(&instance.kubernetes_version),
         api_versions: options.api_versions.clone(),
+        with_crds: true,
     }
 }
 

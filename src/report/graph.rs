@@ -310,6 +310,7 @@ spec: {group: shop.example.org, scope: Cluster, names: {kind: Shelf}}
             values: json!({}),
             kube_version: "v1.35.0".to_owned(),
             api_versions: Vec::new(),
+            with_crds: true,
         };
         let world = SeededWorld::new(0, 0);
         let rendered = crate::chart::render(&Arc::new(chart.unwrap()), &input, &world).unwrap();

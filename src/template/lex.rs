@@ -161,10 +161,17 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    fn peek(&mut self) -> Option<char> {
-        let c = self.advance();
-        self.back_up();
-        c
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    /// Passes the ASCII characters that are wanted.
+    fn skip_while(&mut self, is_wanted: impl Fn(u8) -> bool) -> usize {
+        let rest = self.rest();
+        let count = rest.bytes().position(|byte| !is_wanted(byte)).unwrap_or(rest.len());
+        self.line += rest[..count].matches('\n').count();
+        self.pos += count;
+        count
     }
 
     /// The token from `start` to here.
@@ -363,11 +370,7 @@ impl<'t> Lexer<'t> {
 
     /// A run of spaces, of which the last may belong to a trimming delimiter.
     fn space(&mut self) -> Token<'t> {
-        let mut count = 0;
-        while self.peek().is_some_and(|c| SPACES.contains(&c)) {
-            self.advance();
-            count += 1;
-        }
+        let count = self.skip_while(|byte| SPACES.contains(&char::from(byte)));
         let tail = &self.input[self.pos - 1..];
         if has_right_trim_marker(tail) && tail[TRIM_MARKER_LEN..].starts_with(RIGHT_DELIM) {
             self.back_up();
@@ -416,6 +419,7 @@ impl<'t> Lexer<'t> {
     /// Stands at the first character that belongs to no name, which is returned.
     fn skip_alphanumerics(&mut self) -> Option<char> {
         loop {
+            self.skip_while(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
             match self.advance() {
                 Some(c) if is_alphanumeric(c) => {}
                 next => {
@@ -442,6 +446,9 @@ impl<'t> Lexer<'t> {
     /// A literal with escapes that ends on its line; its first quote was read.
     fn quoted(&mut self, mark: char, kind: Kind, unterminated: &'static str) -> Token<'t> {
         loop {
+            self.skip_while(|byte| {
+                byte.is_ascii() && byte != b'\\' && byte != b'\n' && byte != mark as u8
+            });
             match self.advance() {
                 Some('\\') => {
                     if matches!(self.advance(), None | Some('\n')) {
@@ -457,6 +464,7 @@ impl<'t> Lexer<'t> {
 
     fn raw_string(&mut self) -> Token<'t> {
         loop {
+            self.skip_while(|byte| byte.is_ascii() && byte != b'`');
             match self.advance() {
                 None => return self.error("unterminated raw quoted string"),
                 Some('`') => return self.emit(Kind::RawString),

@@ -135,6 +135,23 @@ impl<'text> Cursor<'text> {
         into.push_str(self.text.get(start..self.mark.offset).unwrap_or_default());
     }
 
+    /// Copies to `into` what is ahead as long as `is_wanted`, which must hold for ASCII only, and
+    /// for no line break.
+    pub(super) fn read_while(&mut self, into: &mut String, is_wanted: impl Fn(u8) -> bool) {
+        let start = self.mark.offset;
+        self.skip_while(is_wanted);
+        into.push_str(&self.text[start..self.mark.offset]);
+    }
+
+    /// Steps over what is ahead as long as `is_wanted`, as in [`Self::read_while`].
+    pub(super) fn skip_while(&mut self, is_wanted: impl Fn(u8) -> bool) {
+        let ahead = self.bytes.get(self.mark.offset..).unwrap_or_default();
+        let count = ahead.iter().position(|byte| !is_wanted(*byte)).unwrap_or(ahead.len());
+        self.mark.offset += count;
+        self.mark.index += count;
+        self.mark.column += count;
+    }
+
     /// Copies a line break, if there is one, to `into`, as a line feed unless it is a separator.
     pub(super) fn read_break(&mut self, into: &mut String) {
         let start = self.mark.offset;
@@ -148,9 +165,7 @@ impl<'text> Cursor<'text> {
 
     /// Steps over spaces and tabs.
     pub(super) fn skip_blanks(&mut self) {
-        while self.is_blank_at(0) {
-            self.skip();
-        }
+        self.skip_while(|byte| matches!(byte, b' ' | b'\t'));
     }
 
     /// Steps over a comment, if there is one, up to the line break.
@@ -158,6 +173,7 @@ impl<'text> Cursor<'text> {
         if self.peek() == b'#' {
             while !self.is_break_or_end() {
                 self.skip();
+                self.skip_while(is_inline);
             }
         }
     }
@@ -169,6 +185,11 @@ impl<'text> Cursor<'text> {
             self.mark.line += 1;
         }
     }
+}
+
+/// Whether a byte is a character that ends no line.
+pub(super) fn is_inline(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\t')
 }
 
 fn width(first: u8) -> usize {

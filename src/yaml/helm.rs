@@ -1,14 +1,11 @@
 //! Helm's dialect: YAML 1.1 scalars and errors as Go's `sigs.k8s.io/yaml` has them, to JSON.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Number, Value as Json};
 
 use super::node::{Node, NodeKind, ScalarStyle};
 use super::number;
 use super::parse::first_document;
 use super::resolve::{Resolved, resolve};
-use crate::base::span::SourceFile;
 
 /// What becomes of whole numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,27 +60,33 @@ pub fn not_a_map(value: &Json) -> String {
 }
 
 fn read_with(text: &str, numbers: Numbers) -> Result<Json, String> {
-    let file = SourceFile::new("", text);
-    read_file(&file, numbers).map_err(|problem| format!("error converting YAML to JSON: {problem}"))
+    read_text(text, numbers).map_err(|problem| format!("error converting YAML to JSON: {problem}"))
 }
 
-fn read_file(file: &Arc<SourceFile>, numbers: Numbers) -> Result<Json, String> {
-    let document = first_document(file).map_err(|error| match error.go_line {
+fn read_text(text: &str, numbers: Numbers) -> Result<Json, String> {
+    let document = first_document(text).map_err(|error| match error.go_line {
         Some(line) => format!("yaml: line {line}: {}", error.problem),
         None => format!("yaml: {}", error.problem),
     })?;
-    document.map_or(Ok(Json::Null), |document| to_json(&document, numbers))
+    document.map_or(Ok(Json::Null), |document| into_json(document, numbers))
 }
 
 /// A node's JSON. Of duplicate keys the last one counts; keys that are no strings become strings.
 ///
 /// # Errors
 /// Go's text, such as `yaml: invalid map key: …`.
-pub fn to_json(node: &Node, numbers: Numbers) -> Result<Json, String> {
-    match &node.kind {
-        NodeKind::Scalar { .. } => scalar_json(scalar(node)?, numbers),
+pub fn to_json<P: Clone>(node: &Node<P>, numbers: Numbers) -> Result<Json, String> {
+    into_json(node.clone(), numbers)
+}
+
+fn into_json<P>(node: Node<P>, numbers: Numbers) -> Result<Json, String> {
+    match node.kind {
+        NodeKind::Scalar { text, style } => {
+            let (resolved, text) = scalar(text, style, node.tag.as_deref())?;
+            scalar_json(resolved, text, numbers)
+        }
         NodeKind::Sequence(items) => {
-            let items = items.iter().map(|item| to_json(item, numbers));
+            let items = items.into_iter().map(|item| into_json(item, numbers));
             Ok(Json::Array(items.collect::<Result<_, _>>()?))
         }
         NodeKind::Mapping(entries) => {
@@ -94,35 +97,35 @@ pub fn to_json(node: &Node, numbers: Numbers) -> Result<Json, String> {
     }
 }
 
-fn insert_all(
+fn insert_all<P>(
     table: &mut Map<String, Json>,
-    entries: &[(Node, Node)],
+    entries: Vec<(Node<P>, Node<P>)>,
     numbers: Numbers,
 ) -> Result<(), String> {
     for (key, value) in entries {
-        if is_merge(key) {
+        if is_merge(&key) {
             merge(table, value, numbers)?;
             continue;
         }
-        let key = key_text(key, value)?;
-        table.insert(key, to_json(value, numbers)?);
+        let key = key_text(key, &value)?;
+        table.insert(key, into_json(value, numbers)?);
     }
     Ok(())
 }
 
-fn is_merge(key: &Node) -> bool {
+fn is_merge<P>(key: &Node<P>) -> bool {
     let NodeKind::Scalar { text, style } = &key.kind else { return false };
     let is_plain = key.tag.is_none() && *style == ScalarStyle::Plain;
     text == "<<" && (is_plain || matches!(key.tag.as_deref(), Some("!" | "!!merge")))
 }
 
-fn merge(table: &mut Map<String, Json>, value: &Node, numbers: Numbers) -> Result<(), String> {
+fn merge<P>(table: &mut Map<String, Json>, value: Node<P>, numbers: Numbers) -> Result<(), String> {
     let refused =
         || Err("yaml: map merge requires map or sequence of maps as the value".to_owned());
-    match &value.kind {
+    match value.kind {
         NodeKind::Mapping(entries) => insert_all(table, entries, numbers),
         // Earlier ones win, so they go last.
-        NodeKind::Sequence(items) => items.iter().rev().try_for_each(|item| match &item.kind {
+        NodeKind::Sequence(items) => items.into_iter().rev().try_for_each(|item| match item.kind {
             NodeKind::Mapping(entries) => insert_all(table, entries, numbers),
             _ => refused(),
         }),
@@ -130,13 +133,17 @@ fn merge(table: &mut Map<String, Json>, value: &Node, numbers: Numbers) -> Resul
     }
 }
 
-fn key_text(key: &Node, value: &Node) -> Result<String, String> {
-    let NodeKind::Scalar { .. } = key.kind else {
-        // What is wrong inside of the key comes first.
-        to_json(key, Numbers::Exact)?;
-        return Err(format!("yaml: invalid map key: {}", go_syntax(key)));
+fn key_text<P>(key: Node<P>, value: &Node<P>) -> Result<String, String> {
+    let (text, style) = match key.kind {
+        NodeKind::Scalar { text, style } => (text, style),
+        kind => {
+            let syntax = go_syntax(&kind, None);
+            // What is wrong inside of the key comes first.
+            into_json(Node { kind, ..key }, Numbers::Exact)?;
+            return Err(format!("yaml: invalid map key: {syntax}"));
+        }
     };
-    let (resolved, text) = scalar(key)?;
+    let (resolved, text) = scalar(text, style, key.tag.as_deref())?;
     Ok(match resolved {
         Resolved::Str | Resolved::Timestamp => text,
         Resolved::Bool(value) => value.to_string(),
@@ -158,21 +165,22 @@ fn key_text(key: &Node, value: &Node) -> Result<String, String> {
     })
 }
 
-fn unsupported_key(kind: &str, key: &str, value: &Node) -> String {
-    let value = match &value.kind {
-        NodeKind::Scalar { .. } if go_syntax(value) == "interface {}(nil)" => "<nil>".to_owned(),
-        _ => go_syntax(value),
+fn unsupported_key<P>(kind: &str, key: &str, value: &Node<P>) -> String {
+    let value = match (&value.kind, go_syntax(&value.kind, value.tag.as_deref())) {
+        (NodeKind::Scalar { .. }, text) if text == "interface {}(nil)" => "<nil>".to_owned(),
+        (_, text) => text,
     };
     format!("unsupported map key of type: {kind}, key: {key}, value: {value}")
 }
 
 /// A scalar's type and, for strings, its text.
-fn scalar(node: &Node) -> Result<(Resolved, String), String> {
-    let NodeKind::Scalar { text, style } = &node.kind else {
-        unreachable!("callers match on the kind")
-    };
-    let found = match node.tag.as_deref() {
-        None if *style == ScalarStyle::Plain => resolve(text),
+fn scalar(
+    text: String,
+    style: ScalarStyle,
+    tag: Option<&str>,
+) -> Result<(Resolved, String), String> {
+    let found = match tag {
+        None if style == ScalarStyle::Plain => resolve(&text),
         None | Some("!!str") => Resolved::Str,
         Some("!!binary") => {
             use base64::Engine as _;
@@ -182,7 +190,7 @@ fn scalar(node: &Node) -> Result<(Resolved, String), String> {
             return Ok((Resolved::Str, String::from_utf8_lossy(&bytes).into_owned()));
         }
         Some(tag @ ("!!bool" | "!!int" | "!!float" | "!!null" | "!!timestamp")) => {
-            match resolve(text) {
+            match resolve(&text) {
                 Resolved::Int(value) if tag == "!!float" => Resolved::Float(value as f64),
                 found if found.tag() == tag => found,
                 found => {
@@ -193,10 +201,10 @@ fn scalar(node: &Node) -> Result<(Resolved, String), String> {
         }
         Some(_) => Resolved::Str,
     };
-    Ok((found, text.clone()))
+    Ok((found, text))
 }
 
-fn scalar_json((resolved, text): (Resolved, String), numbers: Numbers) -> Result<Json, String> {
+fn scalar_json(resolved: Resolved, text: String, numbers: Numbers) -> Result<Json, String> {
     let is_exact = numbers == Numbers::Exact;
     Ok(match resolved {
         Resolved::Null => Json::Null,
@@ -223,9 +231,10 @@ fn scalar_json((resolved, text): (Resolved, String), numbers: Numbers) -> Result
 const EXACT_FLOAT_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// A node as Go's `%#v` prints what its library reads.
-fn go_syntax(node: &Node) -> String {
-    match &node.kind {
-        NodeKind::Scalar { text, .. } => match scalar(node) {
+fn go_syntax<P>(kind: &NodeKind<P>, tag: Option<&str>) -> String {
+    let inner = |node: &Node<P>| go_syntax(&node.kind, node.tag.as_deref());
+    match kind {
+        NodeKind::Scalar { text, style } => match scalar(text.clone(), *style, tag) {
             Ok((Resolved::Null, _)) => "interface {}(nil)".to_owned(),
             Ok((Resolved::Bool(value), _)) => value.to_string(),
             Ok((Resolved::Int(value), _)) => value.to_string(),
@@ -234,13 +243,13 @@ fn go_syntax(node: &Node) -> String {
             Ok(_) | Err(_) => format!("{text:?}"),
         },
         NodeKind::Sequence(items) => {
-            let items: Vec<String> = items.iter().map(go_syntax).collect();
+            let items: Vec<String> = items.iter().map(inner).collect();
             format!("[]interface {{}}{{{}}}", items.join(", "))
         }
         NodeKind::Mapping(entries) => {
             let mut entries: Vec<String> = entries
                 .iter()
-                .map(|(key, value)| format!("{}:{}", go_syntax(key), go_syntax(value)))
+                .map(|(key, value)| format!("{}:{}", inner(key), inner(value)))
                 .collect();
             entries.sort();
             format!("map[interface {{}}]interface {{}}{{{}}}", entries.join(", "))

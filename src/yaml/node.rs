@@ -2,20 +2,20 @@
 
 use crate::base::span::Span;
 
-/// A node; aliases are already expanded (within [`crate::base::limits::YAML_NODES_MAX`]).
+/// A node, with its place or without; aliases are already expanded (within [`crate::base::limits::YAML_NODES_MAX`]).
 #[derive(Clone, Debug, PartialEq)]
-pub struct Node {
+pub struct Node<P = Span> {
     /// Where it stands.
-    pub span: Span,
+    pub span: P,
     /// An explicit tag such as `!!str`, as written.
     pub tag: Option<String>,
     /// What it is.
-    pub kind: NodeKind,
+    pub kind: NodeKind<P>,
 }
 
 /// What a node is.
 #[derive(Clone, Debug, PartialEq)]
-pub enum NodeKind {
+pub enum NodeKind<P = Span> {
     /// A scalar, unresolved.
     Scalar {
         /// The text, unescaped and unfolded.
@@ -24,9 +24,9 @@ pub enum NodeKind {
         style: ScalarStyle,
     },
     /// A sequence.
-    Sequence(Vec<Node>),
+    Sequence(Vec<Node<P>>),
     /// A mapping in source order, duplicates included.
-    Mapping(Vec<(Node, Node)>),
+    Mapping(Vec<(Node<P>, Node<P>)>),
 }
 
 /// How a scalar was written.
@@ -44,7 +44,7 @@ pub enum ScalarStyle {
     Folded,
 }
 
-impl Node {
+impl<P> Node<P> {
     /// The value of a key, the last one of several; `None` where this is no mapping.
     pub fn get(&self, key: &str) -> Option<&Self> {
         self.entry(key).map(|(_, value)| value)
@@ -70,7 +70,7 @@ impl Node {
     }
 
     /// The span of a path, or of the longest part of it that is there.
-    pub fn span_at(&self, path: &[&str]) -> &Span {
+    pub fn span_at(&self, path: &[&str]) -> &P {
         (0..=path.len())
             .rev()
             .find_map(|length| self.at(&path[..length]))

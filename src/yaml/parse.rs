@@ -2,6 +2,7 @@
 //! Scalars stay text: what they mean is settled by a dialect.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::cursor::Mark;
@@ -21,7 +22,7 @@ pub fn parse(file: &Arc<SourceFile>) -> Result<Vec<Node>, Diagnostic> {
 }
 
 fn documents(file: &Arc<SourceFile>) -> Result<Vec<Node>, SyntaxError> {
-    let mut parser = Parser::new(file)?;
+    let mut parser: Parser<'_, Span> = Parser::new(file, &file.text)?;
     let mut documents = Vec::new();
     while let Some(document) = parser.document()? {
         documents.push(document);
@@ -31,8 +32,8 @@ fn documents(file: &Arc<SourceFile>) -> Result<Vec<Node>, SyntaxError> {
 
 /// The first document of a stream, all that Go's `Unmarshal` reads. What follows is not looked
 /// at, not even for errors.
-pub(super) fn first_document(file: &Arc<SourceFile>) -> Result<Option<Node>, SyntaxError> {
-    Parser::new(file)?.document()
+pub(super) fn first_document(text: &str) -> Result<Option<Node<Nowhere>>, SyntaxError> {
+    Parser::new((), text)?.document()
 }
 
 /// What libyaml's words usually mean.
@@ -67,19 +68,58 @@ fn diagnostic(file: &Arc<SourceFile>, error: &SyntaxError) -> Diagnostic {
 
 type Result<T, E = SyntaxError> = std::result::Result<T, E>;
 
+/// What nodes know about where they stand.
+trait Place<'text>: Clone {
+    /// Where all of them are.
+    type Source: Copy;
+
+    fn new(source: Self::Source, range: Range<usize>) -> Self;
+
+    /// The byte behind it; anything where places do not matter.
+    fn end(&self) -> usize;
+}
+
+impl<'text> Place<'text> for Span {
+    type Source = &'text Arc<SourceFile>;
+
+    fn new(file: Self::Source, range: Range<usize>) -> Self {
+        Self::new(file, range)
+    }
+
+    fn end(&self) -> usize {
+        self.range.end
+    }
+}
+
+/// The place of nodes of which only the meaning counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Nowhere;
+
+impl Place<'_> for Nowhere {
+    type Source = ();
+
+    fn new((): Self::Source, _: Range<usize>) -> Self {
+        Self
+    }
+
+    fn end(&self) -> usize {
+        0
+    }
+}
+
 /// A node that aliases may name.
-enum Anchored {
+enum Anchored<P> {
     /// It is still being read: an alias to it would contain itself.
     Open,
     /// Complete, with the number of its nodes.
-    Complete(Node, usize),
+    Complete(Node<P>, usize),
 }
 
-struct Parser<'text> {
-    file: &'text Arc<SourceFile>,
+struct Parser<'text, P: Place<'text>> {
+    source: P::Source,
     scanner: Scanner<'text>,
     is_first: bool,
-    anchors: BTreeMap<String, Anchored>,
+    anchors: BTreeMap<String, Anchored<P>>,
     tag_prefixes: BTreeMap<String, String>,
     depth: usize,
     /// Nodes so far, and how many of them came from aliases.
@@ -89,11 +129,11 @@ struct Parser<'text> {
 
 const CORE_TAGS: &str = "tag:yaml.org,2002:";
 
-impl<'text> Parser<'text> {
-    fn new(file: &'text Arc<SourceFile>) -> Result<Self> {
+impl<'text, P: Place<'text>> Parser<'text, P> {
+    fn new(source: P::Source, text: &'text str) -> Result<Self> {
         Ok(Self {
-            file,
-            scanner: Scanner::new(&file.text)?,
+            source,
+            scanner: Scanner::new(text)?,
             is_first: true,
             anchors: BTreeMap::new(),
             tag_prefixes: BTreeMap::new(),
@@ -103,7 +143,7 @@ impl<'text> Parser<'text> {
         })
     }
 
-    fn document(&mut self) -> Result<Option<Node>> {
+    fn document(&mut self) -> Result<Option<Node<P>>> {
         use TokenKind::{DocumentEnd, DocumentStart, StreamEnd, TagDirective, VersionDirective};
         let is_first = std::mem::replace(&mut self.is_first, false);
         if !is_first {
@@ -182,8 +222,8 @@ impl<'text> Parser<'text> {
         Ok(())
     }
 
-    fn span(&self, start: usize, end: usize) -> Span {
-        Span::new(self.file, start..end.max(start))
+    fn span(&self, start: usize, end: usize) -> P {
+        P::new(self.source, start..end.max(start))
     }
 
     fn count_node(&mut self) -> Result<()> {
@@ -194,13 +234,13 @@ impl<'text> Parser<'text> {
         Ok(())
     }
 
-    fn empty(&mut self, mark: Mark) -> Result<Node> {
+    fn empty(&mut self, mark: Mark) -> Result<Node<P>> {
         self.count_node()?;
         let kind = NodeKind::Scalar { text: String::new(), style: ScalarStyle::Plain };
         Ok(Node { span: self.span(mark.offset, mark.offset), tag: None, kind })
     }
 
-    fn node(&mut self, is_block: bool, is_indentless_allowed: bool) -> Result<Node> {
+    fn node(&mut self, is_block: bool, is_indentless_allowed: bool) -> Result<Node<P>> {
         if self.depth >= YAML_DEPTH_MAX {
             let mark = self.scanner.peek()?.start;
             let problem = format!("exceeded max depth of {YAML_DEPTH_MAX}");
@@ -212,7 +252,11 @@ impl<'text> Parser<'text> {
         node
     }
 
-    fn node_within_depth(&mut self, is_block: bool, is_indentless_allowed: bool) -> Result<Node> {
+    fn node_within_depth(
+        &mut self,
+        is_block: bool,
+        is_indentless_allowed: bool,
+    ) -> Result<Node<P>> {
         if matches!(self.scanner.peek()?.kind, TokenKind::Alias(_)) {
             let token = self.scanner.next()?;
             return self.alias(token);
@@ -232,7 +276,7 @@ impl<'text> Parser<'text> {
         Ok(node)
     }
 
-    fn alias(&mut self, token: Token) -> Result<Node> {
+    fn alias(&mut self, token: Token) -> Result<Node<P>> {
         let TokenKind::Alias(name) = token.kind else { unreachable!("the caller looked") };
         match self.anchors.get(&name) {
             None => {
@@ -303,7 +347,7 @@ impl<'text> Parser<'text> {
         is_block: bool,
         is_indentless_allowed: bool,
         properties: &Properties,
-    ) -> Result<Node> {
+    ) -> Result<Node<P>> {
         let next = self.scanner.peek()?;
         let mark = next.start;
         let kind = match next.kind {
@@ -335,11 +379,11 @@ impl<'text> Parser<'text> {
             NodeKind::Mapping(entries) => entries.last().map(|(_, value)| value),
             NodeKind::Scalar { .. } => None,
         };
-        let end = end.map_or(mark.offset, |node| node.span.range.end);
+        let end = end.map_or(mark.offset, |node| node.span.end());
         Ok(Node { span: self.span(mark.offset, end), tag: None, kind })
     }
 
-    fn indentless_sequence(&mut self) -> Result<NodeKind> {
+    fn indentless_sequence(&mut self) -> Result<NodeKind<P>> {
         use TokenKind::{BlockEnd, BlockEntry, Key, Value};
         let mut items = Vec::new();
         while self.scanner.peek()?.kind == BlockEntry {
@@ -352,7 +396,7 @@ impl<'text> Parser<'text> {
         Ok(NodeKind::Sequence(items))
     }
 
-    fn block_sequence(&mut self) -> Result<NodeKind> {
+    fn block_sequence(&mut self) -> Result<NodeKind<P>> {
         use TokenKind::{BlockEnd, BlockEntry};
         let start = self.scanner.next()?.start;
         let mut items = Vec::new();
@@ -378,7 +422,7 @@ impl<'text> Parser<'text> {
         }
     }
 
-    fn block_mapping(&mut self) -> Result<NodeKind> {
+    fn block_mapping(&mut self) -> Result<NodeKind<P>> {
         use TokenKind::{BlockEnd, Key, Value};
         let start = self.scanner.next()?.start;
         let mut entries = Vec::new();
@@ -406,7 +450,7 @@ impl<'text> Parser<'text> {
         }
     }
 
-    fn block_value(&mut self) -> Result<Node> {
+    fn block_value(&mut self) -> Result<Node<P>> {
         use TokenKind::{BlockEnd, Key, Value};
         let token = self.scanner.peek()?;
         if token.kind != Value {
@@ -436,7 +480,7 @@ impl<'text> Parser<'text> {
         Ok(self.scanner.peek()?.kind != *close)
     }
 
-    fn flow_sequence(&mut self) -> Result<Node> {
+    fn flow_sequence(&mut self) -> Result<Node<P>> {
         let start = self.scanner.next()?.start;
         let mut items = Vec::new();
         while self.flow_entry(start, items.is_empty(), &TokenKind::FlowSequenceEnd)? {
@@ -451,7 +495,7 @@ impl<'text> Parser<'text> {
     }
 
     /// `key: value` as an item of a flow sequence.
-    fn flow_pair(&mut self) -> Result<Node> {
+    fn flow_pair(&mut self) -> Result<Node<P>> {
         use TokenKind::{FlowEntry, FlowSequenceEnd, Value};
         self.count_node()?;
         let start = self.scanner.next()?.end;
@@ -465,11 +509,11 @@ impl<'text> Parser<'text> {
             _ => self.node(false, false)?,
         };
         let value = self.flow_value(&FlowSequenceEnd)?;
-        let span = self.span(start.offset, value.span.range.end);
+        let span = self.span(start.offset, value.span.end());
         Ok(Node { span, tag: None, kind: NodeKind::Mapping(vec![(key, value)]) })
     }
 
-    fn flow_value(&mut self, close: &TokenKind) -> Result<Node> {
+    fn flow_value(&mut self, close: &TokenKind) -> Result<Node<P>> {
         if self.scanner.peek()?.kind == TokenKind::Value {
             self.scanner.next()?;
             let next = &self.scanner.peek()?.kind;
@@ -481,7 +525,7 @@ impl<'text> Parser<'text> {
         self.empty(mark)
     }
 
-    fn flow_mapping(&mut self) -> Result<Node> {
+    fn flow_mapping(&mut self) -> Result<Node<P>> {
         use TokenKind::{FlowEntry, FlowMappingEnd, Key, Value};
         let start = self.scanner.next()?.start;
         let mut entries = Vec::new();

@@ -1,6 +1,6 @@
 //! The insides of scalars, anchors, tags and directives, character by character.
 
-use super::cursor::{Cursor, Mark};
+use super::cursor::{Cursor, Mark, is_inline};
 use super::node::ScalarStyle;
 use super::scan::{SyntaxError, TokenKind};
 
@@ -221,8 +221,10 @@ pub(super) fn block(
         text.push_str(&lines.breaks);
         lines.breaks.clear();
         was_blank = is_blank;
+        cursor.read_while(&mut text, is_inline);
         while !cursor.is_break_or_end() {
             cursor.read(&mut text);
+            cursor.read_while(&mut text, is_inline);
         }
         cursor.read_break(&mut leading_break);
         lines.skip_breaks(cursor)?;
@@ -384,6 +386,9 @@ pub(super) fn quoted(cursor: &mut Cursor<'_>, style: ScalarStyle) -> Result<Stri
                 escape(cursor, start, &mut text)?;
             } else {
                 cursor.read(&mut text);
+                cursor.read_while(&mut text, |byte| {
+                    byte.is_ascii_graphic() && byte != quote && byte != b'\\'
+                });
             }
         }
         if cursor.peek() == quote {
@@ -484,6 +489,9 @@ pub(super) fn plain(cursor: &mut Cursor<'_>, parent: isize, is_flow: bool) -> Re
                 gap.fold_into(&mut text);
             }
             cursor.read(&mut text);
+            cursor.read_while(&mut text, |byte| {
+                byte.is_ascii_graphic() && byte != b':' && !(is_flow && b",?[]{}".contains(&byte))
+            });
             end = cursor.mark();
         }
         if !(cursor.is_blank_at(0) || cursor.is_break()) {

@@ -1,9 +1,9 @@
 //! YAML text to tokens. Accepts and refuses what libyaml's scanner (and so Go's) does, since that
 //! decides what a chart means. Knows nothing about nodes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use super::cursor::{Cursor, Mark};
+use super::cursor::{Cursor, Mark, is_inline};
 use super::node::ScalarStyle;
 use super::scalar;
 
@@ -84,6 +84,26 @@ struct SimpleKey {
     mark: Mark,
 }
 
+/// Possible keys by the number of their token. There are few at a time, most often one, and they
+/// come and go with nearly each token.
+#[derive(Debug, Default)]
+struct WaitingKeys(Vec<(usize, usize)>);
+
+impl WaitingKeys {
+    fn get(&self, token: usize) -> Option<usize> {
+        self.0.iter().rev().find(|(number, _)| *number == token).map(|(_, key)| *key)
+    }
+
+    fn insert(&mut self, token: usize, key: usize) {
+        self.remove(token);
+        self.0.push((token, key));
+    }
+
+    fn remove(&mut self, token: usize) {
+        self.0.retain(|(number, _)| *number != token);
+    }
+}
+
 /// A key without `?` has to end within this many characters.
 const SIMPLE_KEY_MAX: usize = 1024;
 /// Nested flow collections or indentation levels.
@@ -103,7 +123,7 @@ pub(super) struct Scanner<'text> {
     is_simple_key_allowed: bool,
     simple_keys: Vec<SimpleKey>,
     /// Which of them waits for the token with a number.
-    waiting_keys: BTreeMap<usize, usize>,
+    waiting_keys: WaitingKeys,
 }
 
 type Result<T> = std::result::Result<T, SyntaxError>;
@@ -111,7 +131,9 @@ type Result<T> = std::result::Result<T, SyntaxError>;
 impl<'text> Scanner<'text> {
     /// Starts at the beginning. Fails where a character stands that YAML forbids.
     pub(super) fn new(text: &'text str) -> Result<Self> {
-        if let Some((offset, _)) = text.char_indices().find(|(_, c)| !is_allowed(*c)) {
+        let is_ordinary = text.bytes().all(|byte| is_inline(byte) || matches!(byte, b'\n' | b'\r'));
+        let forbidden = || text.char_indices().find(|(_, c)| !is_allowed(*c));
+        if let Some((offset, _)) = (!is_ordinary).then(forbidden).flatten() {
             let line = text[..offset].matches('\n').count();
             let mark = Mark { offset, line, ..Mark::default() };
             return Err(SyntaxError::global("control characters are not allowed", Some(mark)));
@@ -126,7 +148,7 @@ impl<'text> Scanner<'text> {
             flow_level: 0,
             is_simple_key_allowed: true,
             simple_keys: vec![SimpleKey::default()],
-            waiting_keys: BTreeMap::new(),
+            waiting_keys: WaitingKeys::default(),
         })
     }
 
@@ -147,7 +169,7 @@ impl<'text> Scanner<'text> {
     fn fetch_enough(&mut self) -> Result<()> {
         loop {
             if !self.tokens.is_empty() {
-                match self.waiting_keys.get(&self.tokens_taken).copied() {
+                match self.waiting_keys.get(self.tokens_taken) {
                     None => return Ok(()),
                     Some(at) if !self.is_simple_key_valid(at)? => return Ok(()),
                     Some(_) => {}
@@ -273,7 +295,7 @@ impl<'text> Scanner<'text> {
         if key.is_possible {
             key.is_possible = false;
             let number = key.token_number;
-            self.waiting_keys.remove(&number);
+            self.waiting_keys.remove(number);
         }
         Ok(())
     }
@@ -393,7 +415,7 @@ impl<'text> Scanner<'text> {
             // An empty collection has its own number here, and so is no key any more: Go's
             // library reads `{}: x` as `{}` for this reason.
             if let Some(key) = self.simple_keys.pop() {
-                self.waiting_keys.remove(&key.token_number);
+                self.waiting_keys.remove(key.token_number);
             }
         }
         self.is_simple_key_allowed = false;
@@ -450,7 +472,7 @@ impl<'text> Scanner<'text> {
                 key.mark,
             )?;
             self.last_simple_key().is_possible = false;
-            self.waiting_keys.remove(&key.token_number);
+            self.waiting_keys.remove(key.token_number);
             self.is_simple_key_allowed = false;
         } else {
             if self.flow_level == 0 {

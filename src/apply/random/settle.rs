@@ -318,6 +318,7 @@ data:
             values: values.clone(),
             kube_version: "v1.35.0".to_owned(),
             api_versions: Vec::new(),
+            with_crds: true,
         };
         let chart = std::sync::Arc::new(chart.unwrap());
         render(&chart, &input, &SeededWorld::new(seed, 0)).unwrap()

@@ -108,6 +108,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         values: args.values.merged()?,
         kube_version: args.kube_version.clone(),
         api_versions: args.api_versions.clone(),
+        with_crds: args.include_crds,
     };
     let rendered = chart::render(&chart, &input, &OsWorld)
         .map_err(|error| CommandError::Input(vec![explain::failure(&error, &args, &chart)]))?;
@@ -131,6 +132,8 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
             write_files(&folder, &rendered, &options, context)?;
         }
     }
+    // The process ends here: taking the trees apart would only take time.
+    std::mem::forget((chart, rendered));
     Ok(Exit::Done)
 }
 
@@ -206,7 +209,7 @@ fn packed(url: &str, name: &str, version: Option<&str>) -> anyhow::Result<Arc<Ch
         verify: Verify::default(),
     };
     let nothing = Source { rev: "worktree:none".into(), files: BTreeMap::new() };
-    let loaded = tokio::task::block_in_place(|| load_cli::chart_store().load(&location, &nothing));
+    let loaded = load_cli::chart_store().load(&location, &nothing);
     loaded.map_err(|error| {
         let mut found = error.diagnostic(&Span::new(&SourceFile::new(url, ""), 0..0));
         found.labels.retain(|label| !label.span.file.text.is_empty());

@@ -91,6 +91,7 @@ pub(crate) fn rendered(folder: &Path, case: &Case, chart: &Arc<Chart>) -> Result
         values: user,
         kube_version: "1.31.0".to_owned(),
         api_versions: Vec::new(),
+        with_crds: false,
     };
     let world = SeededWorld::new(1, 1_767_225_600_000_000_000);
     render(chart, &input, &world).map_err(|error| error.text)
