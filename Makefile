@@ -3,8 +3,9 @@
 
 CARGO ?= cargo
 SEEDS ?= 2000
+FUZZ_SECONDS ?= 60
 
-.PHONY: help demo check test e2e bench oracle docs bless ci
+.PHONY: help demo check test e2e fuzz bench oracle docs bless ci
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -26,12 +27,19 @@ e2e: ## The main job on three real control planes, with the real helm and kubect
 	tools=$$(tests/controlplane/build.sh) && export $$tools && \
 	FITOUT_E2E=1 $(CARGO) test --locked --test it e2e:: -- --nocapture --test-threads=1
 
+fuzz: ## Each fuzz target for FUZZ_SECONDS; needs cargo-fuzz and a nightly compiler
+	for target in template functions yaml archive set; do \
+		$(CARGO) +nightly fuzz run --sanitizer none $$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 -timeout=60 || exit 1; \
+	done
+
 bench: ## Ratios against helm, and figures of the engine
 	$(CARGO) bench --locked --bench bench
 
 oracle: ## Record anew what the real helm and Go's libraries do
 	tools=$$(tests/controlplane/build.sh) && export $$tools && \
-	FITOUT_ORACLE="$$FITOUT_HELM" $(CARGO) test --locked --test it charts::
+	FITOUT_ORACLE="$$FITOUT_HELM" $(CARGO) test --locked --test it charts:: && \
+	FITOUT_BLESS_HELM="$$FITOUT_HELM" $(CARGO) test --locked --lib sprig::tests
 	for oracle in tests/oracle/*/; do \
 		(cd "$$oracle" && go run . "../../cases/$$(basename "$$oracle")") || exit 1; \
 	done

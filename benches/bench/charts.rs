@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::cases::{Case, Charts, cases, corpus, output};
-use crate::measure::{quantile, shown, tell, timed};
+use crate::measure::{children_peak_mb, quantile, shown, tell, timed};
 
-/// How many cases are given to helm.
-const SAMPLE: usize = 60;
-/// How often each is run; the fastest counts, for both.
-const RUNS: usize = 3;
+/// How often each case is run by each program; the faster run counts, for both.
+const RUNS: usize = 2;
 /// Templates may nest deeply.
 const STACK_BYTES: usize = 256 << 20;
+/// A chart of middling size, for counting instructions.
+const MIDDLING: &str = "helm-stable/stable/redis";
 
 pub(crate) fn run() {
     let Some(folder) = corpus() else {
@@ -22,10 +22,14 @@ pub(crate) fn run() {
     };
     let mut all = cases(&folder);
     all.retain(|case| folder.join("charts").join(&case.chart).exists());
+    let helm = helm();
+    // A child's peak counts what its parent had when it was started: this comes first.
+    memory(helm.as_deref(), &folder, &all);
+    instructions(&folder);
     let (in_process, bytes) = timed_all(&folder, &all);
     let what = format!("{} charts in one process, {} MB of output", all.len(), bytes / 1_000_000);
     tell(&what, &shown(in_process), "");
-    let Some(helm) = helm() else {
+    let Some(helm) = helm else {
         println!(
             "  helm: skipped, FITOUT_HELM is not set, and helm is neither on PATH nor built by \
              `make e2e`"
@@ -37,10 +41,9 @@ pub(crate) fn run() {
 }
 
 fn against_helm(helm: &Path, folder: &Path, all: &[Case], in_process: Duration) {
-    let good: Vec<&Case> = all.iter().filter(|case| case.exit == 0).collect();
-    let sample = good.iter().step_by(good.len().div_ceil(SAMPLE));
     let fitout = Path::new(env!("CARGO_BIN_EXE_fitout"));
-    let times: Vec<(Duration, Duration)> = sample
+    let good = all.iter().filter(|case| case.exit == 0);
+    let times: Vec<(Duration, Duration)> = good
         .filter_map(|case| Some((fastest(helm, folder, case)?, fastest(fitout, folder, case)?)))
         .collect();
     if times.is_empty() {
@@ -56,11 +59,52 @@ fn against_helm(helm: &Path, folder: &Path, all: &[Case], in_process: Duration) 
     tell("one chart, whole process: median ratio", &times_as(quantile(&ratios, 0.5)), "20×");
     tell("  slowest tenth", &times_as(quantile(&ratios, 0.1)), "");
     tell("  fastest tenth", &times_as(quantile(&ratios, 0.9)), "");
-    let mean = helms.iter().sum::<Duration>() / helms.len() as u32;
-    let one_by_one = mean * all.len() as u32;
-    tell("helm one by one, extrapolated from the sample", &shown(one_by_one), "");
+    let one_by_one: Duration = helms.iter().sum();
+    tell("helm, all of them one by one", &shown(one_by_one), "");
     let ratio = one_by_one.as_secs_f64() / in_process.as_secs_f64();
     tell("corpus in one process against helm one by one", &times_as(ratio), "100×");
+}
+
+/// The most memory that a run of either program takes, over every tenth case.
+fn memory(helm: Option<&Path>, folder: &Path, all: &[Case]) {
+    let some: Vec<&Case> = all.iter().filter(|case| case.exit == 0).step_by(10).collect();
+    let fitout = Path::new(env!("CARGO_BIN_EXE_fitout"));
+    let peak_of = |program: &Path| {
+        for case in &some {
+            fastest(program, folder, case)?;
+        }
+        children_peak_mb()
+    };
+    let told = |peak: Option<u64>| peak.map_or("unknown".to_owned(), |mb| format!("{mb} MB"));
+    // The peak is that of all children so far: the smaller one has to come first.
+    tell("fitout template, peak memory", &told(peak_of(fitout)), "below helm's");
+    if let Some(helm) = helm {
+        tell("helm template, peak memory", &told(peak_of(helm)), "");
+    }
+}
+
+/// Instructions of one whole process, which are the same on every machine of a kind.
+fn instructions(folder: &Path) {
+    let chart = folder.join("charts").join(MIDDLING);
+    let run = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", env!("CARGO_BIN_EXE_fitout")])
+        .args(["template", "rel"])
+        .arg(chart)
+        .stdout(Stdio::null())
+        .output();
+    let counted = run.ok().and_then(|output| {
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let line =
+            text.lines().find_map(|line| line.split_once("Collected :"))?.1.trim().to_owned();
+        line.parse::<u64>().ok()
+    });
+    match counted {
+        Some(count) => {
+            let what = format!("instructions for {MIDDLING}");
+            tell(&what, &format!("{:.1} M", count as f64 / 1e6), "");
+        }
+        None => println!("  instructions: skipped, valgrind is not on PATH"),
+    }
 }
 
 fn times_as(ratio: f64) -> String {

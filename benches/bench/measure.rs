@@ -39,6 +39,13 @@ pub(crate) fn peak_memory_mb() -> Option<u64> {
     Some(kib * 1024 / 1_000_000)
 }
 
+/// The most memory that any child that has ended had, in MB.
+pub(crate) fn children_peak_mb() -> Option<u64> {
+    let usage =
+        nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN).ok()?;
+    u64::try_from(usage.max_rss()).ok().map(|kib| kib * 1024 / 1_000_000)
+}
+
 /// The processor's name, where the system tells it.
 pub(crate) fn processor() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

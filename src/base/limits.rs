@@ -16,16 +16,23 @@ pub const CHART_DEPTH_MAX: usize = 16;
 pub const TEMPLATE_DEPTH_MAX: usize = 1_000;
 /// Steps of one render; the largest real chart needs under two million.
 pub const TEMPLATE_FUEL: u64 = 200_000_000;
+/// What the functions of one render build, in bytes, all together; the largest real chart stays
+/// below 64 MiB. What is there at one time is at most as much.
+pub const TEMPLATE_MEMORY: u64 = 512 << 20;
+/// How long one render may take: the slowest real chart needs a quarter of a second.
+pub const TEMPLATE_TIME: std::time::Duration = std::time::Duration::from_secs(30);
 /// Output of one template.
 pub const TEMPLATE_OUTPUT_BYTES_MAX: usize = 64 << 20;
 /// Steps of rendering one text of a values layer; they are a few words long.
 pub const LAYER_FUEL: u64 = 1_000_000;
+/// What rendering one text of a values layer may build on the way.
+pub const LAYER_MEMORY: u64 = 64 << 20;
 /// What one text of a values layer may become.
 pub const LAYER_OUTPUT_BYTES_MAX: usize = 8 << 20;
 /// Nesting of a YAML document: what `serde_json` reads back, and real ones stay below 40.
 pub const YAML_DEPTH_MAX: usize = 128;
 /// Nodes of a YAML document after its aliases are expanded.
-pub const YAML_NODES_MAX: usize = 4_000_000;
+pub const YAML_NODES_MAX: usize = 2_000_000;
 /// An HTTP chart repository's index.
 pub const INDEX_BYTES_MAX: usize = 256 << 20;
 /// Clusters worked on at the same time.

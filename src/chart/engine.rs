@@ -3,13 +3,16 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use super::capabilities::Capabilities;
 use super::model::RenderInput;
 use super::objects;
 use super::scope::Scope;
 use super::values::{as_values, table};
-use crate::base::limits::{TEMPLATE_DEPTH_MAX, TEMPLATE_FUEL, TEMPLATE_OUTPUT_BYTES_MAX};
+use crate::base::limits::{
+    TEMPLATE_DEPTH_MAX, TEMPLATE_FUEL, TEMPLATE_MEMORY, TEMPLATE_OUTPUT_BYTES_MAX, TEMPLATE_TIME,
+};
 use crate::sprig::functions;
 use crate::template::error::{Error, Reason};
 use crate::template::exec::{Environment, Limits, MissingKey, Written, execute};
@@ -100,6 +103,8 @@ fn environment<'a>(
             output_bytes: TEMPLATE_OUTPUT_BYTES_MAX,
         },
         fuel: Cell::new(TEMPLATE_FUEL),
+        memory: Cell::new(TEMPLATE_MEMORY),
+        deadline: Some(Instant::now() + TEMPLATE_TIME),
         missing_key: MissingKey::Zero,
         trace,
     }

@@ -2,7 +2,9 @@
 
 use std::cell::Cell;
 
-use crate::base::limits::{TEMPLATE_DEPTH_MAX, TEMPLATE_FUEL, TEMPLATE_OUTPUT_BYTES_MAX};
+use crate::base::limits::{
+    TEMPLATE_DEPTH_MAX, TEMPLATE_FUEL, TEMPLATE_MEMORY, TEMPLATE_OUTPUT_BYTES_MAX,
+};
 use crate::sprig::functions;
 use crate::template::exec::{Environment, Limits, MissingKey, execute};
 use crate::template::set::Set;
@@ -54,6 +56,8 @@ pub fn from_template(template: &str, world: &dyn World) -> Result<String, String
             output_bytes: TEMPLATE_OUTPUT_BYTES_MAX,
         },
         fuel: Cell::new(TEMPLATE_FUEL),
+        memory: Cell::new(TEMPLATE_MEMORY),
+        deadline: None,
         missing_key: MissingKey::Invalid,
         trace: None,
     };

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::model::Cluster;
-use crate::base::limits::{LAYER_FUEL, LAYER_OUTPUT_BYTES_MAX, TEMPLATE_DEPTH_MAX};
+use crate::base::limits::{LAYER_FUEL, LAYER_MEMORY, LAYER_OUTPUT_BYTES_MAX, TEMPLATE_DEPTH_MAX};
 use crate::chart::values::to_map;
 use crate::chart::world::SeededWorld;
 use crate::sprig::functions;
@@ -75,6 +75,8 @@ impl Templates {
                 output_bytes: LAYER_OUTPUT_BYTES_MAX,
             },
             fuel: Cell::new(LAYER_FUEL),
+            memory: Cell::new(LAYER_MEMORY),
+            deadline: None,
             missing_key: MissingKey::Error,
             trace: None,
         };

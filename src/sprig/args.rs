@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::base::limits::TEMPLATE_MEMORY;
 use crate::template::function::{Function, FunctionError, Param, Runtime};
 use crate::template::value::{List, Map, Str, Value};
 
@@ -192,6 +193,12 @@ fn parse_hex_float(text: &str) -> Option<f64> {
     let digits = format!("{whole}{fraction}");
     let bits = u64::from_str_radix(&digits, 16).ok()?;
     Some(bits as f64 * 2f64.powi(exponent - 4 * fraction.len() as i32))
+}
+
+/// Spends as much memory as copies of these values would take. For functions that go through all
+/// that is in their arguments: values can hold one another many times over.
+pub(super) fn weigh(runtime: &mut dyn Runtime, values: &[Value]) -> Result<(), FunctionError> {
+    values.iter().try_for_each(|value| runtime.allocate(value.weight(TEMPLATE_MEMORY)))
 }
 
 #[cfg(test)]

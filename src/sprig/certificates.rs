@@ -18,7 +18,7 @@ const CERTIFICATE_KEY_BITS: usize = 2_048;
 /// The size of keys that are asked for by themselves.
 const PRIVATE_KEY_BITS: usize = 4_096;
 /// What a search for primes costs, in steps of a template.
-const RSA_STEPS: u64 = 100_000;
+const RSA_STEPS: u64 = 2_000_000;
 
 const OID_COMMON_NAME: &[u8] = b"\x55\x04\x03";
 const OID_SUBJECT_KEY: &[u8] = b"\x55\x1d\x0e";

@@ -22,7 +22,7 @@ const BCRYPT_COST: u32 = 10;
 /// bcrypt does not look at more of a password.
 const BCRYPT_BYTES_MAX: usize = 72;
 /// What a password hash costs, in steps of a template.
-const PASSWORD_STEPS: u64 = 100_000;
+const PASSWORD_STEPS: u64 = 1_000_000;
 /// The size of a block and of an initialization vector.
 const BLOCK: usize = 16;
 

@@ -1,7 +1,7 @@
 //! Dictionaries. Maps are shared: what `set`, `unset` and the merges change is seen through every
 //! reference.
 
-use super::args::{Outcome, fixed, map, shared_text, text, variadic};
+use super::args::{Outcome, fixed, map, shared_text, text, variadic, weigh};
 use super::merge::{Rule, merge_into};
 use super::text::text_of;
 use crate::template::function::{Function, FunctionError, Param, Runtime};
@@ -9,6 +9,8 @@ use crate::template::value::{Element, List, Map, Value};
 
 /// Nesting beyond which a copy is of a cycle.
 const DEPTH_MAX: usize = 1_000;
+/// What an entry of a map takes beside its key.
+const ENTRY_BYTES: u64 = 128;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     variadic("dict", &[], Param::Any, |_, args| Ok(dict(args))),
@@ -54,7 +56,8 @@ fn dict(args: &[Value]) -> Value {
     Value::map(pairs)
 }
 
-fn set(_: &mut dyn Runtime, args: &[Value]) -> Outcome {
+fn set(runtime: &mut dyn Runtime, args: &[Value]) -> Outcome {
+    runtime.allocate(ENTRY_BYTES + text(args, 1).len() as u64)?;
     let Value::Map(target) = &args[0] else {
         return Err("assignment to entry in nil map".into());
     };
@@ -93,6 +96,7 @@ fn omit(_: &mut dyn Runtime, args: &[Value]) -> Outcome {
 }
 
 fn merge(runtime: &mut dyn Runtime, args: &[Value], rule: Rule) -> Outcome {
+    weigh(runtime, args)?;
     let target = map(args, 0);
     for at in 1..args.len() {
         merge_into(runtime, &target, &map(args, at), rule)?;
@@ -104,6 +108,7 @@ fn copy(runtime: &mut dyn Runtime, args: &[Value]) -> Outcome {
     if args[0].is_nil() {
         return Err("reflect: call of reflect.Value.Type on zero Value".into());
     }
+    weigh(runtime, args)?;
     deep_copy(runtime, &args[0], 0)
 }
 

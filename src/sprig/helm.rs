@@ -3,7 +3,7 @@
 //! As in Helm, those without `must` never fail: a value that cannot be written is an empty text,
 //! and a text that cannot be read is a map (or list) that holds the complaint.
 
-use super::args::{Outcome, fixed, text};
+use super::args::{Outcome, fixed, text, weigh};
 use super::json::{self, Style};
 use super::{json_read, toml};
 use crate::template::function::{Function, Param, Runtime};
@@ -22,11 +22,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     fixed("lookup", &[Param::Str, Param::Str, Param::Str, Param::Str], lookup),
     fixed("toYaml", &[Param::Any], |runtime, args| {
+        weigh(runtime, args)?;
         let written = acyclic(&args[0]).and_then(yaml::write::to_yaml).unwrap_or_default();
         runtime.charge(written.len() as u64)?;
         Ok(Value::str(written))
     }),
     fixed("toYamlPretty", &[Param::Any], |runtime, args| {
+        weigh(runtime, args)?;
         let written = acyclic(&args[0]).and_then(yaml::write::to_yaml_pretty).unwrap_or_default();
         runtime.charge(written.len() as u64)?;
         Ok(Value::str(written))
@@ -37,6 +39,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     fixed("fromYamlArray", &[Param::Str], from_yaml_array),
     fixed("toToml", &[Param::Any], |runtime, args| {
+        weigh(runtime, args)?;
         let written = toml::write(&args[0]).unwrap_or_else(|complaint| complaint);
         runtime.charge(written.len() as u64)?;
         Ok(Value::str(written))
@@ -65,12 +68,14 @@ fn lookup(runtime: &mut dyn Runtime, args: &[Value]) -> Outcome {
 }
 
 fn strict(runtime: &mut dyn Runtime, args: &[Value], style: Style) -> Outcome {
+    weigh(runtime, args)?;
     let written = json::write(&args[0], style)?;
     runtime.charge(written.len() as u64)?;
     Ok(Value::str(written))
 }
 
 fn lenient(runtime: &mut dyn Runtime, args: &[Value], style: Style) -> Outcome {
+    weigh(runtime, args)?;
     let written = json::write(&args[0], style).unwrap_or_default();
     runtime.charge(written.len() as u64)?;
     Ok(Value::str(written))

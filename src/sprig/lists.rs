@@ -1,7 +1,7 @@
 //! Lists. Each function exists twice: Go panics in the plain one and returns an error in the
 //! `must` one, and a template shows both alike.
 
-use super::args::{NIL_DEREFERENCE, Outcome, fixed, int, list, to_int, variadic};
+use super::args::{NIL_DEREFERENCE, Outcome, fixed, int, list, to_int, variadic, weigh};
 use super::flow::is_empty;
 use super::reflection::{deep_equal, kind_of};
 use super::text::text_of;
@@ -41,7 +41,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     fixed("mustChunk", &[Param::Int, Param::Any], chunk),
     variadic("concat", &[], Param::Any, concat),
     fixed("sortAlpha", &[Param::Any], sort_alpha),
-    fixed("toStrings", &[Param::Any], |_, args| Ok(Value::strings(strings_of(&args[0])))),
+    fixed("toStrings", &[Param::Any], |runtime, args| {
+        weigh(runtime, args)?;
+        Ok(Value::strings(strings_of(&args[0])))
+    }),
 ];
 
 /// The list, or Go's complaint: `Cannot VERB type KIND`.
@@ -100,6 +103,7 @@ fn reverse(_: &mut dyn Runtime, args: &[Value]) -> Outcome {
 }
 
 fn uniq(runtime: &mut dyn Runtime, args: &[Value]) -> Outcome {
+    weigh(runtime, args)?;
     let list = expect(&args[0], "Cannot find uniq on type")?;
     let mut kept: Vec<Value> = Vec::new();
     for item in list.items.iter() {
@@ -121,13 +125,15 @@ fn compact(_: &mut dyn Runtime, args: &[Value]) -> Outcome {
 }
 
 fn without(runtime: &mut dyn Runtime, args: &[Value]) -> Outcome {
+    weigh(runtime, args)?;
     let list = expect(&args[0], "Cannot find without on type")?;
     runtime.charge((list.items.len() * args.len()) as u64)?;
     let kept = list.items.iter().filter(|item| !contains(&args[1..], item));
     Ok(Value::list(kept.cloned().collect()))
 }
 
-fn has(_: &mut dyn Runtime, args: &[Value]) -> Outcome {
+fn has(runtime: &mut dyn Runtime, args: &[Value]) -> Outcome {
+    weigh(runtime, args)?;
     if args[1].is_nil() {
         return Ok(Value::Bool(false));
     }
@@ -174,7 +180,8 @@ fn concat(_: &mut dyn Runtime, args: &[Value]) -> Outcome {
     Ok(if items.is_empty() { Value::nil_list() } else { Value::list(items) })
 }
 
-fn sort_alpha(_: &mut dyn Runtime, args: &[Value]) -> Outcome {
+fn sort_alpha(runtime: &mut dyn Runtime, args: &[Value]) -> Outcome {
+    weigh(runtime, args)?;
     if list(&args[0]).is_none() {
         return Ok(Value::strings([text_of(&args[0])]));
     }

@@ -1,6 +1,6 @@
 //! Types and kinds as Go names them, and deep equality.
 
-use super::args::{Outcome, fixed, text};
+use super::args::{Outcome, fixed, text, weigh};
 use crate::template::function::{Function, Param, Runtime};
 use crate::template::value::Value;
 
@@ -17,7 +17,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(Value::Bool(text(args, 0) == kind_of(&args[1])))
     }),
     fixed("typeIsLike", &[Param::Str, Param::Any], type_is_like),
-    fixed("deepEqual", &[Param::Any, Param::Any], |_, args| {
+    fixed("deepEqual", &[Param::Any, Param::Any], |runtime, args| {
+        weigh(runtime, args)?;
         Ok(Value::Bool(deep_equal(&args[0], &args[1])))
     }),
 ];

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use ::regex::Regex;
+use ::regex::{Captures, Regex};
 
 use super::args::{Outcome, fixed, int, text};
 use crate::template::function::{Function, FunctionError, Param, Runtime};
@@ -117,15 +117,37 @@ fn find_all(regex: Regex, args: &[Value]) -> Outcome {
 }
 
 fn replace_all(runtime: &mut dyn Runtime, regex: &Regex, args: &[Value]) -> Outcome {
-    let replaced = regex.replace_all(text(args, 1), text(args, 2));
-    runtime.charge(replaced.len() as u64)?;
-    Ok(Value::str(&*replaced))
+    let template = text(args, 2);
+    replaced(runtime, regex, args, |captures, out| captures.expand(template, out))
 }
 
 fn replace_all_literal(runtime: &mut dyn Runtime, regex: &Regex, args: &[Value]) -> Outcome {
-    let replaced = regex.replace_all(text(args, 1), ::regex::NoExpand(text(args, 2)));
-    runtime.charge(replaced.len() as u64)?;
-    Ok(Value::str(&*replaced))
+    let literal = text(args, 2);
+    replaced(runtime, regex, args, |_, out| out.push_str(literal))
+}
+
+/// The text with every match replaced by what `write` gives for it, paid for as it grows.
+fn replaced(
+    runtime: &mut dyn Runtime,
+    regex: &Regex,
+    args: &[Value],
+    write: impl Fn(&Captures<'_>, &mut String),
+) -> Outcome {
+    let whole = text(args, 1);
+    let mut out = String::new();
+    let mut from = 0;
+    for captures in regex.captures_iter(whole) {
+        let found = captures.get_match();
+        let before = out.len();
+        out.push_str(&whole[from..found.start()]);
+        write(&captures, &mut out);
+        from = found.end();
+        let added = (out.len() - before) as u64;
+        runtime.allocate(added)?;
+        runtime.charge(added)?;
+    }
+    out.push_str(&whole[from..]);
+    Ok(Value::str(out))
 }
 
 fn split(regex: Regex, args: &[Value]) -> Outcome {

@@ -1,6 +1,6 @@
 //! Strings. Positions and lengths are bytes, as in Go.
 
-use super::args::{Outcome, fixed, int, out_of_bounds, text, variadic};
+use super::args::{Outcome, fixed, int, out_of_bounds, text, variadic, weigh};
 use super::lists::strings_of;
 use super::text::{lower, text_of, upper};
 use super::words::{LongWords, connect, pascal, wrap};
@@ -57,9 +57,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
     fixed("hasSuffix", &[Param::Str, Param::Str], |_, args| {
         Ok(Value::Bool(text(args, 1).ends_with(text(args, 0))))
     }),
-    variadic("quote", &[], Param::Any, |_, args| Ok(joined(args, |value| quote(&text_of(value))))),
-    variadic("squote", &[], Param::Any, |_, args| Ok(joined(args, |value| format!("'{value}'")))),
-    variadic("cat", &[], Param::Any, |_, args| Ok(joined(args, Value::to_string))),
+    variadic("quote", &[], Param::Any, |runtime, args| {
+        joined(runtime, args, |value| quote(&text_of(value)))
+    }),
+    variadic("squote", &[], Param::Any, |runtime, args| {
+        joined(runtime, args, |value| format!("'{value}'"))
+    }),
+    variadic("cat", &[], Param::Any, |runtime, args| joined(runtime, args, Value::to_string)),
     fixed("indent", &[Param::Int, Param::Str], |runtime, args| indent(runtime, args, "")),
     fixed("nindent", &[Param::Int, Param::Str], |runtime, args| indent(runtime, args, "\n")),
     fixed("replace", &[Param::Str, Param::Str, Param::Str], replace),
@@ -72,8 +76,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
             other => Value::str(text_of(other)),
         })
     }),
-    fixed("join", &[Param::Str, Param::Any], |_, args| {
-        Ok(Value::str(strings_of(&args[1]).join(text(args, 0))))
+    fixed("join", &[Param::Str, Param::Any], |runtime, args| {
+        weigh(runtime, &args[1..])?;
+        let items = strings_of(&args[1]);
+        runtime.allocate((items.len() as u64).saturating_mul(text(args, 0).len() as u64))?;
+        Ok(Value::str(items.join(text(args, 0))))
     }),
     fixed("split", &[Param::Str, Param::Str], |_, args| {
         Ok(numbered(split(text(args, 1), text(args, 0), -1)))
@@ -95,9 +102,10 @@ fn mapped(args: &[Value], map: fn(char) -> char) -> Value {
 }
 
 /// The values that are not nil, each shown, with spaces between them.
-fn joined(args: &[Value], show: impl Fn(&Value) -> String) -> Value {
+fn joined(runtime: &mut dyn Runtime, args: &[Value], show: fn(&Value) -> String) -> Outcome {
+    weigh(runtime, args)?;
     let shown: Vec<String> = args.iter().filter(|value| !value.is_nil()).map(show).collect();
-    Value::str(shown.join(" "))
+    Ok(Value::str(shown.join(" ")))
 }
 
 /// At most `width` bytes of `whole` from about `offset` on, with `...` where something is left out.

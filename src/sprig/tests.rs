@@ -65,13 +65,19 @@ fn data() -> Value {
 }
 
 fn evaluate(expression: &str) -> Result<String, Box<Error>> {
+    evaluate_within(expression, 100_000_000, u64::MAX)
+}
+
+fn evaluate_within(expression: &str, fuel: u64, memory: u64) -> Result<String, Box<Error>> {
     let mut set = Set::new();
     set.parse("t", expression, functions())?;
     let environment = Environment {
         functions: functions(),
         world: &Still::default(),
         limits: Limits { depth: 100, nesting: 500, output_bytes: 1 << 20 },
-        fuel: Cell::new(100_000_000),
+        fuel: Cell::new(fuel),
+        memory: Cell::new(memory),
+        deadline: None,
         missing_key: MissingKey::Zero,
         trace: None,
     };
@@ -191,4 +197,74 @@ fn a_map_that_contains_itself_is_no_end() {
         // Whether it is an error or a text does not matter as long as it comes back.
         let _ = evaluate(&format!("{cycle}{{{{ {call} }}}}"));
     }
+}
+
+/// Calls that would take all memory or an age, each within small bounds.
+const RUNAWAY: &[&str] = &[
+    r#"{{ repeat 1000000000 "x" }}"#,
+    "{{ until 1000000000 | len }}",
+    "{{ untilStep 0 1000000000 1 | len }}",
+    "{{ seq 0 1000000000 | len }}",
+    r#"{{ indent 999999999 "x" }}"#,
+    r#"{{ nindent 999999999 "a" }}"#,
+    "{{ randAlphaNum 1000000000 }}",
+    "{{ randBytes 1000000000 }}",
+    "{{ $l := list 1 2 }}{{ range until 60 }}{{ $l = concat $l $l }}{{ end }}",
+    r#"{{ $s := "xx" }}{{ range until 60 }}{{ $s = print $s $s }}{{ end }}"#,
+    r#"{{ $s := "xx" }}{{ range until 60 }}{{ $s = cat $s $s }}{{ end }}"#,
+    "{{ $l := list }}{{ range until 100000 }}{{ $l = append $l 1 }}{{ end }}",
+    "{{ $d := dict }}{{ range until 100000 }}{{ $_ := set $d (toString .) . }}{{ end }}",
+    r#"{{ $d := dict "x" 1 }}{{ range until 40 }}{{ $d = dict "a" $d "b" $d }}{{ end }}{{ toYaml $d }}"#,
+    r#"{{ $d := dict "x" 1 }}{{ range until 40 }}{{ $d = dict "a" $d "b" $d }}{{ end }}{{ toJson $d }}"#,
+    r#"{{ $d := dict "x" 1 }}{{ range until 40 }}{{ $d = dict "a" $d "b" $d }}{{ end }}{{ toToml $d }}"#,
+    r#"{{ $d := dict "x" 1 }}{{ range until 40 }}{{ $d = dict "a" $d "b" $d }}{{ end }}{{ deepCopy $d }}"#,
+    r#"{{ $d := dict "x" 1 }}{{ range until 40 }}{{ $d = dict "a" $d "b" $d }}{{ end }}{{ deepEqual $d $d }}"#,
+    r#"{{ $d := dict "x" 1 }}{{ range until 40 }}{{ $d = dict "a" $d "b" $d }}{{ end }}{{ merge dict $d }}"#,
+    r#"{{ $d := dict "x" 1 }}{{ range until 40 }}{{ $d = dict "a" $d "b" $d }}{{ end }}{{ list $d | uniq }}"#,
+    r#"{{ $d := dict "x" 1 }}{{ range until 40 }}{{ $d = dict "a" $d "b" $d }}{{ end }}{{ quote $d }}"#,
+    r#"{{ $s := repeat 100000 "a" }}{{ $l := list }}{{ range until 1000 }}{{ $l = append $l $s }}{{ end }}{{ toYaml $l }}"#,
+    r#"{{ $s := repeat 100000 "a" }}{{ $l := list }}{{ range until 1000 }}{{ $l = append $l $s }}{{ end }}{{ join "" $l }}"#,
+    r#"{{ join (repeat 100000 "x") (until 10000) }}"#,
+    r#"{{ replace "a" (repeat 10000 "b") (repeat 100000 "a") }}"#,
+    r#"{{ regexReplaceAll "a" (repeat 100000 "a") (repeat 100000 "b") }}"#,
+    r#"{{ regexReplaceAllLiteral "a" (repeat 100000 "a") (repeat 100000 "b") }}"#,
+    r#"{{ range until 1000 }}{{ $_ := genPrivateKey "rsa" }}{{ end }}"#,
+    r#"{{ range until 10000 }}{{ $_ := bcrypt "x" }}{{ end }}"#,
+    r#"{{ range until 10000 }}{{ $_ := derivePassword 1 "long" "p" "u" "s" }}{{ end }}"#,
+    "{{ range 100000000000 }}{{ end }}",
+    "{{ range until 10000 }}{{ range until 10000 }}{{ end }}{{ end }}",
+];
+
+#[test]
+fn runaway_calls_are_stopped() {
+    for expression in RUNAWAY {
+        let error = evaluate_within(expression, 2_500_000, 8 << 20).expect_err(expression);
+        assert_eq!(error.reason, Reason::Exhausted, "{expression}: {}", error.message);
+    }
+}
+
+#[test]
+fn a_template_that_takes_too_long_is_stopped() {
+    let mut set = Set::new();
+    set.parse("t", "{{ range 100000000 }}{{ end }}", functions()).expect("it is a template");
+    let environment = Environment {
+        functions: functions(),
+        world: &Still::default(),
+        limits: Limits { depth: 100, nesting: 500, output_bytes: 1 << 20 },
+        fuel: Cell::new(u64::MAX),
+        memory: Cell::new(u64::MAX),
+        deadline: Some(std::time::Instant::now()),
+        missing_key: MissingKey::Zero,
+        trace: None,
+    };
+    let error = execute(&set, "t", Value::Nil, &environment).expect_err("it takes too long");
+    assert_eq!(error.message, "the template takes too long");
+}
+
+#[test]
+fn templates_reach_nothing_outside() {
+    assert!(functions().find("env").is_none());
+    assert!(functions().find("expandenv").is_none());
+    let told = evaluate(r#"{{ getHostByName "localhost" }}{{ lookup "v1" "Secret" "a" "b" }}"#);
+    assert_eq!(told.expect("both are there"), "map[]");
 }

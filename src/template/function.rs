@@ -15,6 +15,8 @@ pub trait Runtime {
     fn tpl(&mut self, text: &str, data: Value) -> Result<String, FunctionError>;
     /// Spends fuel for work in proportion to `steps`; fails when the render has used its share.
     fn charge(&mut self, steps: u64) -> Result<(), FunctionError>;
+    /// Spends memory before something of that size is built; fails likewise.
+    fn allocate(&mut self, bytes: u64) -> Result<(), FunctionError>;
 }
 
 /// Go's static type of a parameter. The evaluator checks and converts arguments before the call,

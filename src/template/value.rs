@@ -138,7 +138,65 @@ pub trait Object: fmt::Debug {
     fn as_any(&self) -> &dyn std::any::Any;
 }
 
+/// What a value takes beside its text.
+const NODE_BYTES: u64 = 32;
+/// What an entry of a map takes beside its key and value.
+const ENTRY_BYTES: u64 = 96;
+
 impl Value {
+    /// Bytes that a copy of it would take, with everything in it as often as it can be reached;
+    /// counting ends beyond `max`.
+    pub fn weight(&self, max: u64) -> u64 {
+        let mut total = 0;
+        self.weigh(max, 0, &mut total);
+        total
+    }
+
+    fn weigh(&self, max: u64, depth: usize, total: &mut u64) {
+        const DEPTH_MAX: usize = 1_000;
+        *total += NODE_BYTES;
+        if *total > max || depth > DEPTH_MAX {
+            return;
+        }
+        match self {
+            Self::Str(text) => *total += text.len() as u64,
+            Self::Bytes(bytes) => *total += bytes.len() as u64,
+            Self::List(list) => {
+                for item in list.items.iter() {
+                    if *total > max {
+                        break;
+                    }
+                    item.weigh(max, depth + 1, total);
+                }
+            }
+            Self::Map(map) => {
+                let entries = map.entries.borrow();
+                for (key, value) in entries.iter() {
+                    if *total > max {
+                        break;
+                    }
+                    *total += ENTRY_BYTES + key.len() as u64;
+                    value.weigh(max, depth + 1, total);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Bytes that were taken for it just now: nothing where something else holds it as well.
+    pub(super) fn fresh_weight(&self) -> u64 {
+        match self {
+            Self::Str(text) if Rc::strong_count(text) == 1 => NODE_BYTES + text.len() as u64,
+            Self::List(list) if Rc::strong_count(&list.items) == 1 => {
+                NODE_BYTES * (1 + list.items.len() as u64)
+            }
+            Self::Map(map) if Rc::strong_count(&map.entries) == 1 => {
+                NODE_BYTES + ENTRY_BYTES * map.entries.borrow().len() as u64
+            }
+            _ => 0,
+        }
+    }
+
     /// A string value.
     pub fn str(text: impl Into<Str>) -> Self {
         Self::Str(text.into())

@@ -21,6 +21,7 @@ mod reference;
 mod remotes;
 mod render;
 mod repositories;
+mod robust;
 mod schema;
 mod sim;
 mod template;

@@ -7,7 +7,7 @@ use super::{At, BYTES_PER_STEP, Fault, Machine, Scope};
 use crate::template::ast::Operand;
 use crate::template::error::{Entered, Error, Reason};
 use crate::template::funcs::{Builtin, Wanted};
-use crate::template::function::{Function, FunctionError, Param, Signature};
+use crate::template::function::{Function, FunctionError, Param, Runtime as _, Signature};
 use crate::template::value::{Object, Typed, Value};
 
 /// The arguments as they are written, and the value that comes through the pipe.
@@ -59,7 +59,11 @@ impl Machine<'_> {
         let parameters = Parameters::Typed(function.params, function.variadic);
         let args = self.arguments(scope, dot, function.name, parameters, arguments)?;
         let args: Vec<Value> = args.into_iter().map(|arg| arg.value).collect();
-        match (function.body)(self, &args) {
+        let result = (function.body)(self, &args).and_then(|value| {
+            self.allocate(value.fresh_weight())?;
+            Ok(value)
+        });
+        match result {
             Ok(value) => Ok(Typed::bare(value)),
             Err(error) => {
                 scope.at = at;
@@ -110,6 +114,7 @@ impl Machine<'_> {
         })?;
         if let Value::Str(text) = &result.value {
             self.spend(text.len() as u64 / BYTES_PER_STEP)
+                .and_then(|()| self.take(result.value.fresh_weight()))
                 .map_err(|message| scope.fault(Reason::Exhausted, message))?;
         }
         Ok(result)

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::ast::{Command, Invocation, Operand, Pipeline, Tree};
 use super::error::{Entered, Error, Frame, Reason};
@@ -29,6 +30,8 @@ mod tests;
 const ROOT_NAME: &str = "gotpl";
 /// Helm lets one name be included in itself so many times.
 const INCLUDES_MAX: usize = 1_000;
+/// Steps between two looks at the clock.
+const STEPS_PER_LOOK: u64 = 1 << 16;
 /// Bytes of output that cost as much as one step.
 const BYTES_PER_STEP: u64 = 32;
 
@@ -66,6 +69,10 @@ pub struct Environment<'a> {
     pub limits: Limits,
     /// The steps that are left, shared by all executions with this environment.
     pub fuel: Cell<u64>,
+    /// The bytes that functions may still build, shared likewise.
+    pub memory: Cell<u64>,
+    /// When all executions with this environment have to be done.
+    pub deadline: Option<Instant>,
     /// What a missing key gives.
     pub missing_key: MissingKey,
     /// Where to note which part of the template writes what; costs memory, so that it is off
@@ -244,17 +251,37 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// Spends fuel.
+    /// Spends fuel, and looks at the clock now and then.
     fn spend(&self, steps: u64) -> Result<(), String> {
         let fuel = &self.environment.fuel;
-        match fuel.get().checked_sub(steps) {
+        let before = fuel.get();
+        match before.checked_sub(steps) {
             Some(left) => {
                 fuel.set(left);
+                let is_due = before / STEPS_PER_LOOK != left / STEPS_PER_LOOK;
+                if is_due && self.environment.deadline.is_some_and(|end| Instant::now() > end) {
+                    return Err("the template takes too long".to_owned());
+                }
                 Ok(())
             }
             None => {
                 fuel.set(0);
                 Err("the template takes too many steps".to_owned())
+            }
+        }
+    }
+
+    /// Spends memory.
+    fn take(&self, bytes: u64) -> Result<(), String> {
+        let memory = &self.environment.memory;
+        match memory.get().checked_sub(bytes) {
+            Some(left) => {
+                memory.set(left);
+                Ok(())
+            }
+            None => {
+                memory.set(0);
+                Err("the template needs too much memory".to_owned())
             }
         }
     }
@@ -326,9 +353,15 @@ impl Runtime for Machine<'_> {
     }
 
     fn charge(&mut self, steps: u64) -> Result<(), FunctionError> {
-        self.spend(steps).map_err(|message| FunctionError::Nested {
-            error: bare_error(Reason::Exhausted, message),
-            wrapped: String::new(),
-        })
+        self.spend(steps).map_err(exhausted)
     }
+
+    fn allocate(&mut self, bytes: u64) -> Result<(), FunctionError> {
+        self.take(bytes).map_err(exhausted)
+    }
+}
+
+fn exhausted(message: String) -> FunctionError {
+    let error = bare_error(Reason::Exhausted, message);
+    FunctionError::Nested { error, wrapped: String::new() }
 }

@@ -197,6 +197,8 @@ fn rendered_with(text: &str, missing_key: MissingKey) -> Result<String, Box<Erro
         world: &NoWorld,
         limits: limits(),
         fuel: Cell::new(100_000),
+        memory: Cell::new(u64::MAX),
+        deadline: None,
         missing_key,
         trace: None,
     };
@@ -260,6 +262,8 @@ fn an_endless_include_ends_as_in_helm() {
             world: &NoWorld,
             limits: Limits { depth: 5_000, nesting: 20_000, output_bytes: 1_000 },
             fuel: Cell::new(1_000_000),
+            memory: Cell::new(u64::MAX),
+            deadline: None,
             missing_key: MissingKey::Zero,
             trace: None,
         };
