@@ -204,7 +204,7 @@ fn index(item: &Typed, indexes: &[Typed]) -> Result<Typed, String> {
                 let value = map.get(key).unwrap_or_else(|| map.element.zero());
                 Typed::element(value, map.element)
             }
-            other => return Err(format!("can't index item of type {}", other.type_name())),
+            other => return Err(format!("can't index item of type {}", pointee(&other))),
         };
     }
     Ok(item)
@@ -255,9 +255,15 @@ fn length(item: &Typed) -> Result<Value, String> {
         Value::Bytes(bytes) => bytes.len(),
         Value::List(list) => list.items.len(),
         Value::Map(map) => map.entries.borrow().len(),
-        other => return Err(format!("len of type {}", other.type_name())),
+        other => return Err(format!("len of type {}", pointee(&other))),
     };
     Ok(Value::Int(count as i64))
+}
+
+/// The type behind a pointer, which is what Go looks at there.
+fn pointee(value: &Value) -> &str {
+    let name = value.type_name();
+    name.strip_prefix('*').unwrap_or(name)
 }
 
 /// The kinds of values that can be compared in order.
