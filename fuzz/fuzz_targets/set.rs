@@ -7,9 +7,7 @@ use fitout::sprig::semver::{Constraint, Version};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    for kind in
-        [SetKind::Typed, SetKind::Text, SetKind::Json, SetKind::Literal, SetKind::File]
-    {
+    for kind in [SetKind::Typed, SetKind::Text, SetKind::Json, SetKind::Literal, SetKind::File] {
         let mut values = serde_json::Map::new();
         let _ = set(&mut values, text, kind, &|path| Ok(path.to_owned()));
     }

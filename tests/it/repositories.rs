@@ -307,6 +307,12 @@ fn template_takes_a_chart_of_a_repository() {
         format!("template shop web --repo {url}/cern --version 0.9.0"),
         format!("template shop web --repo {url}/cern --version 7.7.7"),
         format!("template shop web --repo {url}/nowhere --version 1.0.0"),
+        format!("template shop web --repo {url}/cern"),
+        format!("template shop web --repo {url}/cern --version <1"),
+        format!("template shop web --repo {url}/cern --version ~0.9 --devel"),
+        format!("template shop web --repo {url}/cern --version >=2"),
+        format!("template shop web --repo {url}/cern --version nonsense"),
+        format!("template shop wbe --repo {url}/cern"),
     ];
     assert_snapshot!(told.map(|args| place.run(&args)).join("\n"));
 }

@@ -91,7 +91,6 @@ fn what_would_need_a_cluster_a_program_or_a_secret_is_refused() {
         "--username=me",
         "--insecure-skip-tls-verify",
         "--enable-dns",
-        "--devel",
     ];
     let told = told.map(|flag| env.run(&format!("template shop chart {flag}")));
     assert_snapshot!(told.join("\n"));
@@ -114,7 +113,6 @@ fn wrong_arguments_are_told_in_the_words_of_helm() {
         "template shop chart -f none.yaml",
         "template shop chart -f text.txt",
         "template shop chart --nothing",
-        "template shop chart --repo https://charts.example.org",
     ];
     assert_snapshot!(told.map(|args| env.run(args)).join("\n"));
 }

@@ -85,6 +85,12 @@ impl ChartStore {
         }
     }
 
+    /// The newest version in a range of a chart of an HTTP repository, as its index writes it.
+    /// Blocks while the index is fetched.
+    pub fn newest(&self, url: &str, name: &str, range: &str) -> Result<String, SourceError> {
+        repository::newest(url, name, range, &self.indexes)
+    }
+
     fn credential(&self, variable: &str) -> Result<Credential, SourceError> {
         (self.credentials)(variable)
             .filter(|text| !text.trim().is_empty())

@@ -13,6 +13,7 @@ use crate::base::limits::{CHART_BYTES_MAX, INDEX_BYTES_MAX};
 use crate::fleet::model::{DigestPolicy, Verify};
 use crate::net::cache::write_atomically;
 use crate::net::http::{Client, Credential, Url};
+use crate::sprig::semver::{Constraint, Version};
 
 /// One version of one chart.
 pub(super) struct Wanted<'a> {
@@ -84,14 +85,48 @@ pub(super) fn fetch(
     }
 }
 
-fn find(index: &str, wanted: &Wanted<'_>) -> Result<Entry, SourceError> {
-    let (url, name) = (wanted.url.to_owned(), wanted.name.to_owned());
-    let found = index::read(index, wanted.name)
+/// The newest version of a chart in a range, as the index writes it.
+pub(super) fn newest(
+    url: &str,
+    name: &str,
+    range: &str,
+    indexes: &Indexes,
+) -> Result<String, SourceError> {
+    let base = Url::parse(&format!("{}/", url.trim_end_matches('/')))?;
+    let entries = versions(&*indexes.get(&base, None)?, url, name)?;
+    let range_of = Constraint::parse(range).ok();
+    let fitting = entries.iter().filter_map(|entry| {
+        let version = Version::parse(&entry.version).ok()?;
+        range_of.as_ref()?.matches(&version).then_some((version, &entry.version))
+    });
+    match fitting.max_by(|(a, _), (b, _)| a.cmp(b)) {
+        Some((_, version)) => Ok(version.clone()),
+        None => Err(no_version(url, name, range, entries)),
+    }
+}
+
+fn no_version(url: &str, name: &str, version: &str, entries: Vec<Entry>) -> SourceError {
+    SourceError::NoVersion {
+        url: url.to_owned(),
+        name: name.to_owned(),
+        version: version.to_owned(),
+        versions: entries.into_iter().map(|entry| entry.version).collect(),
+    }
+}
+
+/// All versions of a chart.
+fn versions(index: &str, url: &str, name: &str) -> Result<Vec<Entry>, SourceError> {
+    let (url, name) = (url.to_owned(), name.to_owned());
+    let found = index::read(index, &name)
         .map_err(|reason| SourceError::BadIndex { url: url.clone(), reason })?;
-    let Some(entries) = found.entries else {
+    found.entries.ok_or_else(|| {
         let similar = closest(&name, found.names.iter().map(String::as_str)).map(str::to_owned);
-        return Err(SourceError::NoChart { url, name, similar });
-    };
+        SourceError::NoChart { url, name, similar }
+    })
+}
+
+fn find(index: &str, wanted: &Wanted<'_>) -> Result<Entry, SourceError> {
+    let entries = versions(index, wanted.url, wanted.name)?;
     let plain = |version: &str| version.strip_prefix('v').unwrap_or(version).to_owned();
     let entry = entries
         .iter()
@@ -99,12 +134,7 @@ fn find(index: &str, wanted: &Wanted<'_>) -> Result<Entry, SourceError> {
         .or_else(|| entries.iter().find(|entry| plain(&entry.version) == plain(wanted.version)));
     match entry {
         Some(entry) => Ok(entry.clone()),
-        None => Err(SourceError::NoVersion {
-            url,
-            name,
-            version: wanted.version.to_owned(),
-            versions: entries.into_iter().map(|entry| entry.version).collect(),
-        }),
+        None => Err(no_version(wanted.url, wanted.name, wanted.version, entries)),
     }
 }
 

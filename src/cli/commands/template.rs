@@ -14,6 +14,7 @@ use crate::base::span::{SourceFile, Span};
 use crate::chart::capabilities::{DEFAULT_KUBE_VERSION, KubeVersion};
 use crate::chart::model::{Chart, ChartFile, RenderInput, Rendered};
 use crate::chart::print::{self, PrintOptions};
+use crate::chart::source::SourceError;
 use crate::chart::world::OsWorld;
 use crate::chart::{self, directory, load, release_name};
 use crate::cli::context::Context;
@@ -23,6 +24,7 @@ use crate::cli::user_values::ValuesArgs;
 use crate::fleet::instance::ChartLocation;
 use crate::fleet::model::Verify;
 use crate::git::Source;
+use crate::sprig::semver::Constraint;
 use crate::template::binary::to_bytes;
 
 /// Arguments of `fitout template`.
@@ -77,9 +79,13 @@ pub struct Args {
     /// rendering
     #[arg(long, value_name = "PATH")]
     explain: Option<String>,
-    /// The exact version, where CHART is one of the chart repository that --repo names
-    #[arg(long, value_name = "VERSION")]
+    /// A version or a range of versions, where CHART is one of the chart repository that --repo
+    /// names; the newest one without
+    #[arg(long, value_name = "RANGE")]
     version: Option<String>,
+    /// The newest version may be a pre-release
+    #[arg(long)]
+    devel: bool,
     #[command(flatten)]
     ignored: flags::Ignored,
     #[command(flatten)]
@@ -163,7 +169,7 @@ fn release_name_of(args: &Args) -> anyhow::Result<String> {
 fn chart_at(args: &Args, repository: Option<&str>) -> anyhow::Result<Arc<Chart>> {
     let location = args.name_and_chart.last().map(|chart| chart.trim()).unwrap_or_default();
     if let Some(url) = repository {
-        return packed(url, location, args.version.as_deref());
+        return packed(url, location, args);
     }
     let path = Path::new(location);
     let files = if path.is_dir() {
@@ -194,27 +200,33 @@ fn chart_at(args: &Args, repository: Option<&str>) -> anyhow::Result<Arc<Chart>>
     Ok(Arc::new(chart))
 }
 
-/// A chart of an HTTP repository.
-fn packed(url: &str, name: &str, version: Option<&str>) -> anyhow::Result<Arc<Chart>> {
-    let version = version.ok_or_else(|| CommandError::Usage {
-        message: "a chart of a repository needs an exact `--version`".to_owned(),
-        help: vec!["what is newest today would be something else tomorrow".to_owned()],
-    })?;
+/// A chart of an HTTP repository. An exact version that was fetched before needs no network.
+fn packed(url: &str, name: &str, args: &Args) -> anyhow::Result<Arc<Chart>> {
+    let store = load_cli::chart_store();
+    let failed = |error: SourceError| {
+        let mut found = error.diagnostic(&Span::new(&SourceFile::new(url, ""), 0..0));
+        found.labels.retain(|label| !label.span.file.text.is_empty());
+        CommandError::Input(vec![found])
+    };
+    let range = match (args.version.as_deref(), args.devel) {
+        (Some(version), _) => version,
+        (None, true) => ">0.0.0-0",
+        (None, false) => "*",
+    };
+    Constraint::parse(range).map_err(|problem| usage(format!("--version {range}: {problem}")))?;
+    let is_exact = semver::Version::parse(range.trim_start_matches('v')).is_ok();
+    let version =
+        if is_exact { range.to_owned() } else { store.newest(url, name, range).map_err(failed)? };
     let location = ChartLocation::Http {
         repository: "command-line".into(),
         url: url.to_owned(),
         name: name.to_owned(),
-        version: version.to_owned(),
+        version,
         credentials: None,
         verify: Verify::default(),
     };
     let nothing = Source { rev: "worktree:none".into(), files: BTreeMap::new() };
-    let loaded = load_cli::chart_store().load(&location, &nothing);
-    loaded.map_err(|error| {
-        let mut found = error.diagnostic(&Span::new(&SourceFile::new(url, ""), 0..0));
-        found.labels.retain(|label| !label.span.file.text.is_empty());
-        CommandError::Input(vec![found]).into()
-    })
+    Ok(store.load(&location, &nothing).map_err(failed)?)
 }
 
 /// Writes each document to the file of its template, as `helm template --output-dir` does.

@@ -77,8 +77,6 @@ pub(super) struct Refused {
     #[arg(long, hide = true)]
     dependency_update: bool,
     #[arg(long, hide = true)]
-    devel: bool,
-    #[arg(long, hide = true)]
     enable_dns: bool,
     #[arg(long, hide = true)]
     post_renderer: Option<String>,
@@ -126,12 +124,6 @@ impl Refused {
                 "--dependency-update",
                 "downloads subcharts, which `fitout template` never does",
                 "`helm dependency update` does it; the subcharts are then committed",
-            ),
-            (
-                self.devel,
-                "--devel",
-                "picks a version, which is yours to do",
-                "`--version 1.2.3-rc.1`",
             ),
             (
                 self.enable_dns,
