@@ -93,7 +93,7 @@ pub(super) fn newest(
     indexes: &Indexes,
 ) -> Result<String, SourceError> {
     let base = Url::parse(&format!("{}/", url.trim_end_matches('/')))?;
-    let entries = versions(&*indexes.get(&base, None)?, url, name)?;
+    let entries = versions(&indexes.get(&base, None)?, url, name)?;
     let range_of = Constraint::parse(range).ok();
     let fitting = entries.iter().filter_map(|entry| {
         let version = Version::parse(&entry.version).ok()?;
