@@ -40,6 +40,7 @@ mod toml;
 mod url;
 mod words;
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use crate::template::function::{Function, Functions};
@@ -47,6 +48,7 @@ use crate::template::function::{Function, Functions};
 /// All functions that Helm adds to the built-in ones of the language, sorted by name.
 pub struct Table {
     sorted: Vec<Function>,
+    by_name: HashMap<&'static str, usize>,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
@@ -71,7 +73,8 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     ];
     let mut sorted = chapters.concat();
     sorted.sort_by_key(|function| function.name);
-    Table { sorted }
+    let by_name = sorted.iter().enumerate().map(|(at, function)| (function.name, at)).collect();
+    Table { sorted, by_name }
 });
 
 /// The function table of Helm 3.22.
@@ -88,8 +91,7 @@ impl Table {
 
 impl Functions for Table {
     fn find(&self, name: &str) -> Option<&Function> {
-        let at = self.sorted.binary_search_by_key(&name, |function| function.name).ok()?;
-        self.sorted.get(at)
+        self.by_name.get(name).and_then(|at| self.sorted.get(*at))
     }
 }
 

@@ -293,11 +293,12 @@ impl<'t> Lexer<'t> {
 
     /// Whether an action ends here, and if so, whether it trims the text behind it.
     fn at_right_delim(&self) -> Option<bool> {
-        let rest = self.rest();
-        if has_right_trim_marker(rest) && rest[TRIM_MARKER_LEN..].starts_with(RIGHT_DELIM) {
-            return Some(true);
+        // Asked before each token, and most often answered by the first byte.
+        match self.rest().as_bytes() {
+            [b'}', b'}', ..] => Some(false),
+            [b' ' | b'\t' | b'\r' | b'\n', b'-', b'}', b'}', ..] => Some(true),
+            _ => None,
         }
-        rest.starts_with(RIGHT_DELIM).then_some(false)
     }
 
     fn right_delim(&mut self, trim: bool) -> Token<'t> {
