@@ -91,7 +91,7 @@ pub fn command() -> clap::Command {
 
 /// Parses the arguments, runs the command and returns the exit code.
 pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match parse(&args.into_iter().collect::<Vec<_>>()) {
         Ok(cli) => cli,
         Err(error) => return exit::usage(&error),
     };
@@ -109,6 +109,33 @@ pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Ok(exit) => exit,
         Err(error) => context.fail(&error),
     }
+}
+
+/// The command line with `template` alone. Scripts run it thousands of times, and to describe all
+/// other commands takes longer than to render a small chart.
+#[derive(Debug, Parser)]
+#[command(name = "fitout", version)]
+struct TemplateCli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: TemplateCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum TemplateCommand {
+    Template(commands::template::Args),
+}
+
+fn parse(args: &[std::ffi::OsString]) -> Result<Cli, clap::Error> {
+    if args.get(1).is_some_and(|name| name == "template")
+        && let Ok(TemplateCli { global, command }) = TemplateCli::try_parse_from(args)
+    {
+        let TemplateCommand::Template(args) = command;
+        return Ok(Cli { global, command: Command::Template(args) });
+    }
+    // Says what is wrong as well, with all commands in its help.
+    Cli::try_parse_from(args)
 }
 
 impl Command {

@@ -226,7 +226,8 @@ proptest! {
         if let Ok(value) = helm::read_object(&text)
             && let Ok(written) = write::json_to_yaml(&value)
         {
-            prop_assert_eq!(helm::read_object(&written), Ok(value));
+            // Helm cuts off the last line break, which a block at the end needs.
+            prop_assert_eq!(helm::read_object(&format!("{written}\n")), Ok(value));
         }
     }
 
