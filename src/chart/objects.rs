@@ -67,6 +67,11 @@ impl Object for Struct {
     }
 
     fn print(&self) -> String {
+        let pointer = if self.kind == "ptr" { "&" } else { "" };
+        format!("{pointer}{}", self.show())
+    }
+
+    fn show(&self) -> String {
         if let Some(text) = &self.print {
             return text.clone();
         }

@@ -40,7 +40,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     fixed("fromYamlArray", &[Param::Str], from_yaml_array),
     fixed("toToml", &[Param::Any], |runtime, args| {
         weigh(runtime, args)?;
-        let written = toml::write(&args[0]).unwrap_or_else(|complaint| complaint);
+        let written = toml::write(&args[0])?;
         runtime.charge(written.len() as u64)?;
         Ok(Value::str(written))
     }),
@@ -91,7 +91,7 @@ fn from_yaml_array(runtime: &mut dyn Runtime, args: &[Value]) -> Outcome {
     let complaint = |text: String| Value::list(vec![Value::str(text)]);
     Ok(match yaml::helm::read(text(args, 0)).map(from_json_value) {
         Ok(list @ Value::List(_)) => list,
-        Ok(Value::Nil) => Value::list(Vec::new()),
+        Ok(Value::Nil) => Value::nil_list(),
         Ok(other) => complaint(format!(
             "error unmarshaling JSON: while decoding JSON: {}",
             mismatch(&other, "[]interface {}")
@@ -145,7 +145,7 @@ fn from_json_array(runtime: &mut dyn Runtime, args: &[Value]) -> Outcome {
     runtime.charge(text(args, 0).len() as u64)?;
     Ok(match json_read::read(text(args, 0)) {
         Ok(list @ Value::List(_)) => list,
-        Ok(Value::Nil) => Value::list(Vec::new()),
+        Ok(Value::Nil) => Value::nil_list(),
         Ok(other) => Value::list(vec![Value::str(mismatch(&other, "[]interface {}"))]),
         Err(error) => Value::list(vec![Value::str(error)]),
     })

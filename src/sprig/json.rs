@@ -60,7 +60,7 @@ impl Writer {
             Value::Map(map) => self.map(map, depth)?,
             Value::Object(object) => match (object.plain(), object.json_order()) {
                 (Value::Map(map), Some(order)) => self.fields(&map, order, depth)?,
-                (plain, _) => self.value(&plain, depth + 1)?,
+                (plain, _) => self.value(&plain, depth)?,
             },
         }
         Ok(())

@@ -56,6 +56,14 @@ impl Reader<'_> {
         }
     }
 
+    /// The same within something that takes no space, which is what Go puts behind the end.
+    fn broken(&self, context: &str) -> String {
+        match self.peek() {
+            None => format!("invalid character ' ' {context}"),
+            Some(_) => self.unexpected(context),
+        }
+    }
+
     fn value(&mut self, depth: usize) -> Result<Value, String> {
         if depth > YAML_DEPTH_MAX {
             return Err("exceeded max depth".to_owned());
@@ -77,7 +85,7 @@ impl Reader<'_> {
             if self.peek().map(char::from) != Some(letter) {
                 let context =
                     format!("in literal {word} (expecting {})", quote_char(letter, false));
-                return Err(self.unexpected(&context));
+                return Err(self.broken(&context));
             }
             self.at += 1;
         }
@@ -149,7 +157,7 @@ impl Reader<'_> {
         match self.peek() {
             Some(b'0') => self.at += 1,
             Some(b'1'..=b'9') => self.digits(),
-            _ => return Err(self.unexpected("in numeric literal")),
+            _ => return Err(self.broken("in numeric literal")),
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
@@ -183,7 +191,7 @@ impl Reader<'_> {
                 self.digits();
                 Ok(())
             }
-            _ => Err(self.unexpected(context)),
+            _ => Err(self.broken(context)),
         }
     }
 
@@ -223,7 +231,7 @@ impl Reader<'_> {
                 self.at += 1;
                 return self.unicode();
             }
-            _ => return Err(self.unexpected("in string escape code")),
+            _ => return Err(self.broken("in string escape code")),
         };
         self.at += 1;
         Ok(letter)
@@ -254,7 +262,7 @@ impl Reader<'_> {
             let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
             match digit {
                 Some(digit) => code = code << 4 | digit,
-                None => return Err(self.unexpected("in \\u hexadecimal character escape")),
+                None => return Err(self.broken("in \\u hexadecimal character escape")),
             }
             self.at += 1;
         }

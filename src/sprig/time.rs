@@ -10,8 +10,12 @@ pub(super) use duration::Duration;
 pub(super) use object::{Month, TimeObject};
 pub(super) use zone::Zone;
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+
+use crate::template::binary::to_bytes;
 
 /// A point in time and the zone in which it is shown.
 #[derive(Clone, Debug)]
@@ -60,4 +64,18 @@ impl Time {
 fn timestamp(nanoseconds: i128) -> Timestamp {
     let nearest = if nanoseconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
     Timestamp::from_nanosecond(nanoseconds).unwrap_or(nearest)
+}
+
+/// Quotes as Go's `time` package does in its errors: all that is not plain ASCII byte by byte.
+fn quote(text: &str) -> String {
+    let mut out = String::from('"');
+    for byte in to_bytes(text).iter().copied() {
+        match byte {
+            b'"' | b'\\' => out.extend(['\\', char::from(byte)]),
+            b' '..=b'\x7f' => out.push(char::from(byte)),
+            _ => write!(out, "\\x{byte:02x}").expect("a String takes everything"),
+        }
+    }
+    out.push('"');
+    out
 }

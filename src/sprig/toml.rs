@@ -10,11 +10,17 @@ use crate::template::value::{List, Map, Value};
 const DEPTH_MAX: usize = 500;
 
 /// The value as a TOML document: keys sorted, plain keys of a table before its sub-tables, two
-/// spaces for each level of nesting. The error is Go's text.
+/// spaces for each level of nesting. Where the library has a complaint, it is the text. The error
+/// is what the library panics with.
 pub(super) fn write(value: &Value) -> Result<String, String> {
+    if value.is_nil() {
+        return Err("reflect: call of reflect.Value.Type on zero Value".to_owned());
+    }
     let mut writer = Writer { out: String::new() };
-    writer.entry(&[], value)?;
-    Ok(writer.out)
+    Ok(match writer.entry(&[], value) {
+        Ok(()) => writer.out,
+        Err(complaint) => complaint,
+    })
 }
 
 /// What TOML takes a value for.

@@ -319,7 +319,8 @@ fn equal(left: &Value, right: &Value) -> Result<bool, String> {
     })
 }
 
-/// Values of no basic kind: nil equals nil, objects may be compared, lists and maps may not.
+/// Values of no basic kind: nil equals nil, structs may be compared, pointers are equal to
+/// themselves, lists and maps may not be compared.
 fn equal_collections(left: &Value, right: &Value) -> Result<bool, String> {
     if left.is_nil() || right.is_nil() {
         return Ok(left.is_nil() && right.is_nil());
@@ -333,8 +334,10 @@ fn equal_collections(left: &Value, right: &Value) -> Result<bool, String> {
     }
     match (left, right) {
         (Value::Object(left), Value::Object(right)) if !matches!(left.kind(), "map" | "slice") => {
-            Ok(left.type_name() == right.type_name()
-                && (Rc::ptr_eq(left, right) || left.print() == right.print()))
+            Ok(Rc::ptr_eq(left, right)
+                || (left.kind() != "ptr"
+                    && left.type_name() == right.type_name()
+                    && left.print() == right.print()))
         }
         _ => Err(sprintf("non-comparable type %s: %v", &[right.clone(), name(right)])),
     }
@@ -378,7 +381,11 @@ fn printed(args: &[Value]) -> String {
         _ => {
             let shown: Vec<Value> = args
                 .iter()
-                .map(|arg| if arg.is_nil() { Value::str("<no value>") } else { arg.clone() })
+                .map(|arg| match arg {
+                    Value::Nil => Value::str("<no value>"),
+                    Value::Object(object) if object.kind() == "ptr" => Value::str(object.show()),
+                    _ => arg.clone(),
+                })
                 .collect();
             sprint(&shown)
         }

@@ -44,7 +44,7 @@ impl Number {
     /// A number as Go writes it. Complex ones are refused: no chart can do anything with them.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         if text.ends_with('i') {
-            return Err(format!("complex numbers are not supported: {}", quote(text)));
+            return Err(format!("complex numbers such as {} are not supported", quote(text)));
         }
         let mut uint = parse_uint(text);
         let mut int = parse_int(text);
@@ -230,7 +230,7 @@ mod tests {
             (".", "illegal number syntax: \".\""),
             ("+-1", "illegal number syntax: \"+-1\""),
             ("1e999", "illegal number syntax: \"1e999\""),
-            ("2i", "complex numbers are not supported: \"2i\""),
+            ("2i", "complex numbers such as \"2i\" are not supported"),
         ] {
             assert_eq!(Number::parse(text).unwrap_err(), message);
         }

@@ -290,7 +290,8 @@ impl Directives<'_> {
             printer.out.push_str(&format!("%!{verb}(BADINDEX)"));
         } else if let Some(arg) = self.args.get(self.next) {
             let layout = &mut printer.layout;
-            if verb == 'v' {
+            // `%w` is for errors only, but takes the flags of `%v`.
+            if matches!(verb, 'v' | 'w') {
                 (layout.sharp_v, layout.sharp) = (layout.sharp, false);
                 (layout.plus_v, layout.plus) = (layout.plus, false);
             }

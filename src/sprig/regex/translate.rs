@@ -9,21 +9,69 @@ pub(super) fn translate(pattern: &str) -> Result<String, String> {
     let mut translation =
         Translation { out: String::with_capacity(pattern.len() + 16), refused: None };
     let mut rest = pattern;
+    let mut before = Before::Nothing;
     while let Some(letter) = rest.chars().next() {
-        let len = match letter {
-            '\\' => translation.escape(rest, Place::Outside),
-            '[' => translation.class(rest),
-            '{' if repetition_len(rest).is_none() => translation.push("\\{", 1),
+        let (len, token) = match letter {
+            '\\' => (translation.escape(rest, Place::Outside), Before::Operand),
+            '[' => (translation.class(rest), Before::Operand),
+            '{' if repetition_len(rest).is_none() => {
+                (translation.push("\\{", 1), Before::Operand)
+            }
+            '*' | '+' | '?' | '{' => {
+                let len = repetition(rest, &before)?;
+                // Without anything to repeat the compiler complains.
+                let is_good = !matches!(before, Before::Nothing);
+                let token = if is_good { Before::Repetition(rest) } else { Before::Nothing };
+                (translation.push(&rest[..len], len), token)
+            }
+            '(' if rest.starts_with("(?") => (translation.push("(?", 2), Before::Nothing),
+            '(' | '|' => (translation.push(&rest[..1], 1), Before::Nothing),
             _ => {
-                translation.out.push(letter);
-                letter.len_utf8()
+                let len = letter.len_utf8();
+                (translation.push(&rest[..len], len), Before::Operand)
             }
         };
+        before = token;
         rest = &rest[len..];
     }
     match translation.refused {
         Some(class) => Err(format!("invalid character class range: `{class}`")),
         None => Ok(translation.out),
+    }
+}
+
+/// What stands before a place of an expression.
+enum Before<'a> {
+    /// Nothing that could be repeated.
+    Nothing,
+    Operand,
+    /// A repetition; the expression from its operator on.
+    Repetition(&'a str),
+}
+
+/// The length of the repetition that `rest` starts with, a `?` behind it included. Go refuses one
+/// behind another and large counts, which the compiler would accept.
+fn repetition(rest: &str, before: &Before<'_>) -> Result<usize, String> {
+    const COUNT_MAX: u32 = 1_000;
+    let operator = repetition_len(rest).filter(|_| rest.starts_with('{')).unwrap_or(1);
+    if operator > 1 {
+        let (least, most) = rest[1..operator - 1].split_once(',').unwrap_or((
+            &rest[1..operator - 1],
+            &rest[1..operator - 1],
+        ));
+        let count = |text: &str| text.parse::<u32>().unwrap_or(u32::MAX);
+        let most = if most.is_empty() { count(least) } else { count(most) };
+        if count(least) > most || most > COUNT_MAX {
+            return Err(format!("invalid repeat count: `{}`", &rest[..operator]));
+        }
+    }
+    let len = operator + usize::from(rest[operator..].starts_with('?'));
+    match before {
+        Before::Repetition(first) => {
+            let both = &first[..first.len() - rest.len() + len];
+            Err(format!("invalid nested repetition operator: `{both}`"))
+        }
+        _ => Ok(len),
     }
 }
 
@@ -197,7 +245,8 @@ pub(super) fn explain(pattern: &str, error: &::regex::Error) -> String {
         format!("missing argument to repetition operator: `{operator}`")
     } else if said("look-around") || said("unrecognized flag") {
         let open = pattern.find("(?").unwrap_or(0);
-        let shown: String = pattern[open..].chars().take(3).collect();
+        let flags = pattern[open + 2..].chars().take_while(|letter| "imsU-".contains(*letter));
+        let shown: String = pattern[open..].chars().take(3 + flags.count()).collect();
         format!("invalid or unsupported Perl syntax: `{shown}`")
     } else if said("backreferences") || said("unrecognized escape") {
         format!("invalid escape sequence: `{}`", bad_escape(pattern))

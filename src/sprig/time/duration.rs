@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::template::quote::quote;
+use super::quote;
 
 /// Nanoseconds, as Go's `time.Duration`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

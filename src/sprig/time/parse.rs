@@ -4,8 +4,7 @@ use jiff::civil::Date;
 use jiff::tz::Offset;
 
 use super::layout::{DAYS, Element, Length, MONTHS, OffsetForm, Padding, next_chunk};
-use super::{Time, Zone};
-use crate::template::quote::quote;
+use super::{Time, Zone, quote};
 
 /// Why an element could not be read.
 enum Trouble {

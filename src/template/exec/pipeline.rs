@@ -289,7 +289,13 @@ pub(super) fn validate(scope: &Scope<'_>, value: Typed, wanted: Wanted) -> Resul
         _ => false,
     };
     if fits {
-        return Ok(Typed::bare(value.value));
+        return Ok(Typed::bare(match value.value {
+            // The named type is the caller's; the parameter has a plain one.
+            Value::Map(map) if param == Param::Map && map.element == Element::Values => {
+                Value::Map(Map { element: Element::Any, entries: map.entries })
+            }
+            value => value,
+        }));
     }
     let got = if value.value.is_nil() { "interface {}" } else { value.value.type_name() };
     let expected = param.type_name();
