@@ -378,14 +378,11 @@ fn less_or_equal(left: &Value, right: &Value) -> Result<bool, String> {
 fn printed(args: &[Value]) -> String {
     match args {
         [Value::Str(text)] => text.to_string(),
+        [Value::Object(object)] => object.show(),
         _ => {
             let shown: Vec<Value> = args
                 .iter()
-                .map(|arg| match arg {
-                    Value::Nil => Value::str("<no value>"),
-                    Value::Object(object) if object.kind() == "ptr" => Value::str(object.show()),
-                    _ => arg.clone(),
-                })
+                .map(|arg| if arg.is_nil() { Value::str("<no value>") } else { arg.clone() })
                 .collect();
             sprint(&shown)
         }

@@ -14,9 +14,7 @@ pub(super) fn translate(pattern: &str) -> Result<String, String> {
         let (len, token) = match letter {
             '\\' => (translation.escape(rest, Place::Outside), Before::Operand),
             '[' => (translation.class(rest), Before::Operand),
-            '{' if repetition_len(rest).is_none() => {
-                (translation.push("\\{", 1), Before::Operand)
-            }
+            '{' if repetition_len(rest).is_none() => (translation.push("\\{", 1), Before::Operand),
             '*' | '+' | '?' | '{' => {
                 let len = repetition(rest, &before)?;
                 // Without anything to repeat the compiler complains.
@@ -55,10 +53,9 @@ fn repetition(rest: &str, before: &Before<'_>) -> Result<usize, String> {
     const COUNT_MAX: u32 = 1_000;
     let operator = repetition_len(rest).filter(|_| rest.starts_with('{')).unwrap_or(1);
     if operator > 1 {
-        let (least, most) = rest[1..operator - 1].split_once(',').unwrap_or((
-            &rest[1..operator - 1],
-            &rest[1..operator - 1],
-        ));
+        let (least, most) = rest[1..operator - 1]
+            .split_once(',')
+            .unwrap_or((&rest[1..operator - 1], &rest[1..operator - 1]));
         let count = |text: &str| text.parse::<u32>().unwrap_or(u32::MAX);
         let most = if most.is_empty() { count(least) } else { count(most) };
         if count(least) > most || most > COUNT_MAX {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Constraint, Version};
+use super::{Constraint, Version, VersionError};
 use crate::sprig::args::{Outcome, fixed, text};
 use crate::template::function::{Function, Param, Runtime, Signature};
 use crate::template::value::{Object, Value};
@@ -147,8 +147,11 @@ fn with_suffix(own: &Version, method: &str, suffix: &str) -> Result<Version, Str
         "SetPrerelease" => ('-', "prerelease"),
         _ => ('+', "metadata"),
     };
-    if !suffix.is_empty() && Version::parse(&format!("0.0.0{mark}{suffix}")).is_err() {
-        return Err(format!("invalid {kind} string"));
+    if !suffix.is_empty() {
+        Version::parse(&format!("0.0.0{mark}{suffix}")).map_err(|error| match error {
+            VersionError::LeadingZero => error.to_string(),
+            _ => format!("invalid {kind} string"),
+        })?;
     }
     let mut next = own.clone();
     let target = if mark == '-' { &mut next.prerelease } else { &mut next.metadata };

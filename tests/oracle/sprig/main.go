@@ -14,18 +14,34 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/engine"
 )
 
-// record is one case: the expression, then its output, its error, or what `fail` was told.
+// record is one case: the expression, then what Helm made of it.
 type record struct {
-	In        string  `json:"in"`
-	Out       *string `json:"out,omitempty"`
-	Error     string  `json:"error,omitempty"`
-	Requested string  `json:"requested,omitempty"`
+	In string `json:"in"`
+	// kind is `out`, `error`, or `requested` for what `fail` was told.
+	kind, answer string
+}
+
+// line is the case as it stands in its file.
+func (r record) line() string {
+	return fmt.Sprintf("{\"in\": %s, %q: %s}", quote(r.In), r.kind, quote(r.answer))
+}
+
+// quote writes a JSON string, with nothing escaped that need not be.
+func quote(text string) string {
+	var out strings.Builder
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(text); err != nil {
+		panic(err)
+	}
+	return strings.TrimSuffix(out.String(), "\n")
 }
 
 func main() {
@@ -37,9 +53,7 @@ func main() {
 
 func run(folder string) error {
 	// Times are shown in the zone of the computer.
-	if os.Getenv("TZ") != "UTC" {
-		return fmt.Errorf("set TZ=UTC")
-	}
+	time.Local = time.UTC
 	values, err := os.ReadFile(filepath.Join(folder, "values.yaml"))
 	if err != nil {
 		return err
@@ -62,8 +76,6 @@ func rewrite(file string, values []byte) error {
 		return err
 	}
 	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -75,9 +87,7 @@ func rewrite(file string, values []byte) error {
 		if err := answer.ask(values); err != nil {
 			return err
 		}
-		if err := encoder.Encode(answer); err != nil {
-			return err
-		}
+		fmt.Fprintln(&out, answer.line())
 	}
 	return os.WriteFile(file, out.Bytes(), 0o644)
 }
@@ -104,24 +114,28 @@ func (r *record) ask(text []byte) error {
 	}
 	files, err := engine.Render(c, top)
 	if err != nil {
-		r.refused(err.Error())
-		return nil
+		return r.refuse(err.Error())
 	}
 	var bytes []byte
 	if err := json.Unmarshal([]byte(files["c/templates/a.yaml"]), &bytes); err != nil {
 		return err
 	}
-	shown := string(bytes)
-	r.Out = &shown
+	r.kind, r.answer = "out", string(bytes)
 	return nil
 }
 
-// refused keeps the innermost part of an error.
-func (r *record) refused(text string) {
+// refuse keeps the innermost part of an error.
+func (r *record) refuse(text string) error {
 	if rest, ok := strings.CutPrefix(text, "execution error at ("); ok {
-		_, r.Requested, _ = strings.Cut(rest, "): ")
-		return
+		r.kind = "requested"
+		_, r.answer, _ = strings.Cut(rest, "): ")
+		return nil
 	}
 	parts := strings.Split(text, `executing "t" at <`)
-	_, r.Error, _ = strings.Cut(parts[len(parts)-1], ">: ")
+	_, answer, ok := strings.Cut(parts[len(parts)-1], ">: ")
+	if !ok {
+		return fmt.Errorf("%s is no template: %s", r.In, text)
+	}
+	r.kind, r.answer = "error", answer
+	return nil
 }
