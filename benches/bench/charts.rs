@@ -92,19 +92,24 @@ fn instructions(folder: &Path) {
         .arg(chart)
         .stdout(Stdio::null())
         .output();
-    let counted = run.ok().and_then(|output| {
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        let line =
-            text.lines().find_map(|line| line.split_once("Collected :"))?.1.trim().to_owned();
-        line.parse::<u64>().ok()
-    });
-    match counted {
+    let output = match run {
+        Ok(output) => output,
+        Err(error) => return println!("  instructions: skipped, valgrind cannot be run: {error}"),
+    };
+    let text = String::from_utf8_lossy(&output.stderr);
+    // The instructions of a chart that fails are no figure to compare with.
+    match collected(&text).filter(|_| output.status.success()) {
         Some(count) => {
             let what = format!("instructions for {MIDDLING}");
             tell(&what, &format!("{:.1} M", count as f64 / 1e6), "");
         }
-        None => println!("  instructions: skipped, valgrind is not on PATH"),
+        None => println!("  instructions: skipped, valgrind ended with {}: {text}", output.status),
     }
+}
+
+/// The count that callgrind tells at its end.
+fn collected(text: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.split_once("Collected :"))?.1.trim().parse().ok()
 }
 
 fn times_as(ratio: f64) -> String {
