@@ -450,7 +450,9 @@ impl Object for Files {
     }
 
     fn field(&self, name: &str) -> Option<Value> {
-        self.get(name).map(|at| Value::Bytes(self.data(at).into()))
+        // A map of bytes: a file that is not there is one without content.
+        let bytes = self.get(name).map(|at| self.data(at).into());
+        Some(Value::Bytes(bytes.unwrap_or_else(|| [].into())))
     }
 
     fn method(&self, name: &str) -> Option<Signature> {

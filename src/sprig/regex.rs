@@ -33,10 +33,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     fixed("regexFind", PATTERN_TEXT, |runtime, args| find(panicking(runtime, args)?, args)),
     fixed("mustRegexFind", PATTERN_TEXT, |runtime, args| find(prepare(runtime, args)?, args)),
     fixed("regexFindAll", PATTERN_TEXT_COUNT, |runtime, args| {
-        find_all(panicking(runtime, args)?, args)
+        let regex = panicking(runtime, args)?;
+        find_all(runtime, regex, args)
     }),
     fixed("mustRegexFindAll", PATTERN_TEXT_COUNT, |runtime, args| {
-        find_all(prepare(runtime, args)?, args)
+        let regex = prepare(runtime, args)?;
+        find_all(runtime, regex, args)
     }),
     fixed("regexReplaceAll", PATTERN_TEXT_TEXT, |runtime, args| {
         let regex = panicking(runtime, args)?;
@@ -54,9 +56,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let regex = prepare(runtime, args)?;
         replace_all_literal(runtime, &regex, args)
     }),
-    fixed("regexSplit", PATTERN_TEXT_COUNT, |runtime, args| split(panicking(runtime, args)?, args)),
+    fixed("regexSplit", PATTERN_TEXT_COUNT, |runtime, args| {
+        let regex = panicking(runtime, args)?;
+        split(runtime, regex, args)
+    }),
     fixed("mustRegexSplit", PATTERN_TEXT_COUNT, |runtime, args| {
-        split(prepare(runtime, args)?, args)
+        let regex = prepare(runtime, args)?;
+        split(runtime, regex, args)
     }),
     fixed("regexQuoteMeta", &[Param::Str], |_, args| Ok(Value::str(quote_meta(text(args, 0))))),
 ];
@@ -110,9 +116,15 @@ fn limit(args: &[Value]) -> usize {
     usize::try_from(int(args, 2)).unwrap_or(usize::MAX)
 }
 
-fn find_all(regex: Regex, args: &[Value]) -> Outcome {
-    let found: Vec<&str> =
-        regex.find_iter(text(args, 1)).take(limit(args)).map(|found| found.as_str()).collect();
+/// What a match takes in a list beside its own bytes.
+const MATCH_BYTES: u64 = 96;
+
+fn find_all(runtime: &mut dyn Runtime, regex: Regex, args: &[Value]) -> Outcome {
+    let mut found: Vec<&str> = Vec::new();
+    for one in regex.find_iter(text(args, 1)).take(limit(args)) {
+        runtime.allocate(MATCH_BYTES + one.len() as u64)?;
+        found.push(one.as_str());
+    }
     Ok(if found.is_empty() { Value::nil_list() } else { Value::strings(found) })
 }
 
@@ -150,7 +162,7 @@ fn replaced(
     Ok(Value::str(out))
 }
 
-fn split(regex: Regex, args: &[Value]) -> Outcome {
+fn split(runtime: &mut dyn Runtime, regex: Regex, args: &[Value]) -> Outcome {
     let (whole, limit) = (text(args, 1), limit(args));
     if limit == 0 {
         return Ok(Value::nil_list());
@@ -161,6 +173,7 @@ fn split(regex: Regex, args: &[Value]) -> Outcome {
     let mut parts = Vec::new();
     let (mut start, mut end) = (0, 0);
     for separator in regex.find_iter(whole).take(limit) {
+        runtime.allocate(MATCH_BYTES + (separator.end() - start) as u64)?;
         if parts.len() + 1 == limit {
             break;
         }

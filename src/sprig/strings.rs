@@ -5,7 +5,7 @@ use super::lists::strings_of;
 use super::text::{lower, text_of, upper};
 use super::words::{LongWords, connect, pascal, wrap};
 use crate::template::binary::{from_bytes, to_bytes};
-use crate::template::function::{Function, Param, Runtime};
+use crate::template::function::{Function, FunctionError, Param, Runtime};
 use crate::template::quote::quote;
 use crate::template::value::{Element, Map, Str, Value};
 
@@ -82,13 +82,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
         runtime.allocate((items.len() as u64).saturating_mul(text(args, 0).len() as u64))?;
         Ok(Value::str(items.join(text(args, 0))))
     }),
-    fixed("split", &[Param::Str, Param::Str], |_, args| {
+    fixed("split", &[Param::Str, Param::Str], |runtime, args| {
+        pay_for_parts(runtime, text(args, 1), text(args, 0))?;
         Ok(numbered(split(text(args, 1), text(args, 0), -1)))
     }),
-    fixed("splitn", &[Param::Str, Param::Int, Param::Str], |_, args| {
+    fixed("splitn", &[Param::Str, Param::Int, Param::Str], |runtime, args| {
+        pay_for_parts(runtime, text(args, 2), text(args, 0))?;
         Ok(numbered(split(text(args, 2), text(args, 0), int(args, 1))))
     }),
-    fixed("splitList", &[Param::Str, Param::Str], |_, args| {
+    fixed("splitList", &[Param::Str, Param::Str], |runtime, args| {
+        pay_for_parts(runtime, text(args, 1), text(args, 0))?;
         Ok(Value::strings(split(text(args, 1), text(args, 0), -1)))
     }),
 ];
@@ -275,6 +278,19 @@ fn initials(whole: &str) -> String {
         is_initial
     });
     letters.collect()
+}
+
+/// What a part of a text takes beside its own bytes, in a list or under a number.
+const PART_BYTES: u64 = 160;
+
+/// Spends the memory of all parts of a text before there are any.
+fn pay_for_parts(
+    runtime: &mut dyn Runtime,
+    whole: &str,
+    separator: &str,
+) -> Result<(), FunctionError> {
+    let parts = if separator.is_empty() { whole.len() } else { whole.matches(separator).count() };
+    runtime.allocate(PART_BYTES * (1 + parts as u64) + whole.len() as u64)
 }
 
 /// Go's `strings.SplitN`: a negative limit is none, and nothing splits between characters.

@@ -254,7 +254,7 @@ impl Writer {
         }
         // Go's encoder has no place for bytes that are no text.
         let text = &*to_text(text);
-        let style = style(text, context == Context::SimpleKey);
+        let style = style(text, context == Context::SimpleKey, self.layout);
         self.scalar(text, style, context);
         Ok(())
     }
@@ -448,8 +448,8 @@ struct Traits {
     is_block_allowed: bool,
 }
 
-fn style(text: &str, is_simple_key: bool) -> Style {
-    let traits = traits(text);
+fn style(text: &str, is_simple_key: bool, layout: Layout) -> Style {
+    let traits = traits(text, layout);
     let wanted = if text.contains('\n') {
         Style::Literal
     } else if resolve(text) == Resolved::Str && !is_base60(text) {
@@ -465,10 +465,11 @@ fn style(text: &str, is_simple_key: bool) -> Style {
     }
 }
 
-fn traits(text: &str) -> Traits {
+fn traits(text: &str, layout: Layout) -> Traits {
     let mut has_indicators = text.starts_with("---") || text.starts_with("...");
     let mut has_breaks = false;
     let mut has_specials = false;
+    let mut has_tabs = false;
     let mut has_space_behind_break = false;
     let mut has_break_behind_space = false;
     let mut before: Option<char> = None;
@@ -485,7 +486,10 @@ fn traits(text: &str) -> Traits {
             | '@' | '`' => before.is_none(),
             _ => false,
         };
-        has_specials |= !is_printable(c);
+        // Of the two libraries only the newer one writes a tab into a block.
+        let is_tab = c == '\t' && layout == Layout::Pretty;
+        has_tabs |= is_tab;
+        has_specials |= !is_tab && !is_printable(c);
         has_breaks |= is_break(c);
         has_space_behind_break |= c == ' ' && before.is_some_and(is_break);
         has_break_behind_space |= is_break(c) && before == Some(' ');
@@ -499,8 +503,9 @@ fn traits(text: &str) -> Traits {
             || has_breaks
             || has_blank_edge
             || has_space_behind_break
+            || has_tabs
             || is_broken_up),
-        is_single_allowed: !(has_space_behind_break || is_broken_up),
+        is_single_allowed: !(has_space_behind_break || has_tabs || is_broken_up),
         is_block_allowed: !(text.is_empty() || before == Some(' ') || is_broken_up),
     }
 }
