@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde_json::Value as Json;
+
 use super::error::{ApplyError, Doing, ObjectError};
 use super::objects::{Applying, Wanted, at};
 use crate::chart::model::Manifest;
@@ -94,27 +96,27 @@ async fn install_one(
     Ok(())
 }
 
-/// Waits until CRDs are established, and forgets which kinds were served before.
+/// Waits until CRDs are established and the kinds they bring are served. The API server lists a
+/// kind a moment after it calls the CRD established, and what is sent in between is refused.
 pub(super) async fn established(applying: &Applying<'_>, names: &[&str]) -> Result<(), ApplyError> {
+    applying.client.forget_resources();
     for name in names {
         wait_for(applying, name).await?;
     }
-    applying.client.forget_resources();
     Ok(())
 }
 
 async fn wait_for(applying: &Applying<'_>, name: &str) -> Result<(), ApplyError> {
-    let definitions = definitions();
     let started = applying.clock.now();
     let timeout = applying.timeout;
     loop {
-        let found = applying.client.get(&definitions, "", name).await;
-        let found = found.map_err(|source| ApplyError::Cluster {
+        let in_use = is_in_use(applying.client, name).await;
+        let in_use = in_use.map_err(|source| ApplyError::Cluster {
             cluster: applying.client.name.clone(),
             doing: "looking at a CRD",
             source,
         })?;
-        if found.is_some_and(|crd| health::of(&crd).is_ready()) {
+        if in_use {
             return Ok(());
         }
         if applying.clock.now().duration_since(started).unsigned_abs() >= timeout {
@@ -122,4 +124,26 @@ async fn wait_for(applying: &Applying<'_>, name: &str) -> Result<(), ApplyError>
         }
         applying.clock.sleep(LOOK_EVERY).await;
     }
+}
+
+/// Whether a CRD is established and every version that it serves is on the API server's lists.
+async fn is_in_use(client: &ClusterClient, name: &str) -> Result<bool, RequestError> {
+    let Some(crd) = client.get(&definitions(), "", name).await? else { return Ok(false) };
+    if !health::of(&crd).is_ready() {
+        return Ok(false);
+    }
+    let group = access::text(&crd, &["spec", "group"]).unwrap_or_default();
+    let kind = access::text(&crd, &["spec", "names", "kind"]).unwrap_or_default();
+    for version in access::list(&crd, &["spec", "versions"]) {
+        if !version.get("served").and_then(Json::as_bool).unwrap_or_default() {
+            continue;
+        }
+        let version = access::text(version, &["name"]).unwrap_or_default();
+        match client.resource(&format!("{group}/{version}"), kind).await {
+            Ok(_) => {}
+            Err(RequestError::NoSuchKind { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
 }

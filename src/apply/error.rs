@@ -41,8 +41,8 @@ pub enum ApplyError {
         /// What it said.
         reason: String,
     },
-    /// A CRD did not come into use.
-    #[error("the CRD `{crd}` is not established after {}", humantime::format_duration(*.after))]
+    /// A CRD was not established, or its kinds were not served, in time.
+    #[error("the CRD `{crd}` is not in use after {}", humantime::format_duration(*.after))]
     NotEstablished {
         /// Its name.
         crd: String,
