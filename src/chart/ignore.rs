@@ -75,29 +75,38 @@ impl IgnoreRules {
 
 /// Go's `filepath.Match`: `*` and `?` do not match `/`, `[a-z]` and `[^a-z]` are classes.
 pub fn matches(pattern: &str, text: &str) -> bool {
-    let pattern: Vec<char> = pattern.chars().collect();
-    let text: Vec<char> = text.chars().collect();
-    matches_from(&pattern, &text)
-}
-
-fn matches_from(pattern: &[char], text: &[char]) -> bool {
-    let Some(&first) = pattern.first() else { return text.is_empty() };
+    let mut chars = pattern.chars();
+    let Some(first) = chars.next() else { return text.is_empty() };
+    let behind = chars.as_str();
     match first {
         '*' => {
-            let reach = text.iter().position(|c| *c == '/').unwrap_or(text.len());
-            (0..=reach).any(|skip| matches_from(&pattern[1..], &text[skip..]))
+            let reach = text.find('/').unwrap_or(text.len());
+            let ends = text[..reach].char_indices().map(|(at, _)| at).chain([reach]);
+            ends.into_iter().any(|at| matches(behind, &text[at..]))
         }
-        '?' => text.first().is_some_and(|c| *c != '/') && matches_from(&pattern[1..], &text[1..]),
-        '[' => {
-            let Some((class, rest)) = class(&pattern[1..]) else { return false };
-            text.first().is_some_and(|c| class.contains(*c)) && matches_from(rest, &text[1..])
-        }
-        '\\' => {
-            let literal = pattern.get(1);
-            literal.is_some() && text.first() == literal && matches_from(&pattern[2..], &text[1..])
-        }
-        c => text.first() == Some(&c) && matches_from(&pattern[1..], &text[1..]),
+        '?' => after(text, |c| c != '/').is_some_and(|text| matches(behind, text)),
+        '[' => class(behind).is_some_and(|(class, behind)| {
+            after(text, |c| class.contains(c)).is_some_and(|text| matches(behind, text))
+        }),
+        '\\' => match split_first(behind) {
+            Some((literal, behind)) => {
+                after(text, |c| c == literal).is_some_and(|text| matches(behind, text))
+            }
+            None => false,
+        },
+        literal => text.strip_prefix(literal).is_some_and(|text| matches(behind, text)),
     }
+}
+
+/// What stands behind the first character, if it is wanted.
+fn after(text: &str, is_wanted: impl Fn(char) -> bool) -> Option<&str> {
+    let (first, rest) = split_first(text)?;
+    is_wanted(first).then_some(rest)
+}
+
+fn split_first(text: &str) -> Option<(char, &str)> {
+    let mut chars = text.chars();
+    Some((chars.next()?, chars.as_str()))
 }
 
 struct Class {
@@ -112,45 +121,52 @@ impl Class {
 }
 
 /// The class behind a `[`, and what follows its `]`.
-fn class(pattern: &[char]) -> Option<(Class, &[char])> {
-    let is_negated = pattern.first() == Some(&'^');
-    let mut rest = &pattern[usize::from(is_negated)..];
+fn class(pattern: &str) -> Option<(Class, &str)> {
+    let (is_negated, mut rest) = match pattern.strip_prefix('^') {
+        Some(rest) => (true, rest),
+        None => (false, pattern),
+    };
     let mut ranges = Vec::new();
     loop {
-        if rest.first()? == &']' && !ranges.is_empty() {
-            return Some((Class { is_negated, ranges }, &rest[1..]));
+        if let Some(behind) = rest.strip_prefix(']')
+            && !ranges.is_empty()
+        {
+            return Some((Class { is_negated, ranges }, behind));
         }
         let (low, behind) = class_char(rest)?;
         rest = behind;
         let mut high = low;
-        if rest.first()? == &'-' {
-            (high, rest) = class_char(&rest[1..])?;
+        if let Some(behind) = rest.strip_prefix('-') {
+            (high, rest) = class_char(behind)?;
+        }
+        if rest.is_empty() {
+            return None;
         }
         ranges.push((low, high));
     }
 }
 
-fn class_char(pattern: &[char]) -> Option<(char, &[char])> {
-    match pattern {
-        ['-' | ']', ..] | [] | ['\\'] => None,
-        ['\\', c, rest @ ..] | [c, rest @ ..] => Some((*c, rest)),
+fn class_char(pattern: &str) -> Option<(char, &str)> {
+    match split_first(pattern)? {
+        ('-' | ']', _) => None,
+        ('\\', rest) => split_first(rest),
+        found => Some(found),
     }
 }
 
 /// Whether Go takes it for a pattern.
 fn is_pattern(pattern: &str) -> bool {
-    let chars: Vec<char> = pattern.chars().collect();
-    let mut rest = chars.as_slice();
-    while let Some((first, behind)) = rest.split_first() {
-        rest = match first {
-            '\\' if behind.is_empty() => return false,
-            '\\' => &behind[1..],
-            '[' => match class(behind) {
-                Some((_, behind)) => behind,
-                None => return false,
-            },
-            _ => behind,
+    let mut rest = pattern;
+    while let Some((first, behind)) = split_first(rest) {
+        let next = match first {
+            '\\' => split_first(behind).map(|(_, behind)| behind),
+            '[' => class(behind).map(|(_, behind)| behind),
+            _ => Some(behind),
         };
+        match next {
+            Some(next) => rest = next,
+            None => return false,
+        }
     }
     true
 }

@@ -49,36 +49,35 @@ pub(super) enum Kind {
     With,
 }
 
-/// One token.
-#[derive(Clone, Debug)]
+/// One token. Parsers put tokens back and look ahead, so that one is no more than a few words.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Token<'t> {
     pub(super) kind: Kind,
     /// Byte offset in the template's text.
     pub(super) pos: usize,
-    /// As written; the message of an error.
-    pub(super) text: Cow<'t, str>,
+    /// As written; nothing for an error, whose message is [`Lexer::problem`].
+    pub(super) text: &'t str,
     /// The line it starts on, from 1.
     pub(super) line: usize,
 }
 
 impl Default for Token<'_> {
     fn default() -> Self {
-        Self { kind: Kind::Error, pos: 0, text: Cow::Borrowed(""), line: 0 }
+        Self { kind: Kind::Error, pos: 0, text: "", line: 0 }
     }
 }
 
-/// How error messages show a token.
+/// How error messages show a token that is no error itself.
 impl fmt::Display for Token<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             Kind::Eof => f.write_str("EOF"),
-            Kind::Error => f.write_str(&self.text),
             kind if kind >= Kind::Block => write!(f, "<{}>", self.text),
             _ if self.text.len() > 10 => {
                 let head: String = self.text.chars().take(10).collect();
                 write!(f, "{}...", quote(&head))
             }
-            _ => f.write_str(&quote(&self.text)),
+            _ => f.write_str(&quote(self.text)),
         }
     }
 }
@@ -103,6 +102,8 @@ pub(super) struct Lexer<'t> {
     line: usize,
     start_line: usize,
     inside_action: bool,
+    /// What is wrong with the text: the message of the error token, after which nothing is read.
+    pub(super) problem: Cow<'static, str>,
     /// Whether `break` is a keyword; a function of that name takes it away.
     pub(super) break_is_keyword: bool,
     /// The same for `continue`.
@@ -120,6 +121,7 @@ impl<'t> Lexer<'t> {
             line: 1,
             start_line: 1,
             inside_action: false,
+            problem: Cow::Borrowed(""),
             break_is_keyword: true,
             continue_is_keyword: true,
         }
@@ -176,7 +178,7 @@ impl<'t> Lexer<'t> {
 
     /// The token from `start` to here.
     fn emit(&mut self, kind: Kind) -> Token<'t> {
-        let text = Cow::Borrowed(&self.input[self.start..self.pos]);
+        let text = &self.input[self.start..self.pos];
         let token = Token { kind, pos: self.start, text, line: self.start_line };
         self.start = self.pos;
         self.start_line = self.line;
@@ -194,13 +196,9 @@ impl<'t> Lexer<'t> {
         self.line += self.input[self.start..self.pos].matches('\n').count();
     }
 
-    fn error(&mut self, message: impl Into<Cow<'t, str>>) -> Token<'t> {
-        let token = Token {
-            kind: Kind::Error,
-            pos: self.start,
-            text: message.into(),
-            line: self.start_line,
-        };
+    fn error(&mut self, message: impl Into<Cow<'static, str>>) -> Token<'t> {
+        self.problem = message.into();
+        let token = Token { kind: Kind::Error, pos: self.start, text: "", line: self.start_line };
         self.start = 0;
         self.pos = 0;
         self.input = "";
@@ -559,6 +557,7 @@ mod tests {
                 Kind::Eof => out.push("Eof".to_owned()),
                 Kind::Space => out.push("_".to_owned()),
                 Kind::LeftDelim | Kind::RightDelim => out.push(token.text.to_string()),
+                Kind::Error => out.push(format!("Error:{}", lexer.problem.escape_debug())),
                 kind => out.push(format!("{kind:?}:{}", token.text.escape_debug())),
             }
             if last {

@@ -62,7 +62,7 @@ struct Level<'t> {
     /// How many of `tokens` are still to be read, from the end.
     peeked: usize,
     /// The variables that exist at this point.
-    variables: Vec<String>,
+    variables: Vec<&'t str>,
     /// The line that the present action starts on; 0 outside of any.
     action_line: usize,
     /// Nested `range` blocks.
@@ -71,7 +71,7 @@ struct Level<'t> {
 
 impl Level<'_> {
     fn new() -> Self {
-        Self { variables: vec!["$".to_owned()], ..Self::default() }
+        Self { variables: vec!["$"], ..Self::default() }
     }
 }
 
@@ -139,7 +139,7 @@ impl<'t> Parser<'t> {
         } else {
             self.level.tokens[0] = self.lexer.next_token();
         }
-        self.level.tokens[self.level.peeked].clone()
+        self.level.tokens[self.level.peeked]
     }
 
     fn back_up(&mut self) {
@@ -215,12 +215,13 @@ impl Parser<'_> {
             return self.error(format!("unexpected {token} in {context}"));
         }
         let started = self.level.action_line;
+        let problem = &self.lexer.problem;
         if started == 0 || started == token.line {
-            return self.error(token.to_string());
+            return self.error(problem.as_ref());
         }
         // The message may end with the word itself.
-        let what = if token.text.ends_with(" action") { "" } else { " in action" };
-        self.error(format!("{token}{what} started at {}:{started}", self.file))
+        let what = if problem.ends_with(" action") { "" } else { " in action" };
+        self.error(format!("{problem}{what} started at {}:{started}", self.file))
     }
 
     /// Counts one more level of nesting, for [`Parser::leave`] to take back.
@@ -439,7 +440,7 @@ impl<'t> Parser<'t> {
     fn template_name(&mut self, token: &Token<'t>, context: &str) -> Parsed<Arc<str>> {
         match token.kind {
             Kind::Str | Kind::RawString => {
-                let name = unquote(&token.text).ok_or_else(|| self.error("invalid syntax"))?;
+                let name = unquote(token.text).ok_or_else(|| self.error("invalid syntax"))?;
                 Ok(Arc::from(name))
             }
             _ => Err(self.unexpected(token, context)),
@@ -492,7 +493,7 @@ impl<'t> Parser<'t> {
         self.next();
         // `$x foo` is a command: only the token behind the space tells, and then all are put back.
         self.peek();
-        let adjacent = self.level.tokens[self.level.peeked - 1].clone();
+        let adjacent = self.level.tokens[self.level.peeked - 1];
         let next = self.peek_non_space();
         match next.kind {
             Kind::Assign | Kind::Declare => {
@@ -524,8 +525,8 @@ impl<'t> Parser<'t> {
     }
 
     fn declare(&mut self, variable: &Token<'t>, pipeline: &mut Pipeline) {
-        pipeline.variables.push(variable.text.as_ref().into());
-        self.level.variables.push(variable.text.to_string());
+        pipeline.variables.push(variable.text.into());
+        self.level.variables.push(variable.text);
     }
 
     fn check(&self, pipeline: &Pipeline, context: &str) -> Parsed<()> {
@@ -607,23 +608,23 @@ impl<'t> Parser<'t> {
     fn term(&mut self) -> Parsed<Option<Operand>> {
         let token = self.next_non_space();
         let kind = match token.kind {
-            Kind::Identifier => self.function(&token.text)?,
+            Kind::Identifier => self.function(token.text)?,
             Kind::Dot => OperandKind::Dot,
             Kind::Nil => OperandKind::Nil,
             Kind::Variable => {
-                if !self.level.variables.iter().any(|name| *name == token.text) {
-                    let name = quote(&token.text);
+                if !self.level.variables.contains(&token.text) {
+                    let name = quote(token.text);
                     return Err(self.error(format!("undefined variable {name}")));
                 }
-                OperandKind::Variable(vec![token.text.as_ref().into()])
+                OperandKind::Variable(vec![token.text.into()])
             }
             Kind::Field => OperandKind::Field(vec![token.text[1..].into()]),
             Kind::Bool => OperandKind::Bool(token.text == "true"),
             Kind::CharConstant => OperandKind::Number(
-                Number::from_char(&token.text).map_err(|message| self.error(message))?,
+                Number::from_char(token.text).map_err(|message| self.error(message))?,
             ),
             Kind::Complex | Kind::Number => OperandKind::Number(
-                Number::parse(&token.text).map_err(|message| self.error(message))?,
+                Number::parse(token.text).map_err(|message| self.error(message))?,
             ),
             Kind::LeftParen => {
                 self.enter()?;
@@ -636,8 +637,8 @@ impl<'t> Parser<'t> {
                 }));
             }
             Kind::Str | Kind::RawString => OperandKind::Str {
-                text: unquote(&token.text).ok_or_else(|| self.error("invalid syntax"))?.into(),
-                quoted: token.text.as_ref().into(),
+                text: unquote(token.text).ok_or_else(|| self.error("invalid syntax"))?.into(),
+                quoted: token.text.into(),
             },
             _ => {
                 self.back_up();

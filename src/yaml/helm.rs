@@ -5,6 +5,7 @@ use serde_json::{Map, Number, Value as Json};
 use super::node::{Node, NodeKind, ScalarStyle};
 use super::number;
 use super::parse::first_document;
+use super::plain;
 use super::resolve::{Resolved, resolve};
 
 /// What becomes of whole numbers.
@@ -64,6 +65,14 @@ fn read_with(text: &str, numbers: Numbers) -> Result<Json, String> {
 }
 
 fn read_text(text: &str, numbers: Numbers) -> Result<Json, String> {
+    if let Some(value) = plain::read(text, numbers) {
+        return Ok(value);
+    }
+    read_whole(text, numbers)
+}
+
+/// As [`read_text`], with the parser that knows all of YAML.
+pub(super) fn read_whole(text: &str, numbers: Numbers) -> Result<Json, String> {
     let document = first_document(text).map_err(|error| match error.go_line {
         Some(line) => format!("yaml: line {line}: {}", error.problem),
         None => format!("yaml: {}", error.problem),
@@ -204,7 +213,11 @@ fn scalar(
     Ok((found, text))
 }
 
-fn scalar_json(resolved: Resolved, text: String, numbers: Numbers) -> Result<Json, String> {
+pub(super) fn scalar_json(
+    resolved: Resolved,
+    text: String,
+    numbers: Numbers,
+) -> Result<Json, String> {
     let is_exact = numbers == Numbers::Exact;
     Ok(match resolved {
         Resolved::Null => Json::Null,

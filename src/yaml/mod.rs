@@ -6,6 +6,7 @@ pub mod helm;
 pub mod node;
 pub mod number;
 pub mod parse;
+mod plain;
 mod resolve;
 mod scalar;
 mod scan;

@@ -1,6 +1,7 @@
 //! Ranges: `^1.2`, `~1.2.3`, `1.x`, `>=1.2 <2 || 3.0 - 3.4`.
 
-use std::fmt::Write as _;
+mod simple;
+
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -54,6 +55,22 @@ enum Operator {
     LessEqual,
     Tilde,
     Caret,
+}
+
+impl Operator {
+    fn find(text: &str) -> Option<Self> {
+        Some(match text {
+            "" | "=" => Self::Equal,
+            "!=" => Self::NotEqual,
+            ">" => Self::Greater,
+            "<" => Self::Less,
+            ">=" | "=>" => Self::GreaterEqual,
+            "<=" | "=<" => Self::LessEqual,
+            "~" | "~>" => Self::Tilde,
+            "^" => Self::Caret,
+            _ => return None,
+        })
+    }
 }
 
 /// How many numbers of the version are left open, such as two in `1.x`.
@@ -112,6 +129,10 @@ impl Constraint {
         if text.len() > CONSTRAINT_BYTES_MAX {
             return Err(ConstraintError::TooLong);
         }
+        if let Some(conditions) = simple::conditions(text) {
+            let alternatives = vec![Alternative::of(conditions?)];
+            return Ok(Self { alternatives });
+        }
         let rewritten = GRAMMAR.hyphen.replace_all(text, ">= $1, <= $2 ");
         let groups: Vec<&str> = rewritten.split("||").collect();
         if groups.len() > GROUPS_MAX {
@@ -133,10 +154,13 @@ impl Alternative {
             return Err(ConstraintError::Improper(text.to_owned()));
         }
         let found = GRAMMAR.find.find_iter(text).map(|found| Condition::parse(found.as_str()));
-        let conditions = found.collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::of(found.collect::<Result<Vec<_>, _>>()?))
+    }
+
+    fn of(conditions: Vec<Condition>) -> Self {
         let has_prerelease =
             conditions.iter().any(|condition| !condition.version.prerelease.is_empty());
-        Ok(Self { conditions, has_prerelease })
+        Self { conditions, has_prerelease }
     }
 
     fn matches(&self, version: &Version) -> bool {
@@ -150,29 +174,27 @@ impl Condition {
         let improper = || ConstraintError::Improper(text.to_owned());
         let parts = GRAMMAR.condition.captures(text).ok_or_else(improper)?;
         let part = |at: usize| parts.get(at).map_or("", |part| part.as_str());
-        let operator = match part(1) {
-            "" | "=" => Operator::Equal,
-            "!=" => Operator::NotEqual,
-            ">" => Operator::Greater,
-            "<" => Operator::Less,
-            ">=" | "=>" => Operator::GreaterEqual,
-            "<=" | "=<" => Operator::LessEqual,
-            "~" | "~>" => Operator::Tilde,
-            "^" => Operator::Caret,
-            _ => return Err(improper()),
-        };
+        let operator = Operator::find(part(1)).ok_or_else(improper)?;
+        Self::new(operator, [part(2), part(3), part(4)], part(5))
+    }
+
+    /// Of the numbers, those that are left out are empty; the pre-release has its hyphen.
+    fn new(
+        operator: Operator,
+        [major, minor, patch]: [&str; 3],
+        prerelease: &str,
+    ) -> Result<Self, ConstraintError> {
         let is_open = |part: &str| matches!(part, "" | "x" | "X" | "*");
-        let (numbers, open) = if is_open(part(2)) {
+        let (mut whole, open) = if is_open(major) {
             ("0.0.0".to_owned(), Open::Everything)
-        } else if is_open(part(3)) {
-            (format!("{}.0.0", part(2)), Open::Minor)
-        } else if is_open(part(4)) {
-            (format!("{}.{}.0", part(2), part(3)), Open::Patch)
+        } else if is_open(minor) {
+            (format!("{major}.0.0"), Open::Minor)
+        } else if is_open(patch) {
+            (format!("{major}.{minor}.0"), Open::Patch)
         } else {
-            (format!("{}.{}.{}", part(2), part(3), part(4)), Open::Nothing)
+            (format!("{major}.{minor}.{patch}"), Open::Nothing)
         };
-        let mut whole = numbers;
-        write!(whole, "{}", part(5)).expect("writing to a String cannot fail");
+        whole.push_str(prerelease);
         let version = Version::parse(&whole).map_err(|_| ConstraintError::Version)?;
         Ok(Self { operator, version, open })
     }
