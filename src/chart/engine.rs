@@ -1,5 +1,6 @@
 //! A resolved chart tree to rendered files: Helm's engine around the template language.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,84 +45,79 @@ pub(super) struct EngineError {
     pub(super) error: Box<Error>,
 }
 
-/// Renders every file of the tree but partials, by its path.
-pub(super) fn render(
-    scope: &Scope,
-    values: &Map,
-    input: &RenderInput,
-    world: &dyn World,
-    capabilities: &Capabilities,
-) -> Result<BTreeMap<String, String>, EngineError> {
-    let templates = templates(scope, values, input, capabilities);
-    let order = order(&templates);
-    let set = parsed(scope, &templates, &order)?;
-    let environment = environment(world, None);
-    let mut files = BTreeMap::new();
-    for name in order {
-        if name.rsplit('/').next().is_some_and(|base| base.starts_with('_')) {
-            continue;
-        }
-        let Some(template) = templates.get(&name) else { continue };
-        let data = template.data(&name);
-        let output = execute(&set, &name, data, &environment).map_err(execution_error)?;
-        files.insert(name, output.replace(NO_VALUE, ""));
-    }
-    Ok(files)
+/// What the templates of a tree are executed with.
+#[derive(Clone, Copy)]
+pub(super) struct Engine<'a> {
+    pub(super) scope: &'a Scope,
+    /// Coalesced: what the templates see, and may change.
+    pub(super) values: &'a Map,
+    pub(super) input: &'a RenderInput,
+    pub(super) world: &'a dyn World,
+    pub(super) capabilities: &'a Capabilities,
 }
 
 /// What Go writes for nothing, and Helm takes out again.
 const NO_VALUE: &str = "<no value>";
 
-/// Renders one file once more: its output, `<no value>` included, and which part of the template
-/// wrote what. Nothing if that fails.
-pub(super) fn trace(
-    scope: &Scope,
-    values: &Map,
-    input: &RenderInput,
-    world: &dyn World,
-    capabilities: &Capabilities,
-    name: &str,
-) -> Option<(String, Vec<Written>)> {
-    let templates = templates(scope, values, input, capabilities);
-    let set = parsed(scope, &templates, &order(&templates)).ok()?;
-    let trace = RefCell::new(Vec::new());
-    let environment = environment(world, Some(&trace));
-    let output = execute(&set, name, templates.get(name)?.data(name), &environment).ok()?;
-    Some((output, trace.take()))
-}
-
-fn environment<'a>(
-    world: &'a dyn World,
-    trace: Option<&'a RefCell<Vec<Written>>>,
-) -> Environment<'a> {
-    Environment {
-        functions: functions(),
-        world,
-        limits: Limits {
-            depth: TEMPLATE_DEPTH_MAX,
-            nesting: NESTING_MAX,
-            output_bytes: TEMPLATE_OUTPUT_BYTES_MAX,
-        },
-        fuel: Cell::new(TEMPLATE_FUEL),
-        memory: Cell::new(TEMPLATE_MEMORY),
-        deadline: Some(Instant::now() + TEMPLATE_TIME),
-        missing_key: MissingKey::Zero,
-        trace,
+impl Engine<'_> {
+    /// Renders every file of the tree but partials, by its path.
+    pub(super) fn render(self) -> Result<BTreeMap<String, String>, EngineError> {
+        let templates = self.templates();
+        let order = order(&templates);
+        let set = parsed(self.scope, &templates, &order)?;
+        let environment = self.environment(None);
+        let mut files = BTreeMap::new();
+        for name in order {
+            if name.rsplit('/').next().is_some_and(|base| base.starts_with('_')) {
+                continue;
+            }
+            let Some(template) = templates.get(&name) else { continue };
+            let data = template.data(&name);
+            let mut output = execute(&set, &name, data, &environment).map_err(execution_error)?;
+            if output.contains(NO_VALUE) {
+                output = output.replace(NO_VALUE, "");
+            }
+            files.insert(name, output);
+        }
+        Ok(files)
     }
-}
 
-/// All templates of the tree by their names.
-fn templates<'a>(
-    scope: &'a Scope,
-    values: &Map,
-    input: &RenderInput,
-    capabilities: &Capabilities,
-) -> BTreeMap<String, Template<'a>> {
-    let shared =
-        Shared { release: release(input), capabilities: objects::capabilities(capabilities) };
-    let mut templates = BTreeMap::new();
-    shared.add(scope, true, &as_values(values), &mut templates);
-    templates
+    /// Renders one file once more: its output, `<no value>` included, and which part of the
+    /// template wrote what. Nothing if that fails.
+    pub(super) fn trace(self, name: &str) -> Option<(String, Vec<Written>)> {
+        let templates = self.templates();
+        let set = parsed(self.scope, &templates, &order(&templates)).ok()?;
+        let trace = RefCell::new(Vec::new());
+        let environment = self.environment(Some(&trace));
+        let output = execute(&set, name, templates.get(name)?.data(name), &environment).ok()?;
+        Some((output, trace.take()))
+    }
+
+    fn environment<'t>(&'t self, trace: Option<&'t RefCell<Vec<Written>>>) -> Environment<'t> {
+        Environment {
+            functions: functions(),
+            world: self.world,
+            limits: Limits {
+                depth: TEMPLATE_DEPTH_MAX,
+                nesting: NESTING_MAX,
+                output_bytes: TEMPLATE_OUTPUT_BYTES_MAX,
+            },
+            fuel: Cell::new(TEMPLATE_FUEL),
+            memory: Cell::new(TEMPLATE_MEMORY),
+            deadline: Some(Instant::now() + TEMPLATE_TIME),
+            missing_key: MissingKey::Zero,
+            trace,
+        }
+    }
+
+    /// All templates of the tree by their names.
+    fn templates(&self) -> BTreeMap<String, Template<'_>> {
+        let capabilities = objects::capabilities(self.capabilities);
+        let shared = Shared { release: release(self.input), capabilities };
+        let mut templates = BTreeMap::new();
+        shared.add(self.scope, true, &as_values(self.values), &mut templates);
+        templates
+    }
 }
 
 impl Template<'_> {
@@ -214,12 +210,17 @@ fn parsed(
     let mut set = Set::new();
     for name in order {
         let Some(template) = templates.get(name) else { continue };
-        let text = String::from_utf8_lossy(template.text);
+        let text = text_of(template.text);
         set.parse(name, &text, functions()).map_err(parse_error)?;
     }
     let set = Arc::new(set);
     let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(Arc::clone(cache.entry(order.to_vec()).or_insert(set)))
+}
+
+/// A template's text. Nearly all are UTF-8, which is quickly seen.
+fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 fn parse_error(error: Box<Error>) -> EngineError {

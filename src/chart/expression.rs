@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::sprig::functions;
 use crate::template::ast::{
-    Branch, Command, Invocation, List, Node, Operand, OperandKind, Pipeline, Tree,
+    self, Branch, Command, Invocation, List, Node, Operand, OperandKind, Pipeline, Tree,
 };
 use crate::template::error::Frame;
 use crate::template::set::Set;
@@ -57,8 +57,9 @@ impl Origin {
         }
     }
 
-    fn fields(&self, names: &[Box<str>]) -> Self {
-        names.iter().fold(self.clone(), |origin, name| origin.field(name))
+    /// Of its fields `a.b`.
+    fn fields(&self, path: &str) -> Self {
+        path.split('.').fold(self.clone(), |origin, name| origin.field(name))
     }
 
     fn element(&self) -> Self {
@@ -239,7 +240,7 @@ impl<'t> Search<'t> {
             let origin = self.operand(operand, dot)?;
             if self.is_here(operand.pos, || operand.to_string()) {
                 // A function is reported at its name as well as at the whole call.
-                let is_name = matches!(operand.kind, OperandKind::Function { .. });
+                let is_name = matches!(operand.kind, OperandKind::Function(_));
                 if !is_name || command.operands.len() == 1 {
                     self.found.about = vec![origin];
                     return None;
@@ -249,11 +250,12 @@ impl<'t> Search<'t> {
         }
         let first = &command.operands[0];
         arguments.extend(last);
-        let OperandKind::Function { name, .. } = &first.kind else {
+        let OperandKind::Function(callee) = &first.kind else {
             return arguments.into_iter().next();
         };
         let constants: Vec<Option<String>> = command.operands.iter().map(constant).collect();
-        let call = Call { name, arguments: &arguments[1..], constants: &constants[1..] };
+        let call =
+            Call { name: callee.name(), arguments: &arguments[1..], constants: &constants[1..] };
         let value = call.value();
         let is_whole = self.is_here(command.pos, || command.to_string());
         if is_whole || self.is_here(first.pos, || first.to_string()) {
@@ -267,26 +269,29 @@ impl<'t> Search<'t> {
     fn operand(&mut self, operand: &'t Operand, dot: &Origin) -> Option<Origin> {
         Some(match &operand.kind {
             OperandKind::Dot => dot.clone(),
-            OperandKind::Field(names) => dot.fields(names),
-            OperandKind::Variable(names) => self.variable(&names[0]).fields(&names[1..]),
-            OperandKind::Chain(inner, names) => return self.chain(inner, names, dot),
+            OperandKind::Field(path) => dot.fields(path),
+            OperandKind::Variable(path) => match ast::variable(path) {
+                (name, Some(fields)) => self.variable(name).fields(fields),
+                (name, None) => self.variable(name),
+            },
+            OperandKind::Chain(inner, path) => return self.chain(inner, path, dot),
             OperandKind::Pipeline(pipeline) => self.pipeline(pipeline, dot)?,
             OperandKind::Nil
             | OperandKind::Bool(_)
             | OperandKind::Number(_)
             | OperandKind::Str { .. }
-            | OperandKind::Function { .. } => Origin::Unknown,
+            | OperandKind::Function(_) => Origin::Unknown,
         })
     }
 
-    fn chain(&mut self, inner: &'t Operand, names: &[Box<str>], dot: &Origin) -> Option<Origin> {
+    fn chain(&mut self, inner: &'t Operand, path: &str, dot: &Origin) -> Option<Origin> {
         let mut unaware = Self {
             frame: None,
             tree: self.tree,
             variables: self.variables.clone(),
             found: Found::default(),
         };
-        let whole = unaware.operand(inner, dot).unwrap_or_default().fields(names);
+        let whole = unaware.operand(inner, dot).unwrap_or_default().fields(path);
         if self.operand(inner, dot).is_some() {
             return Some(whole);
         }

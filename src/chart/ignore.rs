@@ -79,6 +79,10 @@ pub fn matches(pattern: &str, text: &str) -> bool {
     let Some(first) = chars.next() else { return text.is_empty() };
     let behind = chars.as_str();
     match first {
+        // The most usual patterns, such as `*.bak`.
+        '*' if is_literal(behind) => {
+            text.strip_suffix(behind).is_some_and(|start| !start.contains('/'))
+        }
         '*' => {
             let reach = text.find('/').unwrap_or(text.len());
             let ends = text[..reach].char_indices().map(|(at, _)| at).chain([reach]);
@@ -96,6 +100,11 @@ pub fn matches(pattern: &str, text: &str) -> bool {
         },
         literal => text.strip_prefix(literal).is_some_and(|text| matches(behind, text)),
     }
+}
+
+/// Whether every character of a pattern stands for itself, and not for a folder's end.
+fn is_literal(pattern: &str) -> bool {
+    !pattern.contains(['*', '?', '[', '\\', '/'])
 }
 
 /// What stands behind the first character, if it is wanted.

@@ -30,6 +30,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::capabilities::Capabilities;
+use self::engine::Engine;
 use self::error::RenderError;
 use self::manifest::Sorted;
 use self::model::{Chart, Manifest, RenderInput, Rendered};
@@ -40,7 +41,8 @@ use self::world::Watched;
 use crate::template::value::Value;
 use crate::template::world::World;
 
-/// Templates within templates need more stack than a thread has by itself.
+/// Templates within templates need more stack than a thread has by itself, and so do the values
+/// that they nest.
 const STACK_BYTES: usize = 64 << 20;
 
 /// Renders a chart with its subcharts: the same as `helm template`, as data.
@@ -83,14 +85,21 @@ fn render_here(
     schema::check(&scope, &coalesced).map_err(values_error)?;
     check_kube_version(chart, &capabilities)?;
     let world = Watched::new(world);
-    let mut files = engine::render(&scope, &values, input, &world, &capabilities)
-        .map_err(|error| RenderError::template(error, &scope, &coalesced))?;
+    let engine = Engine {
+        scope: &scope,
+        values: &values,
+        input,
+        world: &world,
+        capabilities: &capabilities,
+    };
+    let mut files =
+        engine.render().map_err(|error| RenderError::template(error, &scope, &coalesced))?;
     let notes = take_notes(&mut files, &scope);
     let sorted = manifest::sort(&files, &input.namespace).map_err(|problem| {
         manifest_error::error(&problem, &files, &scope, |name| {
             let fresh =
                 Coalescing::new(Nulls::Remove, &mut Vec::new()).values(&scope, &user).ok()?;
-            engine::trace(&scope, &fresh, input, &world, &capabilities, name)
+            Engine { values: &fresh, ..engine }.trace(name)
         })
     })?;
     warnings.extend(sorted.warnings.iter().cloned());

@@ -40,15 +40,14 @@ mod toml;
 mod url;
 mod words;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use crate::template::function::{Function, Functions};
 
-/// All functions that Helm adds to the built-in ones of the language, sorted by name.
+/// All functions that Helm adds to the built-in ones of the language.
 pub struct Table {
-    sorted: Vec<Function>,
-    by_name: HashMap<&'static str, usize>,
+    by_name: HashMap<&'static str, &'static Function>,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
@@ -71,10 +70,8 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
         strings::FUNCTIONS,
         url::FUNCTIONS,
     ];
-    let mut sorted = chapters.concat();
-    sorted.sort_by_key(|function| function.name);
-    let by_name = sorted.iter().enumerate().map(|(at, function)| (function.name, at)).collect();
-    Table { sorted, by_name }
+    let all = chapters.into_iter().flatten();
+    Table { by_name: all.map(|function| (function.name, function)).collect() }
 });
 
 /// The function table of Helm 3.22.
@@ -85,13 +82,14 @@ pub fn functions() -> &'static Table {
 impl Table {
     /// The names of all functions, sorted.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.sorted.iter().map(|function| function.name)
+        let names: BTreeSet<&'static str> = self.by_name.keys().copied().collect();
+        names.into_iter()
     }
 }
 
 impl Functions for Table {
-    fn find(&self, name: &str) -> Option<&Function> {
-        self.by_name.get(name).and_then(|at| self.sorted.get(*at))
+    fn find(&self, name: &str) -> Option<&'static Function> {
+        self.by_name.get(name).copied()
     }
 }
 

@@ -59,11 +59,11 @@ pub enum Node {
     /// `{{ pipeline }}`.
     Action(Action),
     /// `{{ if }}`.
-    If(Branch),
+    If(Box<Branch>),
     /// `{{ with }}`.
-    With(Branch),
+    With(Box<Branch>),
     /// `{{ range }}`.
-    Range(Branch),
+    Range(Box<Branch>),
     /// `{{ template }}`, and what `{{ block }}` leaves behind.
     Template(Invocation),
     /// `{{ break }}`.
@@ -144,27 +144,22 @@ pub enum OperandKind {
     /// `true` or `false`.
     Bool(bool),
     /// A number or character.
-    Number(Number),
+    Number(Box<Number>),
     /// A string in either kind of quotes.
     Str {
-        /// As written.
-        quoted: Box<str>,
+        /// As written, unless that is the value between two `"`.
+        quoted: Option<Box<str>>,
         /// Its value.
         text: Box<str>,
     },
     /// The name of a function.
-    Function {
-        /// The name.
-        name: Box<str>,
-        /// What it stands for.
-        callee: Callee,
-    },
-    /// `.a.b`: never empty.
-    Field(Vec<Box<str>>),
+    Function(Callee),
+    /// `.a.b`, as `a.b`.
+    Field(Box<str>),
     /// `$x.a.b`: the name with its dollar sign, then fields.
-    Variable(Vec<Box<str>>),
-    /// `(…).a.b` or `function.a.b`.
-    Chain(Box<Operand>, Vec<Box<str>>),
+    Variable(Box<str>),
+    /// `(…).a.b` or `function.a.b`, the fields as `a.b`.
+    Chain(Box<Operand>, Box<str>),
     /// `(…)`.
     Pipeline(Box<Pipeline>),
 }
@@ -175,7 +170,22 @@ pub enum Callee {
     /// A function of the language itself.
     Builtin(Builtin),
     /// A function of the table that the caller of the parser gave.
-    Function(Function),
+    Function(&'static Function),
+}
+
+impl Callee {
+    /// What templates call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Builtin(builtin) => builtin.name(),
+            Self::Function(function) => function.name,
+        }
+    }
+}
+
+/// The name of a variable with its dollar sign, and the fields behind it as `a.b`.
+pub fn variable(path: &str) -> (&str, Option<&str>) {
+    path.split_once('.').map_or((path, None), |(name, fields)| (name, Some(fields)))
 }
 
 /// A node with its tree's text, which `Text` nodes need to print themselves.
@@ -266,13 +276,14 @@ impl fmt::Display for Operand {
             OperandKind::Nil => f.write_str("nil"),
             OperandKind::Bool(value) => value.fmt(f),
             OperandKind::Number(number) => f.write_str(&number.text),
-            OperandKind::Str { quoted, .. } => f.write_str(quoted),
-            OperandKind::Function { name, .. } => f.write_str(name),
-            OperandKind::Field(names) => names.iter().try_for_each(|name| write!(f, ".{name}")),
-            OperandKind::Variable(names) => f.write_str(&names.join(".")),
-            OperandKind::Chain(operand, names) => {
+            OperandKind::Str { quoted: Some(quoted), .. } => f.write_str(quoted),
+            OperandKind::Str { quoted: None, text } => write!(f, "\"{text}\""),
+            OperandKind::Function(callee) => f.write_str(callee.name()),
+            OperandKind::Field(fields) => write!(f, ".{fields}"),
+            OperandKind::Variable(path) => f.write_str(path),
+            OperandKind::Chain(operand, fields) => {
                 operand.write_nested(f)?;
-                names.iter().try_for_each(|name| write!(f, ".{name}"))
+                write!(f, ".{fields}")
             }
             OperandKind::Pipeline(pipeline) => pipeline.fmt(f),
         }

@@ -92,6 +92,31 @@ impl Builtin {
         })
     }
 
+    /// What templates call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::And => "and",
+            Self::Or => "or",
+            Self::Not => "not",
+            Self::Call => "call",
+            Self::Len => "len",
+            Self::Index => "index",
+            Self::Slice => "slice",
+            Self::Html => "html",
+            Self::Js => "js",
+            Self::UrlQuery => "urlquery",
+            Self::Print => "print",
+            Self::Printf => "printf",
+            Self::Println => "println",
+            Self::Eq => "eq",
+            Self::Ne => "ne",
+            Self::Lt => "lt",
+            Self::Le => "le",
+            Self::Gt => "gt",
+            Self::Ge => "ge",
+        }
+    }
+
     /// The fixed parameters, and what the arguments behind them are if there may be any number.
     pub(super) fn parameters(self) -> (&'static [Wanted], Option<Wanted>) {
         const ANY: Wanted = Wanted::Param(Param::Any);

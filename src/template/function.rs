@@ -97,7 +97,7 @@ impl fmt::Debug for Function {
 /// Finds a function by its name. Built-in functions of the language are not in it.
 pub trait Functions {
     /// The function that templates call `name`.
-    fn find(&self, name: &str) -> Option<&Function>;
+    fn find(&self, name: &str) -> Option<&'static Function>;
 }
 
 /// Why a call failed.

@@ -57,13 +57,18 @@ pub(super) struct Token<'t> {
     pub(super) pos: usize,
     /// As written; nothing for an error, whose message is [`Lexer::problem`].
     pub(super) text: &'t str,
-    /// The line it starts on, from 1.
-    pub(super) line: usize,
+}
+
+impl Token<'_> {
+    /// The byte behind it.
+    pub(super) fn end(&self) -> usize {
+        self.pos + self.text.len()
+    }
 }
 
 impl Default for Token<'_> {
     fn default() -> Self {
-        Self { kind: Kind::Error, pos: 0, text: "", line: 0 }
+        Self { kind: Kind::Error, pos: 0, text: "" }
     }
 }
 
@@ -99,8 +104,6 @@ pub(super) struct Lexer<'t> {
     /// Whether the end was read: nothing can be put back then.
     at_end: bool,
     paren_depth: usize,
-    line: usize,
-    start_line: usize,
     inside_action: bool,
     /// What is wrong with the text: the message of the error token, after which nothing is read.
     pub(super) problem: Cow<'static, str>,
@@ -118,8 +121,6 @@ impl<'t> Lexer<'t> {
             start: 0,
             at_end: false,
             paren_depth: 0,
-            line: 1,
-            start_line: 1,
             inside_action: false,
             problem: Cow::Borrowed(""),
             break_is_keyword: true,
@@ -145,9 +146,6 @@ impl<'t> Lexer<'t> {
             return None;
         };
         self.pos += c.len_utf8();
-        if c == '\n' {
-            self.line += 1;
-        }
         Some(c)
     }
 
@@ -157,9 +155,6 @@ impl<'t> Lexer<'t> {
         }
         if let Some(c) = self.input[..self.pos].chars().next_back() {
             self.pos -= c.len_utf8();
-            if c == '\n' {
-                self.line -= 1;
-            }
         }
     }
 
@@ -171,7 +166,6 @@ impl<'t> Lexer<'t> {
     fn skip_while(&mut self, is_wanted: impl Fn(u8) -> bool) -> usize {
         let rest = self.rest();
         let count = rest.bytes().position(|byte| !is_wanted(byte)).unwrap_or(rest.len());
-        self.line += rest[..count].matches('\n').count();
         self.pos += count;
         count
     }
@@ -179,26 +173,19 @@ impl<'t> Lexer<'t> {
     /// The token from `start` to here.
     fn emit(&mut self, kind: Kind) -> Token<'t> {
         let text = &self.input[self.start..self.pos];
-        let token = Token { kind, pos: self.start, text, line: self.start_line };
+        let token = Token { kind, pos: self.start, text };
         self.start = self.pos;
-        self.start_line = self.line;
         token
     }
 
     /// Skips what was jumped over without reading it.
     fn ignore(&mut self) {
-        self.count_lines();
         self.start = self.pos;
-        self.start_line = self.line;
-    }
-
-    fn count_lines(&mut self) {
-        self.line += self.input[self.start..self.pos].matches('\n').count();
     }
 
     fn error(&mut self, message: impl Into<Cow<'static, str>>) -> Token<'t> {
         self.problem = message.into();
-        let token = Token { kind: Kind::Error, pos: self.start, text: "", line: self.start_line };
+        let token = Token { kind: Kind::Error, pos: self.start, text: "" };
         self.start = 0;
         self.pos = 0;
         self.input = "";
@@ -224,10 +211,9 @@ impl<'t> Lexer<'t> {
 
     /// Text up to the next action, or that action's delimiter; `None` after a comment.
     fn text(&mut self) -> Option<Token<'t>> {
-        let Some(length) = self.rest().find(LEFT_DELIM) else {
+        let Some(length) = left_delim(self.rest()) else {
             self.pos = self.input.len();
             if self.pos > self.start {
-                self.count_lines();
                 return Some(self.emit(Kind::Text));
             }
             return Some(self.emit(Kind::Eof));
@@ -241,7 +227,6 @@ impl<'t> Lexer<'t> {
                 0
             };
             self.pos -= trimmed;
-            self.count_lines();
             let token = self.emit(Kind::Text);
             self.pos += trimmed;
             self.ignore();
@@ -520,6 +505,19 @@ impl<'t> Lexer<'t> {
     }
 }
 
+/// Where the next action or comment starts. A search for a text of two bytes is set up for each
+/// call; that for one byte is not.
+fn left_delim(text: &str) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let at = from + text[from..].find('{')?;
+        if text[at..].starts_with(LEFT_DELIM) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+}
+
 fn leading_spaces(text: &str) -> usize {
     text.len() - text.trim_start_matches(SPACES).len()
 }
@@ -614,31 +612,5 @@ mod tests {
         ] {
             assert_eq!(tokens(text), expected, "{text:?}");
         }
-    }
-
-    #[test]
-    fn tokens_carry_the_line_they_start_on() {
-        let mut lexer = Lexer::new("a\n\nb {{- /* x\n */ -}}\n\n{{ `1\n2`\n}}\nc");
-        let mut lines = Vec::new();
-        loop {
-            let token = lexer.next_token();
-            lines.push((token.kind, token.line));
-            if token.kind == Kind::Eof {
-                break;
-            }
-        }
-        assert_eq!(
-            lines,
-            [
-                (Kind::Text, 1),
-                (Kind::LeftDelim, 6),
-                (Kind::Space, 6),
-                (Kind::RawString, 6),
-                (Kind::Space, 7),
-                (Kind::RightDelim, 8),
-                (Kind::Text, 8),
-                (Kind::Eof, 9),
-            ]
-        );
     }
 }

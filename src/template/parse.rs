@@ -63,8 +63,8 @@ struct Level<'t> {
     peeked: usize,
     /// The variables that exist at this point.
     variables: Vec<&'t str>,
-    /// The line that the present action starts on; 0 outside of any.
-    action_line: usize,
+    /// Where the present action starts.
+    action: Option<usize>,
     /// Nested `range` blocks.
     ranges: usize,
 }
@@ -113,7 +113,7 @@ impl Control {
         }
     }
 
-    fn node(self, branch: Branch) -> Node {
+    fn node(self, branch: Box<Branch>) -> Node {
         match self {
             Self::If => Node::If(branch),
             Self::With => Node::With(branch),
@@ -195,6 +195,11 @@ impl<'t> Parser<'t> {
 
 /// Errors.
 impl Parser<'_> {
+    /// The line of a position, from 1.
+    fn line(&self, pos: usize) -> usize {
+        1 + self.text[..pos].matches('\n').count()
+    }
+
     fn error(&self, message: impl Into<String>) -> Box<Error> {
         Box::new(Error {
             reason: Reason::Syntax,
@@ -202,7 +207,7 @@ impl Parser<'_> {
             stack: vec![Frame {
                 template: self.file.to_string(),
                 executing: self.file.to_string(),
-                line: self.level.tokens[0].line,
+                line: self.line(self.level.tokens[0].pos),
                 column: None,
                 expression: String::new(),
                 entered: Entered::Here,
@@ -214,11 +219,11 @@ impl Parser<'_> {
         if token.kind != Kind::Error {
             return self.error(format!("unexpected {token} in {context}"));
         }
-        let started = self.level.action_line;
         let problem = &self.lexer.problem;
-        if started == 0 || started == token.line {
+        let started = self.level.action.map(|pos| self.line(pos));
+        let Some(started) = started.filter(|started| *started != self.line(token.pos)) else {
             return self.error(problem.as_ref());
-        }
+        };
         // The message may end with the word itself.
         let what = if problem.ends_with(" action") { "" } else { " in action" };
         self.error(format!("{problem}{what} started at {}:{started}", self.file))
@@ -322,11 +327,11 @@ impl<'t> Parser<'t> {
                 Ok(Statement::Node(Node::Text { range }))
             }
             Kind::LeftDelim => {
-                self.level.action_line = token.line;
+                self.level.action = Some(token.pos);
                 self.enter()?;
                 let statement = self.action()?;
                 self.leave();
-                self.level.action_line = 0;
+                self.level.action = None;
                 Ok(statement)
             }
             _ => Err(self.unexpected(&token, "input")),
@@ -386,7 +391,7 @@ impl<'t> Parser<'t> {
             Stop::Else => Some(self.otherwise(control)?),
         };
         self.level.variables.truncate(variables);
-        Ok(control.node(Branch { pipeline, then, otherwise }))
+        Ok(control.node(Box::new(Branch { pipeline, then, otherwise })))
     }
 
     /// What follows `{{else`. An `if` or `with` in the same action is a whole structure in the
@@ -575,34 +580,47 @@ impl<'t> Parser<'t> {
         let Some(term) = self.term()? else {
             return Ok(None);
         };
-        if self.peek() != Kind::Field {
+        let Some(fields) = self.trailing_fields() else {
             return Ok(Some(term));
-        }
-        let pos = self.peek_pos();
-        let mut fields: Vec<Box<str>> = Vec::new();
-        while self.peek() == Kind::Field {
-            fields.push(self.next().text[1..].into());
-        }
-        let kind = match term.kind {
-            OperandKind::Field(mut names) => {
-                names.append(&mut fields);
-                OperandKind::Field(names)
-            }
-            OperandKind::Variable(mut names) => {
-                names.append(&mut fields);
-                OperandKind::Variable(names)
-            }
-            OperandKind::Bool(_)
-            | OperandKind::Str { .. }
-            | OperandKind::Number(_)
-            | OperandKind::Nil
-            | OperandKind::Dot => {
-                let term = quote(&term.to_string());
-                return Err(self.error(format!("unexpected . after term {term}")));
-            }
-            _ => OperandKind::Chain(Box::new(term), fields),
         };
-        Ok(Some(Operand { pos, kind }))
+        if let OperandKind::Bool(_)
+        | OperandKind::Str { .. }
+        | OperandKind::Number(_)
+        | OperandKind::Nil
+        | OperandKind::Dot = term.kind
+        {
+            let term = quote(&term.to_string());
+            return Err(self.error(format!("unexpected . after term {term}")));
+        }
+        let pos = fields.start;
+        let fields = self.text[fields.start + 1..fields.end].into();
+        Ok(Some(Operand { pos, kind: OperandKind::Chain(Box::new(term), fields) }))
+    }
+
+    /// Where the fields stand that follow without a space, the point before them included.
+    fn trailing_fields(&mut self) -> Option<Range<usize>> {
+        if self.peek() != Kind::Field {
+            return None;
+        }
+        let start = self.peek_pos();
+        let mut end = start;
+        while self.peek() == Kind::Field {
+            end = self.next().end();
+        }
+        Some(start..end)
+    }
+
+    /// A field or variable, from the end of a sign in front of its name, with the fields behind it.
+    fn path(
+        &mut self,
+        token: Token<'t>,
+        sign: usize,
+        kind: fn(Box<str>) -> OperandKind,
+    ) -> Operand {
+        let more = self.trailing_fields();
+        let end = more.as_ref().map_or(token.end(), |more| more.end);
+        let names = self.text[token.pos + sign..end].into();
+        Operand { pos: more.map_or(token.pos, |more| more.start), kind: kind(names) }
     }
 
     fn term(&mut self) -> Parsed<Option<Operand>> {
@@ -616,16 +634,19 @@ impl<'t> Parser<'t> {
                     let name = quote(token.text);
                     return Err(self.error(format!("undefined variable {name}")));
                 }
-                OperandKind::Variable(vec![token.text.into()])
+                return Ok(Some(self.path(token, 0, OperandKind::Variable)));
             }
-            Kind::Field => OperandKind::Field(vec![token.text[1..].into()]),
+            Kind::Field => return Ok(Some(self.path(token, 1, OperandKind::Field))),
             Kind::Bool => OperandKind::Bool(token.text == "true"),
-            Kind::CharConstant => OperandKind::Number(
-                Number::from_char(token.text).map_err(|message| self.error(message))?,
-            ),
-            Kind::Complex | Kind::Number => OperandKind::Number(
-                Number::parse(token.text).map_err(|message| self.error(message))?,
-            ),
+            Kind::CharConstant => {
+                let number =
+                    Number::from_char(token.text).map_err(|message| self.error(message))?;
+                OperandKind::Number(Box::new(number))
+            }
+            Kind::Complex | Kind::Number => {
+                let number = Number::parse(token.text).map_err(|message| self.error(message))?;
+                OperandKind::Number(Box::new(number))
+            }
             Kind::LeftParen => {
                 self.enter()?;
                 let pipeline = self.pipeline("parenthesized pipeline", Kind::RightParen)?;
@@ -636,9 +657,13 @@ impl<'t> Parser<'t> {
                     kind: OperandKind::Pipeline(Box::new(pipeline)),
                 }));
             }
+            Kind::Str if !token.text.contains('\\') => {
+                let text = &token.text[1..token.text.len() - 1];
+                OperandKind::Str { quoted: None, text: text.into() }
+            }
             Kind::Str | Kind::RawString => OperandKind::Str {
                 text: unquote(token.text).ok_or_else(|| self.error("invalid syntax"))?.into(),
-                quoted: token.text.into(),
+                quoted: Some(token.text.into()),
             },
             _ => {
                 self.back_up();
@@ -650,7 +675,7 @@ impl<'t> Parser<'t> {
 
     fn function(&self, name: &str) -> Parsed<OperandKind> {
         let callee = match self.functions.find(name) {
-            Some(function) => Callee::Function(*function),
+            Some(function) => Callee::Function(function),
             None => match Builtin::find(name) {
                 Some(builtin) => Callee::Builtin(builtin),
                 None => {
@@ -659,7 +684,7 @@ impl<'t> Parser<'t> {
                 }
             },
         };
-        Ok(OperandKind::Function { name: name.into(), callee })
+        Ok(OperandKind::Function(callee))
     }
 }
 

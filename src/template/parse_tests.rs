@@ -6,7 +6,7 @@ use crate::template::function::{Function, Functions};
 struct NoFunctions;
 
 impl Functions for NoFunctions {
-    fn find(&self, _name: &str) -> Option<&Function> {
+    fn find(&self, _name: &str) -> Option<&'static Function> {
         None
     }
 }

@@ -52,13 +52,13 @@ impl Machine<'_> {
         &mut self,
         scope: &mut Scope<'t>,
         dot: &Typed,
-        function: Function,
+        function: &'static Function,
         at: At<'t>,
         arguments: Arguments<'t>,
     ) -> Result<Typed, Fault> {
         let parameters = Parameters::Typed(function.params, function.variadic);
-        let args = self.arguments(scope, dot, function.name, parameters, arguments)?;
-        let args: Vec<Value> = args.into_iter().map(|arg| arg.value).collect();
+        let args =
+            self.arguments(scope, dot, function.name, parameters, arguments, |arg| arg.value)?;
         let result = (function.body)(self, &args).and_then(|value| {
             self.allocate(value.fresh_weight())?;
             Ok(value)
@@ -81,8 +81,7 @@ impl Machine<'_> {
         arguments: Arguments<'t>,
     ) -> Result<Typed, Fault> {
         let parameters = Parameters::Typed(signature.params, signature.variadic);
-        let args = self.arguments(scope, dot, name, parameters, arguments)?;
-        let args: Vec<Value> = args.into_iter().map(|arg| arg.value).collect();
+        let args = self.arguments(scope, dot, name, parameters, arguments, |arg| arg.value)?;
         object.call(name, &args).map(Typed::bare).map_err(|message| {
             scope.at = at;
             failed_call(scope, name, FunctionError::Failed(message))
@@ -93,10 +92,11 @@ impl Machine<'_> {
         &mut self,
         scope: &mut Scope<'t>,
         dot: &Typed,
-        (name, builtin): (&str, Builtin),
+        builtin: Builtin,
         at: At<'t>,
         arguments: Arguments<'t>,
     ) -> Result<Typed, Fault> {
+        let name = builtin.name();
         let (fixed, variadic) = builtin.parameters();
         let parameters = Parameters::Builtin(fixed, variadic);
         if matches!(builtin, Builtin::And | Builtin::Or) {
@@ -107,7 +107,7 @@ impl Machine<'_> {
             (Builtin::Call, Some(operand)) => operand.to_string(),
             _ => String::new(),
         };
-        let args = self.arguments(scope, dot, name, parameters, arguments)?;
+        let args = self.arguments(scope, dot, name, parameters, arguments, |arg| arg)?;
         let result = builtin.call(&callee, &args).map_err(|message| {
             scope.at = at;
             failed_call(scope, name, FunctionError::Failed(message))
@@ -138,23 +138,24 @@ impl Machine<'_> {
         Ok(last.unwrap_or(value))
     }
 
-    /// Counts, evaluates and checks arguments.
-    fn arguments<'t>(
+    /// Counts, evaluates and checks arguments, and takes of each what is wanted.
+    fn arguments<'t, T>(
         &mut self,
         scope: &mut Scope<'t>,
         dot: &Typed,
         name: &str,
         parameters: Parameters,
         arguments: Arguments<'t>,
-    ) -> Result<Vec<Typed>, Fault> {
+        take: fn(Typed) -> T,
+    ) -> Result<Vec<T>, Fault> {
         check_count(scope, name, parameters, &arguments)?;
         let (args, last) = arguments;
         let mut values = Vec::with_capacity(args.len() + 1);
         for (index, arg) in args.iter().enumerate() {
-            values.push(self.argument(scope, dot, arg, parameters.at(index))?);
+            values.push(take(self.argument(scope, dot, arg, parameters.at(index))?));
         }
         if let Some(last) = last {
-            values.push(validate(scope, last, parameters.at(args.len()))?);
+            values.push(take(validate(scope, last, parameters.at(args.len()))?));
         }
         Ok(values)
     }

@@ -8,18 +8,18 @@ use crate::template::quote::quote;
 use crate::template::value::{Element, Object, Typed, Value};
 
 impl Machine<'_> {
-    /// `receiver.a.b.c`, of which the last name may take arguments. Errors of a call are reported
+    /// `receiver` and then the fields `a.b.c`, of which the last may take arguments. Errors of a call are reported
     /// at the present node.
     pub(super) fn fields<'t>(
         &mut self,
         scope: &mut Scope<'t>,
         dot: &Typed,
         receiver: Typed,
-        names: &'t [Box<str>],
+        path: &'t str,
         arguments: Arguments<'t>,
     ) -> Result<Typed, Fault> {
         let at = scope.at;
-        self.fields_at(scope, dot, receiver, names, arguments, at)
+        self.fields_at(scope, dot, receiver, path, arguments, at)
     }
 
     /// The same with another node for the errors of a call.
@@ -28,17 +28,15 @@ impl Machine<'_> {
         scope: &mut Scope<'t>,
         dot: &Typed,
         mut receiver: Typed,
-        names: &'t [Box<str>],
+        mut path: &'t str,
         arguments: Arguments<'t>,
         at: At<'t>,
     ) -> Result<Typed, Fault> {
-        let Some((name, before)) = names.split_last() else {
-            return Ok(receiver);
-        };
-        for name in before {
+        while let Some((name, behind)) = path.split_once('.') {
             receiver = self.field(scope, dot, &receiver, name, (&[], None), at)?;
+            path = behind;
         }
-        self.field(scope, dot, &receiver, name, arguments, at)
+        self.field(scope, dot, &receiver, path, arguments, at)
     }
 
     fn field<'t>(

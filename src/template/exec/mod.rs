@@ -4,7 +4,6 @@
 //! into them. This module has what they share: the machine, the scopes, errors and limits.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -109,7 +108,7 @@ pub fn execute(
         out: String::new(),
         depth: 0,
         nesting: 0,
-        included: BTreeMap::new(),
+        included: Vec::new(),
     };
     let Some(tree) = machine.lookup(name) else {
         return Err(bare_error(Reason::Evaluation, no_template(name)));
@@ -141,8 +140,8 @@ struct Machine<'e> {
     depth: usize,
     /// Nested lists and pipelines.
     nesting: usize,
-    /// How many times each name is being included right now.
-    included: BTreeMap<String, usize>,
+    /// The names that are being included right now, innermost last.
+    included: Vec<Arc<str>>,
 }
 
 /// The state of one template's execution, which the templates it calls do not see.
@@ -319,16 +318,15 @@ impl Runtime for Machine<'_> {
     }
 
     fn include(&mut self, name: &str, data: Value) -> Result<String, FunctionError> {
-        let count = self.included.get(name).copied().unwrap_or(0);
-        if count > INCLUDES_MAX {
+        if self.included.iter().filter(|included| &***included == name).count() > INCLUDES_MAX {
             return Err(FunctionError::Failed(format!(
                 "rendering template has a nested reference name: {name}: unable to execute template"
             )));
         }
         let tree = self.lookup(name).ok_or_else(|| no_template(name))?;
-        self.included.insert(name.to_owned(), count + 1);
+        self.included.push(Arc::clone(&tree.name));
         let result = self.run(&tree, data);
-        self.included.insert(name.to_owned(), count);
+        self.included.pop();
         result.map_err(|error| FunctionError::Nested { error, wrapped: String::new() })
     }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::call::Arguments;
 use super::{At, Fault, Machine, Scope};
-use crate::template::ast::{Callee, Command, Operand, OperandKind, Pipeline};
+use crate::template::ast::{self, Callee, Command, Operand, OperandKind, Pipeline};
 use crate::template::funcs::Wanted;
 use crate::template::function::Param;
 use crate::template::number::{Ideal, Number};
@@ -51,20 +51,19 @@ impl Machine<'_> {
         let first = &command.operands[0];
         let arguments: Arguments<'t> = (&command.operands[1..], last);
         match &first.kind {
-            OperandKind::Field(names) => {
+            OperandKind::Field(path) => {
                 scope.at = At::Operand(first);
-                return self.fields(scope, dot, dot.clone(), names, arguments);
+                return self.fields(scope, dot, dot.clone(), path, arguments);
             }
-            OperandKind::Chain(operand, names) => {
-                return self.chain(scope, dot, first, (operand, names), arguments);
+            OperandKind::Chain(operand, path) => {
+                return self.chain(scope, dot, first, (operand, path), arguments);
             }
-            OperandKind::Function { name, callee } => {
+            OperandKind::Function(callee) => {
                 scope.at = At::Operand(first);
-                let at = At::Command(command);
-                return self.function(scope, dot, (name, *callee), at, arguments);
+                return self.function(scope, dot, *callee, At::Command(command), arguments);
             }
-            OperandKind::Variable(names) => {
-                return self.variable(scope, dot, first, names, arguments);
+            OperandKind::Variable(path) => {
+                return self.variable(scope, dot, first, path, arguments);
             }
             OperandKind::Pipeline(pipeline) => {
                 not_a_function(scope, first, &arguments)?;
@@ -86,19 +85,18 @@ impl Machine<'_> {
         scope: &mut Scope<'t>,
         dot: &Typed,
         whole: &'t Operand,
-        (operand, names): (&'t Operand, &'t [Box<str>]),
+        (operand, path): (&'t Operand, &'t str),
         arguments: Arguments<'t>,
     ) -> Result<Typed, Fault> {
         scope.at = At::Operand(operand);
         let receiver = match &operand.kind {
             OperandKind::Pipeline(pipeline) => self.pipeline(scope, dot, pipeline)?,
-            OperandKind::Function { name, callee } => {
-                let at = At::Operand(operand);
-                self.function(scope, dot, (name, *callee), at, (&[], None))?
+            OperandKind::Function(callee) => {
+                self.function(scope, dot, *callee, At::Operand(operand), (&[], None))?
             }
             _ => constant(scope, operand)?,
         };
-        self.fields_at(scope, dot, receiver, names, arguments, At::Operand(whole))
+        self.fields_at(scope, dot, receiver, path, arguments, At::Operand(whole))
     }
 
     fn variable<'t>(
@@ -106,18 +104,21 @@ impl Machine<'_> {
         scope: &mut Scope<'t>,
         dot: &Typed,
         operand: &'t Operand,
-        names: &'t [Box<str>],
+        path: &'t str,
         arguments: Arguments<'t>,
     ) -> Result<Typed, Fault> {
         scope.at = At::Operand(operand);
-        let Some(value) = scope.variable(&names[0]).cloned() else {
-            return Err(scope.fail(format!("undefined variable: {}", names[0])));
+        let (name, fields) = ast::variable(path);
+        let Some(value) = scope.variable(name).cloned() else {
+            return Err(scope.fail(format!("undefined variable: {name}")));
         };
-        if names.len() == 1 {
-            not_a_function(scope, operand, &arguments)?;
-            return Ok(value);
+        match fields {
+            Some(fields) => self.fields(scope, dot, value, fields, arguments),
+            None => {
+                not_a_function(scope, operand, &arguments)?;
+                Ok(value)
+            }
         }
-        self.fields(scope, dot, value, &names[1..], arguments)
     }
 
     /// The value of an operand as an argument.
@@ -136,19 +137,14 @@ impl Machine<'_> {
                     scope.fail(format!("cannot assign nil to {}", type_name(wanted)))
                 });
             }
-            OperandKind::Field(names) => {
-                self.fields(scope, dot, dot.clone(), names, (&[], None))?
-            }
-            OperandKind::Variable(names) => {
-                self.variable(scope, dot, operand, names, (&[], None))?
-            }
+            OperandKind::Field(path) => self.fields(scope, dot, dot.clone(), path, (&[], None))?,
+            OperandKind::Variable(path) => self.variable(scope, dot, operand, path, (&[], None))?,
             OperandKind::Pipeline(pipeline) => self.pipeline(scope, dot, pipeline)?,
-            OperandKind::Function { name, callee } => {
-                let at = At::Operand(operand);
-                self.function(scope, dot, (name, *callee), at, (&[], None))?
+            OperandKind::Function(callee) => {
+                self.function(scope, dot, *callee, At::Operand(operand), (&[], None))?
             }
-            OperandKind::Chain(inner, names) => {
-                self.chain(scope, dot, operand, (inner, names), (&[], None))?
+            OperandKind::Chain(inner, path) => {
+                self.chain(scope, dot, operand, (inner, path), (&[], None))?
             }
             OperandKind::Bool(_) | OperandKind::Number(_) | OperandKind::Str { .. } => {
                 return literal(scope, operand, wanted);
@@ -161,14 +157,12 @@ impl Machine<'_> {
         &mut self,
         scope: &mut Scope<'t>,
         dot: &Typed,
-        (name, callee): (&'t str, Callee),
+        callee: Callee,
         at: At<'t>,
         arguments: Arguments<'t>,
     ) -> Result<Typed, Fault> {
         match callee {
-            Callee::Builtin(builtin) => {
-                self.call_builtin(scope, dot, (name, builtin), at, arguments)
-            }
+            Callee::Builtin(builtin) => self.call_builtin(scope, dot, builtin, at, arguments),
             Callee::Function(function) => self.call_function(scope, dot, function, at, arguments),
         }
     }

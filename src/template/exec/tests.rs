@@ -23,7 +23,7 @@ impl World for NoWorld {
 struct Table(&'static [Function]);
 
 impl Functions for Table {
-    fn find(&self, name: &str) -> Option<&Function> {
+    fn find(&self, name: &str) -> Option<&'static Function> {
         self.0.iter().find(|function| function.name == name)
     }
 }
