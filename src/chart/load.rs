@@ -9,6 +9,7 @@ use super::archive;
 use super::engine::Parsed;
 use super::metadata;
 use super::model::{Chart, ChartFile};
+use super::schema::Compiled;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::limits::CHART_DEPTH_MAX;
 use crate::base::span::{SourceFile, Span};
@@ -91,6 +92,7 @@ fn load(files: Vec<ChartFile>, depth: usize) -> Result<Chart, Diagnostic> {
         values_text: loading.values_text,
         values: Json::Object(loading.values),
         schema: loading.schema,
+        validator: Compiled::default(),
         templates: loading.templates,
         files: loading.files,
         dependencies,

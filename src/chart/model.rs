@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::engine::Parsed;
 use super::metadata::{Requirement, requirements};
+use super::schema::Compiled;
 use crate::base::ids::Digest;
 use crate::object::key::ObjectKey;
 
@@ -24,6 +25,8 @@ pub struct Chart {
     pub values: Json,
     /// `values.schema.json`.
     pub schema: Option<Vec<u8>>,
+    /// The same, compiled once for all renders.
+    pub(super) validator: Compiled,
     /// Files below `templates/`, in Helm's order.
     pub templates: Vec<ChartFile>,
     /// All other files, CRDs included.

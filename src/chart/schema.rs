@@ -2,6 +2,7 @@
 //! Schemas elsewhere are not fetched: a render depends on its inputs only.
 
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 
 use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind};
 use serde_json::Value as Json;
@@ -26,7 +27,7 @@ pub(super) fn check(scope: &Scope, values: &Json) -> Result<(), String> {
 
 fn check_tree(scope: &Scope, values: &Json, report: &mut String) {
     if let Some(schema) = &scope.chart.schema
-        && let Err(problem) = check_one(schema, values)
+        && let Err(problem) = scope.chart.validator.check(schema, values)
     {
         let _ = write!(report, "{}:\n{problem}", scope.name);
     }
@@ -59,24 +60,34 @@ pub(super) fn go_type(value: &Json) -> &'static str {
     }
 }
 
-/// Checks values against one schema.
-fn check_one(schema: &[u8], values: &Json) -> Result<(), String> {
+/// A schema that is compiled when it is first needed, or what is wrong with it.
+#[derive(Debug, Default)]
+pub(super) struct Compiled(OnceLock<Result<jsonschema::Validator, String>>);
+
+impl Compiled {
+    /// Checks values against the schema, which is the same at each call.
+    fn check(&self, schema: &[u8], values: &Json) -> Result<(), String> {
+        let validator = self.0.get_or_init(|| compile(schema)).as_ref().map_err(String::clone)?;
+        let instance = whole_numbers(values);
+        let findings: Vec<_> = validator.iter_errors(&instance).collect();
+        if findings.is_empty() {
+            return Ok(());
+        }
+        let mut report = String::new();
+        for (place, problem) in grouped(&findings) {
+            let _ = writeln!(report, "- at '{place}': {problem}");
+        }
+        Err(report)
+    }
+}
+
+fn compile(schema: &[u8]) -> Result<jsonschema::Validator, String> {
     let schema: Json = serde_json::from_slice(schema).map_err(|error| format!("{error}\n"))?;
-    let validator = jsonschema::options()
+    jsonschema::options()
         .with_draft(draft(&schema))
         .offline()
         .build(&without_identity(schema))
-        .map_err(|error| format!("unable to compile the schema: {error}\n"))?;
-    let instance = whole_numbers(values);
-    let findings: Vec<_> = validator.iter_errors(&instance).collect();
-    if findings.is_empty() {
-        return Ok(());
-    }
-    let mut report = String::new();
-    for (place, problem) in grouped(&findings) {
-        let _ = writeln!(report, "- at '{place}': {problem}");
-    }
-    Err(report)
+        .map_err(|error| format!("unable to compile the schema: {error}\n"))
 }
 
 /// The draft a schema is written in; Helm's library takes the newest where it says none.
