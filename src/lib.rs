@@ -24,6 +24,7 @@ pub mod live;
 pub mod net;
 pub mod object;
 pub mod plan;
+pub mod preview;
 pub mod render;
 pub mod report;
 pub mod rollout;

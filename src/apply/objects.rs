@@ -9,6 +9,7 @@ use super::ownership::{self, MANAGED_BY, RELEASE_NAME, RELEASE_NAMESPACE};
 use super::{Applied, ApplyOptions};
 use crate::base::clock::Clock;
 use crate::chart::model::Manifest;
+use crate::diff::is_meant;
 use crate::fleet::model::{IgnoreDifference, ImmutablePolicy};
 use crate::k8s::{Apply, ClusterClient, Delete, RequestError, Resource};
 use crate::live::ReleaseId;
@@ -91,11 +92,6 @@ pub(super) fn body(
         }
     }
     object
-}
-
-/// Whether a rule is about an object.
-pub(super) fn is_meant(rule: &IgnoreDifference, key: &ObjectKey) -> bool {
-    rule.kind == key.kind && rule.name.as_ref().is_none_or(|name| *name == key.name)
 }
 
 /// Whether the API server itself defines the group. Its kinds read `null` as absent; for custom

@@ -208,6 +208,11 @@ pub const CODES: &[Code] = &[
         "Add the file, or say `optional: true`.",
     ),
     code(
+        "new-chart-source",
+        "A change gets a chart from an address, or with credentials, that the base revision does not use.",
+        "Add the ChartRepository in a merge request of its own; or say `--allow-new-sources` where you trust the change.",
+    ),
+    code(
         "no-stage",
         "A policy has no stage that takes a cluster, or only a sample of such, so that changes would \
          never get there.",

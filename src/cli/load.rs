@@ -93,6 +93,8 @@ pub fn usage(error: GitError) -> anyhow::Error {
             error,
             GitError::NoFolder(_)
                 | GitError::NotGit(_)
+                | GitError::NoDefaultBranch(_)
+                | GitError::NoMergeBase { .. }
                 | GitError::Location { .. }
                 | GitError::Http { source: HttpError::UserInfo { .. } | HttpError::Url(_), .. }
         );

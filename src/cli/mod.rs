@@ -58,6 +58,8 @@ commands! {
     Diff => diff,
     /// Show, and save, every step that apply would take
     Plan => plan,
+    /// Show what a change in git does to every cluster, without asking any
+    Preview => preview,
     /// Bring clusters to what git says
     Apply => apply,
     /// Remove an addon's release from clusters
@@ -146,6 +148,7 @@ impl Command {
             Self::Validate(_)
                 | Self::Graph(_)
                 | Self::Render(_)
+                | Self::Preview(_)
                 | Self::Template(_)
                 | Self::Schema(_)
                 | Self::Completions(_)

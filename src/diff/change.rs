@@ -52,6 +52,11 @@ pub struct Change {
     pub note: Option<String>,
 }
 
+/// Whether a rule is about an object.
+pub fn is_meant(rule: &IgnoreDifference, key: &ObjectKey) -> bool {
+    rule.kind == key.kind && rule.name.as_ref().is_none_or(|name| *name == key.name)
+}
+
 impl Provenance {
     /// Of a manifest; `None` where that is not known.
     pub fn of(manifest: &Manifest) -> Option<Self> {

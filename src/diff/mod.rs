@@ -7,6 +7,6 @@ pub mod change;
 pub mod fields;
 pub mod path;
 
-pub use change::{Change, Op, Provenance};
+pub use change::{Change, Op, Provenance, is_meant};
 pub use fields::{FieldChange, apply, between};
 pub use path::{FieldPath, Step};

@@ -29,6 +29,19 @@ impl FieldPath {
         Self(steps)
     }
 
+    /// As a JSON pointer, in which `*` stands for the item of a list. None for the object itself.
+    pub fn pointer(&self) -> Option<String> {
+        if self.is_root() {
+            return None;
+        }
+        let step = |step: &Step| match step {
+            Step::Field(name) => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+            Step::Item(_) => "/*".to_owned(),
+            Step::Index(index) => format!("/{index}"),
+        };
+        Some(self.0.iter().map(step).collect())
+    }
+
     /// Whether it is a whole object.
     pub fn is_root(&self) -> bool {
         self.0.is_empty()

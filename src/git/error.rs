@@ -45,6 +45,19 @@ pub enum GitError {
         /// Where it was looked for.
         location: String,
     },
+    /// Nothing says which branch others are merged into.
+    #[error("`{0}` has no branch that looks like the default one")]
+    NoDefaultBranch(String),
+    /// Two commits without a common history.
+    #[error("{one} and {other} have no commit in common in `{location}`")]
+    NoMergeBase {
+        /// One commit.
+        one: String,
+        /// The other one.
+        other: String,
+        /// The repository.
+        location: String,
+    },
     /// The fleet's folder is not there at that revision.
     #[error("there is no folder `{folder}` at {rev} of `{location}`")]
     NoFleet {
@@ -149,6 +162,12 @@ impl GitError {
             Self::CommitGone { .. } => {
                 vec!["name a commit of a branch or tag that still exists".to_owned()]
             }
+            Self::NoDefaultBranch(_) => vec!["name what to compare with: `--base REV`".to_owned()],
+            Self::NoMergeBase { .. } => vec![
+                "a shallow clone lacks the history: fetch it whole (`GIT_DEPTH: 0` in GitLab, \
+                 `fetch-depth: 0` in GitHub), or name what to compare with: `--base REV`"
+                    .to_owned(),
+            ],
             _ => Vec::new(),
         }
     }

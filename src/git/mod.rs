@@ -10,6 +10,7 @@
 
 mod error;
 mod location;
+mod merge_base;
 mod mirror;
 mod repository;
 pub mod settings;

@@ -155,7 +155,7 @@ impl Repository {
             .collect()
     }
 
-    fn git(&self) -> Result<&git2::Repository, GitError> {
+    pub(super) fn git(&self) -> Result<&git2::Repository, GitError> {
         self.git.as_ref().ok_or_else(|| GitError::NotGit(self.location.clone()))
     }
 

@@ -10,3 +10,4 @@ pub mod objects;
 pub mod order;
 pub mod picture;
 mod references;
+pub mod scopes;

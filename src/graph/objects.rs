@@ -1,15 +1,14 @@
 //! Which object of a release needs which, and the order they are installed in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::dag::{Dag, Link};
 use super::order;
 use super::references::{self, Reference};
+use super::scopes::Scopes;
 use crate::chart::model::{Hook, Manifest, Rendered};
-use crate::object::access::text;
 use crate::object::key::ObjectKey;
-use crate::object::manifest::settled;
 
 /// How an object needs another. The first two, and the order of hooks, always hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,7 +121,7 @@ pub fn of_release(rendered: &Rendered, namespace: &str) -> ObjectGraph {
     let mut optional = Vec::new();
     let plain: BTreeSet<&ObjectKey> = crds.iter().chain(steps.iter().flatten()).collect();
     for (key, manifest) in &objects {
-        let structure = scopes.structure(key, &keys).into_iter();
+        let structure = structure(&scopes, key, &keys).into_iter();
         if plain.contains(key) {
             hard.extend(structure);
         } else {
@@ -191,75 +190,20 @@ fn link(
     })
 }
 
-/// Which kinds have no namespace, and which CRDs define which kinds, as far as it can be known
-/// without a cluster.
-struct Scopes {
-    /// Group and kind to the CRD's key, and whether the kind has namespaces.
-    defined: BTreeMap<(String, String), (ObjectKey, bool)>,
-}
-
-impl Scopes {
-    fn of(rendered: &Rendered) -> Self {
-        let defined = rendered
-            .crds
-            .iter()
-            .chain(&rendered.manifests)
-            .filter(|manifest| manifest.key.kind == "CustomResourceDefinition")
-            .filter_map(|crd| {
-                let group = text(&crd.object, &["spec", "group"])?.to_owned();
-                let kind = text(&crd.object, &["spec", "names", "kind"])?.to_owned();
-                let is_namespaced = text(&crd.object, &["spec", "scope"]) != Some("Cluster");
-                Some(((group, kind), (settled(&crd.key, false), is_namespaced)))
-            })
-            .collect();
-        Self { defined }
-    }
-
-    fn settle(&self, key: &ObjectKey) -> ObjectKey {
-        let defined = self.defined.get(&(key.group.clone(), key.kind.clone()));
-        let is_namespaced = match defined {
-            Some((_, is_namespaced)) => *is_namespaced,
-            None => !is_cluster_scoped(key),
-        };
-        settled(key, is_namespaced)
-    }
-
-    /// The namespace an object is in and the CRD that defines it, where they are in the release.
-    fn structure(
-        &self,
-        key: &ObjectKey,
-        keys: &BTreeSet<&ObjectKey>,
-    ) -> Vec<Link<ObjectKey, Need>> {
-        let namespace = ObjectKey {
-            group: String::new(),
-            kind: "Namespace".to_owned(),
-            namespace: String::new(),
-            name: key.namespace.clone(),
-        };
-        let within = keys.contains(&namespace).then_some((namespace, Need::Within));
-        let crd = self.defined.get(&(key.group.clone(), key.kind.clone()));
-        let defined = crd.map(|(crd, _)| (crd.clone(), Need::DefinedBy));
-        let links = within.into_iter().chain(defined);
-        links.map(|(to, edge)| Link { from: key.clone(), to, edge }).collect()
-    }
-}
-
-/// Kubernetes' own kinds without namespaces. Of others only a cluster knows.
-fn is_cluster_scoped(key: &ObjectKey) -> bool {
-    match key.group.as_str() {
-        "" => matches!(key.kind.as_str(), "Namespace" | "Node" | "PersistentVolume"),
-        "rbac.authorization.k8s.io" => key.kind.starts_with("ClusterRole"),
-        "networking.k8s.io" => key.kind == "IngressClass",
-        "storage.k8s.io" => key.kind != "CSIStorageCapacity",
-        "policy" => key.kind == "PodSecurityPolicy",
-        "admissionregistration.k8s.io"
-        | "apiextensions.k8s.io"
-        | "apiregistration.k8s.io"
-        | "certificates.k8s.io"
-        | "flowcontrol.apiserver.k8s.io"
-        | "node.k8s.io"
-        | "scheduling.k8s.io" => true,
-        "gateway.networking.k8s.io" => key.kind == "GatewayClass",
-        _ => false,
-    }
+/// The namespace an object is in and the CRD that defines it, where they are in the release.
+fn structure(
+    scopes: &Scopes,
+    key: &ObjectKey,
+    keys: &BTreeSet<&ObjectKey>,
+) -> Vec<Link<ObjectKey, Need>> {
+    let namespace = ObjectKey {
+        group: String::new(),
+        kind: "Namespace".to_owned(),
+        namespace: String::new(),
+        name: key.namespace.clone(),
+    };
+    let within = keys.contains(&namespace).then_some((namespace, Need::Within));
+    let defined = scopes.definition(key).map(|crd| (crd.clone(), Need::DefinedBy));
+    let links = within.into_iter().chain(defined);
+    links.map(|(to, edge)| Link { from: key.clone(), to, edge }).collect()
 }

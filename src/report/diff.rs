@@ -41,15 +41,7 @@ pub fn text(diffs: &[InstanceDiff<'_>], is_coloured: bool) -> String {
             push(&mut text, &paint.removed(&format!("  ! {problem}")));
         }
         for line in diff.changes.iter().flat_map(lines_of) {
-            let indent = " ".repeat(line.indent);
-            let content = format!("{}{}", line.sign.prefix(), line.content);
-            let content = match line.sign {
-                Sign::Added => paint.added(&content),
-                Sign::Removed => paint.removed(&content),
-                Sign::Changed => paint.changed(&content),
-                Sign::None => content,
-            };
-            push(&mut text, &format!("{indent}{content}{}", paint.faint(&line.origin)));
+            push(&mut text, &line.painted(paint));
         }
     }
     text
@@ -69,9 +61,7 @@ pub fn markdown(diffs: &[InstanceDiff<'_>]) -> String {
         }
         let mut body = String::new();
         for line in diff.changes.iter().flat_map(lines_of) {
-            let indent = " ".repeat(line.indent.saturating_sub(2));
-            let (sign, content) = (line.sign.symbol(), &line.content);
-            push(&mut body, &format!("{sign} {indent}{content}{}", line.origin));
+            push(&mut body, &line.signed());
         }
         let fence = fence(&body);
         push(&mut text, &format!("{fence}diff\n{body}{fence}"));
@@ -80,12 +70,12 @@ pub fn markdown(diffs: &[InstanceDiff<'_>]) -> String {
     text
 }
 
-fn push(text: &mut String, line: &str) {
+pub(super) fn push(text: &mut String, line: &str) {
     writeln!(text, "{}", line.trim_end()).expect("writing to a String cannot fail");
 }
 
 /// More backticks than any run of them in the text.
-fn fence(text: &str) -> String {
+pub(super) fn fence(text: &str) -> String {
     let mut longest = 0;
     let mut run = 0;
     for character in text.chars() {
@@ -97,7 +87,7 @@ fn fence(text: &str) -> String {
 
 /// What a line says of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sign {
+pub(super) enum Sign {
     None,
     Added,
     Removed,
@@ -105,7 +95,7 @@ enum Sign {
 }
 
 impl Sign {
-    fn symbol(self) -> char {
+    pub(super) fn symbol(self) -> char {
         match self {
             Self::None => ' ',
             Self::Added => '+',
@@ -114,7 +104,7 @@ impl Sign {
         }
     }
 
-    fn prefix(self) -> String {
+    pub(super) fn prefix(self) -> String {
         match self {
             Self::None => String::new(),
             sign => format!("{} ", sign.symbol()),
@@ -123,21 +113,41 @@ impl Sign {
 }
 
 /// One line of a difference.
-struct Line {
-    indent: usize,
-    sign: Sign,
-    content: String,
+pub(super) struct Line {
+    pub(super) indent: usize,
+    pub(super) sign: Sign,
+    pub(super) content: String,
     /// The template, behind the name of an object.
-    origin: String,
+    pub(super) origin: String,
 }
 
 impl Line {
+    /// For a terminal.
+    pub(super) fn painted(&self, paint: Paint) -> String {
+        let indent = " ".repeat(self.indent);
+        let content = format!("{}{}", self.sign.prefix(), self.content);
+        let content = match self.sign {
+            Sign::Added => paint.added(&content),
+            Sign::Removed => paint.removed(&content),
+            Sign::Changed => paint.changed(&content),
+            Sign::None => content,
+        };
+        format!("{indent}{content}{}", paint.faint(&self.origin))
+    }
+
+    /// With the sign in the first column.
+    pub(super) fn signed(&self) -> String {
+        let indent = " ".repeat(self.indent.saturating_sub(2));
+        format!("{} {indent}{}{}", self.sign.symbol(), self.content, self.origin)
+    }
+
     fn new(indent: usize, sign: Sign, content: impl Into<String>) -> Self {
         Self { indent, sign, content: content.into(), origin: String::new() }
     }
 }
 
-fn lines_of(change: &Change) -> Vec<Line> {
+/// What is told of a change: a line that names the object, then its fields.
+pub(super) fn lines_of(change: &Change) -> Vec<Line> {
     let key = &change.key;
     let note = change.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
     let (sign, content) = match change.op {
@@ -160,7 +170,8 @@ fn lines_of(change: &Change) -> Vec<Line> {
     lines
 }
 
-fn write_field(lines: &mut Vec<Line>, op: Op, field: &FieldChange) {
+/// What is told of a field.
+pub(super) fn write_field(lines: &mut Vec<Line>, op: Op, field: &FieldChange) {
     const INDENT: usize = 6;
     let path = field.path.to_string();
     if field.path.is_root() {

@@ -7,5 +7,6 @@ pub mod graph;
 pub mod origin;
 mod paint;
 pub mod plan;
+pub mod preview;
 pub mod rollout;
 pub mod status;

@@ -83,6 +83,22 @@ impl Env {
         self.write(path, &text.replace(from, to));
     }
 
+    /// Removes a file or a folder of the fleet.
+    pub(crate) fn remove(&self, path: &str) {
+        let path = self.fleet().join(path);
+        if path.is_dir() {
+            std::fs::remove_dir_all(path).expect("the folder is ours");
+        } else {
+            std::fs::remove_file(path).expect("the folder is ours");
+        }
+    }
+
+    /// What git prints, if it succeeds.
+    pub(crate) fn try_git(&self, args: &str) -> Option<String> {
+        let output = self.hermetic("git").args(args.split(' ')).output().expect("git is installed");
+        output.status.success().then(|| text(&output.stdout))
+    }
+
     /// Runs git in the fleet's repository; arguments are split at spaces.
     pub(crate) fn git(&self, args: &str) -> String {
         let args: Vec<_> = args.split(' ').collect();

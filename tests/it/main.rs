@@ -16,6 +16,7 @@ mod e2e;
 mod env;
 mod git;
 mod graph;
+mod preview;
 mod readme;
 mod reference;
 mod remotes;

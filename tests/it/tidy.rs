@@ -30,12 +30,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("diff", &["base", "chart", "fleet", "health", "live", "object", "render", "k8s"]),
     ("plan", &["base", "diff", "fleet", "graph", "live", "object", "render", "sprig"]),
     ("rollout", &["base", "fleet", "health", "sprig"]),
+    (
+        "preview",
+        &["base", "chart", "diff", "fleet", "git", "graph", "object", "render", "rollout", "yaml"],
+    ),
     ("store", &["base", "rollout"]),
     (
         "report",
         &[
             "base", "yaml", "chart", "diff", "plan", "object", "health", "fleet", "rollout",
-            "live", "graph",
+            "live", "graph", "preview",
         ],
     ),
     ("k8s", &["base", "fleet", "object", "sim", "health"]),

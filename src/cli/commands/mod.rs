@@ -8,6 +8,7 @@ pub mod diff;
 pub mod graph;
 pub mod history;
 pub mod plan;
+pub mod preview;
 pub mod render;
 pub mod rollback;
 pub mod rollout;

@@ -1,0 +1,135 @@
+//! `fitout preview`: what a change in git does to every cluster, without asking any.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+
+use crate::base::diagnostic::{Checked, Diagnostic};
+use crate::chart::source::ChartStore;
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::load;
+use crate::fleet::Desired;
+use crate::git::{Repository, Source};
+use crate::preview::sources::Sources;
+use crate::preview::{Preview, Side, preview, reach};
+use crate::render::{Release, RenderOptions, render_fleet};
+use crate::report::diagnostics;
+use crate::report::preview as report;
+
+/// Arguments of `fitout preview`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What the change is compared with; by default the commit where it left the default branch
+    #[arg(long, value_name = "REV")]
+    base: Option<String>,
+    /// The change; by default the files of the working folder
+    #[arg(long, value_name = "REV")]
+    head: Option<String>,
+    /// How it is printed
+    #[arg(short, long, value_enum, default_value = "text")]
+    output: Format,
+    /// Write it to a file instead of printing it
+    #[arg(long, value_name = "FILE")]
+    output_file: Option<PathBuf>,
+    /// The most characters of markdown; 65536 fit a comment of GitHub, 1000000 one of GitLab
+    #[arg(long, value_name = "CHARS", default_value_t = report::markdown::GITLAB_MAX)]
+    max_chars: usize,
+    /// End with exit code 3 when anything changes
+    #[arg(long)]
+    exit_code: bool,
+    /// Fetch charts from where the base revision fetches none: only for changes that you trust
+    #[arg(long)]
+    allow_new_sources: bool,
+}
+
+/// How it is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people at a terminal
+    Text,
+    /// For a comment on a merge request
+    Markdown,
+    /// For programs
+    Json,
+}
+
+/// Runs it. What is wrong with the change is told, and the rest is compared all the same.
+pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
+    let repository = load::repository(context)?;
+    let (base, head) = sources(&args, context, &repository)?;
+    let (base, head) = (Desired::read(base), Desired::read(head));
+    let made = compare(base, head, &args);
+    let text = match args.output {
+        Format::Text => {
+            report::text::text(&made, context.is_coloured && args.output_file.is_none())
+        }
+        Format::Markdown => report::markdown::markdown(&made, args.max_chars),
+        Format::Json => format!("{:#}\n", report::json::json(&made)),
+    };
+    match &args.output_file {
+        Some(path) => {
+            std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+        }
+        None => write!(context.out, "{text}")?,
+    }
+    let found: Vec<Diagnostic> =
+        made.findings.iter().map(|finding| finding.diagnostic.clone()).collect();
+    write!(context.err, "{}", diagnostics::text(&found, context.is_coloured))?;
+    Ok(match Exit::of_findings(&found) {
+        Exit::Done if args.exit_code && !made.is_empty() => Exit::Changes,
+        exit => exit,
+    })
+}
+
+/// The files of both revisions.
+fn sources(
+    args: &Args,
+    context: &Context,
+    repository: &Repository,
+) -> anyhow::Result<(Source, Source)> {
+    let rev = args.head.as_deref().or(context.global.rev.as_deref());
+    let head = load::source(repository, rev)?;
+    let base = match &args.base {
+        Some(rev) => repository.resolve(rev).map_err(load::usage)?,
+        None => {
+            let of_head = repository.resolve(rev.unwrap_or("HEAD")).map_err(load::usage)?;
+            let branch = repository.default_branch().map_err(load::usage)?;
+            let branch = repository.resolve(&branch).map_err(load::usage)?;
+            repository.merge_base(&branch, &of_head).map_err(load::usage)?
+        }
+    };
+    Ok((repository.source(&base).map_err(load::usage)?, head))
+}
+
+/// Renders what the change can reach on both sides, and compares it.
+fn compare(base: Checked<Desired>, head: Checked<Desired>, args: &Args) -> Preview {
+    let mut reached = reach::reached(&base.value, &head.value);
+    let (mut base_findings, mut head_findings) = (base.diagnostics, head.diagnostics);
+    if !args.allow_new_sources {
+        let (admitted, refused) = Sources::of(&base.value).admit(reached.head);
+        reached.head = admitted;
+        head_findings.extend(refused);
+    }
+    let store = load::chart_store();
+    let render = |instances: &[_], source: &Source, findings: &mut Vec<Diagnostic>| {
+        let rendered = rendered(instances, source, &store);
+        findings.extend(rendered.diagnostics);
+        rendered.value
+    };
+    let before = render(&reached.base, &base.value.source, &mut base_findings);
+    let after = render(&reached.head, &head.value.source, &mut head_findings);
+    preview(
+        &Side::new(&base.value, &before, &base_findings),
+        &Side::new(&head.value, &after, &head_findings),
+    )
+}
+
+fn rendered(
+    instances: &[crate::fleet::instance::Instance],
+    source: &Source,
+    store: &ChartStore,
+) -> Checked<Vec<Release>> {
+    render_fleet(instances, source, store, &RenderOptions::install())
+}

@@ -1,0 +1,127 @@
+//! The rollouts that a change would start: which clusters, in which order, behind which gates.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Side;
+use crate::base::ids::{AddonName, ClusterName, InstanceKey, PolicyName};
+use crate::fleet::model::{Gate, OnFailure, RolloutPolicySpec, Stage};
+use crate::rollout::stages::{Labels, allowed, assign, failures_max, without_policy};
+
+/// A rollout that would start.
+#[derive(Clone, Debug)]
+pub struct PlannedRollout {
+    /// The addon that it moves.
+    pub addon: AddonName,
+    /// The policy that it goes by; without one, all clusters change at once.
+    pub policy: Option<PolicyName>,
+    /// How many clusters change.
+    pub clusters: usize,
+    /// Stages that have anything to do, in order.
+    pub stages: Vec<PlannedStage>,
+    /// Clusters that no stage takes: they stay as they are.
+    pub left_out: BTreeSet<ClusterName>,
+    /// So many failed clusters stop it.
+    pub failures_max: usize,
+    /// What happens then.
+    pub on_failure: OnFailure,
+}
+
+/// A stage of it.
+#[derive(Clone, Debug)]
+pub struct PlannedStage {
+    /// Its name.
+    pub name: String,
+    /// Clusters that change in it.
+    pub clusters: BTreeSet<ClusterName>,
+    /// How many of them at a time.
+    pub at_a_time: usize,
+    /// What has to hold before the next stage, in words.
+    pub gates: Vec<String>,
+}
+
+/// One for each addon of which an instance changes.
+pub(super) fn planned(
+    base: &Side<'_>,
+    head: &Side<'_>,
+    changed: &BTreeSet<InstanceKey>,
+) -> Vec<PlannedRollout> {
+    let mut addons: BTreeMap<&AddonName, BTreeSet<ClusterName>> = BTreeMap::new();
+    for key in changed {
+        // A cluster that leaves the fleet is nobody's to change.
+        if head.desired.fleet.clusters.contains_key(&key.cluster) {
+            addons.entry(&key.addon).or_default().insert(key.cluster.clone());
+        }
+    }
+    addons.into_iter().map(|(addon, clusters)| rollout(base, head, addon, &clusters)).collect()
+}
+
+fn rollout(
+    base: &Side<'_>,
+    head: &Side<'_>,
+    addon: &AddonName,
+    changing: &BTreeSet<ClusterName>,
+) -> PlannedRollout {
+    let (policy_name, policy) = policy(base, head, addon);
+    let fleet = &head.desired.fleet;
+    let has_addon = |name: &ClusterName| {
+        let key = InstanceKey { cluster: name.clone(), addon: addon.clone() };
+        changing.contains(name) || head.wants(&key)
+    };
+    let labels: BTreeMap<ClusterName, Labels> = fleet
+        .clusters
+        .iter()
+        .filter(|(name, _)| has_addon(name))
+        .map(|(name, cluster)| (name.clone(), cluster.value.metadata.labels.clone()))
+        .collect();
+    let assigned = assign(&policy, &labels, changing);
+    let stages = policy.stages.iter().enumerate().filter_map(|(index, stage)| {
+        let clusters: BTreeSet<ClusterName> =
+            changing.iter().filter(|name| assigned.get(*name) == Some(&index)).cloned().collect();
+        (!clusters.is_empty()).then(|| planned_stage(stage, clusters))
+    });
+    PlannedRollout {
+        addon: addon.clone(),
+        policy: policy_name,
+        clusters: changing.len(),
+        stages: stages.collect(),
+        left_out: changing.iter().filter(|name| !assigned.contains_key(*name)).cloned().collect(),
+        failures_max: failures_max(policy.max_failures.as_ref(), changing.len()),
+        on_failure: policy.on_failure,
+    }
+}
+
+fn planned_stage(stage: &Stage, clusters: BTreeSet<ClusterName>) -> PlannedStage {
+    let soak = stage.soak.map(|soak| format!("healthy for {}", humantime::format_duration(soak.0)));
+    let health = soak.unwrap_or_else(|| "healthy".to_owned());
+    PlannedStage {
+        name: stage.name.clone(),
+        at_a_time: allowed(stage.batch.as_ref(), clusters.len()),
+        gates: std::iter::once(health).chain(stage.gates.iter().filter_map(gate)).collect(),
+        clusters,
+    }
+}
+
+fn gate(gate: &Gate) -> Option<String> {
+    let approval = gate.approval.as_ref()?;
+    Some(match approval.count {
+        1 => "an approval".to_owned(),
+        count => format!("{count} approvals"),
+    })
+}
+
+/// The addon's policy at the head; of an addon that goes, that of the base.
+fn policy(
+    base: &Side<'_>,
+    head: &Side<'_>,
+    addon: &AddonName,
+) -> (Option<PolicyName>, RolloutPolicySpec) {
+    let found = [head, base].into_iter().find_map(|side| {
+        let fleet = &side.desired.fleet;
+        let document = fleet.addons.get(addon)?;
+        let name = document.value.spec.rollout.policy.clone();
+        let policy = name.as_ref().and_then(|name| fleet.policies.get(name));
+        Some((name, policy.map(|policy| policy.value.spec.clone())))
+    });
+    let (name, spec) = found.unwrap_or_default();
+    (name, spec.unwrap_or_else(without_policy))
+}

@@ -1,0 +1,312 @@
+//! For a comment on a merge request, within the limit of a comment: what does not fit is folded to
+//! one line, the least dangerous first; nothing is cut in its middle.
+
+use std::fmt::Write as _;
+
+use super::text::{sign, version_line};
+use super::{
+    clean, counted, document_lines, folded_line, group_lines, left_out, reach, rollout_title,
+    stage_line, summary, title,
+};
+use crate::base::diagnostic::{Diagnostic, Severity};
+use crate::preview::{Finding, Group, Preview};
+use crate::report::diff::{fence, push};
+
+/// What a comment of GitLab may have, in characters.
+pub const GITLAB_MAX: usize = 1_000_000;
+/// What a comment of GitHub may have, in characters.
+pub const GITHUB_MAX: usize = 65_536;
+
+/// A part of the report, long and short.
+struct Block {
+    full: String,
+    short: String,
+}
+
+/// The report, of at most so many characters.
+pub fn markdown(preview: &Preview, max: usize) -> String {
+    let mut head = format!("### fitout: {}\n\n", escaped(&summary(preview)));
+    push(
+        &mut head,
+        &format!(
+            "{} → {}; {}",
+            code(preview.base.short()),
+            code(preview.head.short()),
+            reach(preview)
+        ),
+    );
+    head.push('\n');
+    let mut blocks = Vec::new();
+    blocks.extend(findings(&preview.findings));
+    blocks.extend(versions(preview));
+    blocks.extend(documents(preview));
+    blocks.extend(preview.groups.iter().map(group));
+    blocks.extend(folded(preview));
+    blocks.extend(unknown(preview));
+    blocks.extend(rollouts(preview));
+    fitted(head, &blocks, max)
+}
+
+/// Puts blocks behind the head: whole ones as long as they fit, then short ones, then their number.
+fn fitted(head: String, blocks: &[Block], max: usize) -> String {
+    const ROOM_FOR_THE_REST: usize = 200;
+    let length = |text: &str| text.chars().count();
+    let mut left = max.saturating_sub(length(&head) + ROOM_FOR_THE_REST);
+    // Each block has its short form for sure before any gets its full one.
+    let mut short = 0;
+    for block in blocks {
+        let Some(rest) = left.checked_sub(length(&block.short)) else { break };
+        left = rest;
+        short += 1;
+    }
+    let mut text = head;
+    let mut is_folded = false;
+    for block in &blocks[..short] {
+        let more = length(&block.full).saturating_sub(length(&block.short));
+        match left.checked_sub(more) {
+            Some(rest) => {
+                left = rest;
+                text.push_str(&block.full);
+            }
+            None => {
+                is_folded = true;
+                text.push_str(&block.short);
+            }
+        }
+    }
+    let missing = blocks.len() - short;
+    if missing > 0 {
+        push(
+            &mut text,
+            &format!("\n_{} more did not fit into this comment._", counted(missing, "part")),
+        );
+    } else if is_folded {
+        push(&mut text, "\n_Some parts are told in one line, since a comment has a limit._");
+    }
+    text
+}
+
+/// Something to open.
+fn details(summary: &str, body: &str) -> String {
+    format!("<details><summary>{summary}</summary>\n\n{body}\n</details>\n\n")
+}
+
+fn diff(lines: &str) -> String {
+    let fence = fence(lines);
+    format!("{fence}diff\n{lines}{fence}\n")
+}
+
+fn group(group: &Group) -> Block {
+    let mut body = String::new();
+    for line in group_lines(group) {
+        push(&mut body, &line.signed());
+    }
+    let objects = counted(group.changes.len(), "object");
+    let summary =
+        format!("<b>{}</b>: {} ({objects})", html(group.risk.title()), html(&title(group)));
+    let names: Vec<String> = group
+        .changes
+        .iter()
+        .map(|one| format!("{}{}", sign(one.change.op), clean(&one.change.key.to_string())))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let names = code(&crate::base::diagnostic::few(&names));
+    Block {
+        full: details(&summary, &diff(&body)),
+        short: format!("- **{}**: {}: {names}\n", group.risk.title(), escaped(&title(group))),
+    }
+}
+
+fn findings(findings: &[Finding]) -> Option<Block> {
+    if findings.is_empty() {
+        return None;
+    }
+    let mut full = String::new();
+    for finding in findings {
+        push(&mut full, &finding_line(finding));
+    }
+    let new = findings.iter().filter(|finding| finding.is_new).count();
+    let all = counted(findings.len(), "finding");
+    let short = format!("- :warning: {all}, {new} of them new\n");
+    full.push('\n');
+    Some(Block { full, short })
+}
+
+fn finding_line(finding: &Finding) -> String {
+    let Diagnostic { severity, code: name, message, labels, .. } = &finding.diagnostic;
+    let sign = match severity {
+        Severity::Error => ":x:",
+        Severity::Warning => ":warning:",
+        Severity::Note => ":information_source:",
+    };
+    let place = labels.first().map(|label| format!(" at {}", code(&label.span.to_string())));
+    let old = if finding.is_new { "" } else { " (the base has it, too)" };
+    format!("- {sign} {}: {}{}{old}", code(name), escaped(message), place.unwrap_or_default())
+}
+
+fn versions(preview: &Preview) -> Option<Block> {
+    if preview.versions.is_empty() {
+        return None;
+    }
+    let mut full = String::from("**Charts**\n\n");
+    for change in &preview.versions {
+        push(&mut full, &format!("- {}", escaped(&version_line(change))));
+        for (before, after) in &change.images {
+            push(&mut full, &format!("  - image {} → {}", code(before), code(after)));
+        }
+        if !change.changelog.is_empty() {
+            let entries: String =
+                change.changelog.iter().fold(String::new(), |mut entries, entry| {
+                    let _ = write!(entries, "<li>{}</li>", html(&clean(entry)));
+                    entries
+                });
+            push(
+                &mut full,
+                &format!("  - <details><summary>changelog</summary><ul>{entries}</ul></details>"),
+            );
+        }
+    }
+    full.push('\n');
+    let short = format!("- **Charts**: {}\n", counted(preview.versions.len(), "other version"));
+    Some(Block { full, short })
+}
+
+fn documents(preview: &Preview) -> Option<Block> {
+    if preview.documents.is_empty() {
+        return None;
+    }
+    let mut body = String::new();
+    for line in preview.documents.iter().flat_map(document_lines) {
+        push(&mut body, &line.signed());
+    }
+    let words = counted(preview.documents.len(), "document");
+    let summary = format!("<b>fleet</b>: {words}");
+    Some(Block { full: details(&summary, &diff(&body)), short: format!("- **fleet**: {words}\n") })
+}
+
+fn folded(preview: &Preview) -> Option<Block> {
+    if preview.folded.is_empty() {
+        return None;
+    }
+    let lines: Vec<String> =
+        preview.folded.iter().map(|one| format!("- {}\n", escaped(&folded_line(one)))).collect();
+    let words = format!("labels and checksums ({})", counted(preview.folded.len(), "kind"));
+    Some(Block {
+        full: details(&format!("<b>folded</b>: {words}"), &lines.concat()),
+        short: format!("- **folded**: {words}\n"),
+    })
+}
+
+fn unknown(preview: &Preview) -> Option<Block> {
+    if preview.unknown.is_empty() {
+        return None;
+    }
+    let names: Vec<String> = preview.unknown.iter().map(ToString::to_string).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let told = code(&crate::base::diagnostic::few(&names));
+    let line = format!(
+        "- :grey_question: unknown, since one revision cannot be read or rendered: {told}\n"
+    );
+    Some(Block { full: line.clone(), short: line })
+}
+
+fn rollouts(preview: &Preview) -> Option<Block> {
+    if preview.rollouts.is_empty() {
+        return None;
+    }
+    let mut full = String::from("\n**Rollouts that would start**\n\n");
+    for rollout in &preview.rollouts {
+        push(&mut full, &format!("- {}", escaped(&rollout_title(rollout))));
+        for stage in &rollout.stages {
+            push(&mut full, &format!("  1. {}", escaped(&stage_line(stage))));
+        }
+        if let Some(words) = left_out(rollout) {
+            push(&mut full, &format!("  - :warning: {}", escaped(&words)));
+        }
+    }
+    let short = format!("- {} would start\n", counted(preview.rollouts.len(), "rollout"));
+    Some(Block { full, short })
+}
+
+/// Text that nothing of HTML, markdown and mentions is read from.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in clean(text).chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '@' => escaped.push_str("&#64;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '~' | '|' | '!' | '$' => {
+                escaped.push('\\');
+                escaped.push(c);
+            }
+            c => escaped.push(c),
+        }
+    }
+    // Addresses become links by themselves.
+    escaped.replace("://", ":&#47;&#47;")
+}
+
+/// Text within an HTML element.
+fn html(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in clean(text).chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '@' | '`' | '*' | '_' | '[' | ']' | '~' | '|' | '!' | '$' | '\\' => {
+                let _ = write!(escaped, "&#{};", u32::from(c));
+            }
+            c => escaped.push(c),
+        }
+    }
+    escaped.replace("://", ":&#47;&#47;")
+}
+
+/// Text as code, whatever backticks it has.
+fn code(text: &str) -> String {
+    let text = clean(text);
+    let mut ticks = "`".to_owned();
+    while text.contains(&ticks) {
+        ticks.push('`');
+    }
+    let space = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{ticks}{space}{text}{space}{ticks}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blocks() -> Vec<Block> {
+        (0..10)
+            .map(|at| Block {
+                full: format!("{at}: {}\n", "x".repeat(90)),
+                short: format!("{at}\n"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_in_one_line_and_nothing_is_cut() {
+        for max in (220..1_500).step_by(20) {
+            let text = fitted("head\n".to_owned(), &blocks(), max);
+            assert!(text.chars().count() <= max, "{max}: {text}");
+            for line in text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())) {
+                assert!(line.len() == 1 || line.ends_with(&"x".repeat(90)), "{line}");
+            }
+        }
+        assert!(fitted(String::new(), &blocks(), 10_000).matches('x').count() == 900);
+        assert!(fitted("head\n".to_owned(), &blocks(), 220).contains("did not fit"));
+    }
+
+    #[test]
+    fn hostile_text_stays_text() {
+        assert_eq!(escaped("<b>@all [x](y)"), "&lt;b&gt;&#64;all \\[x\\](y)");
+        assert_eq!(html("</summary><script>"), "&lt;/summary&gt;&lt;script&gt;");
+        assert_eq!(code("a`b``c"), "```a`b``c```");
+        assert_eq!(code("a\nb"), "`a\u{fffd}b`");
+    }
+}

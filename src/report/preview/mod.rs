@@ -1,0 +1,144 @@
+//! What a change does to every cluster: text, markdown and JSON.
+
+pub mod json;
+pub mod markdown;
+pub mod text;
+
+use super::diff::{Line, Sign, lines_of, write_field};
+use crate::base::ids::ClusterName;
+use crate::diff::Op;
+use crate::fleet::model::OnFailure;
+use crate::preview::{DocumentChange, Folded, Group, PlannedRollout, PlannedStage, Preview, Risk};
+
+/// Names that come from charts may hold anything: nothing in a report may steer a terminal or
+/// break its line.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+/// The whole of it in one line.
+fn summary(preview: &Preview) -> String {
+    if preview.is_empty() {
+        return "nothing changes on any cluster".to_owned();
+    }
+    let objects = preview.objects();
+    let on = counted(preview.clusters.len(), "cluster");
+    match objects {
+        0 if !preview.unknown.is_empty() => "what changes cannot be told".to_owned(),
+        0 if preview.clusters.is_empty() => "no object changes".to_owned(),
+        _ => {
+            let verb = if objects == 1 { "changes" } else { "change" };
+            format!("{} {verb} on {on}", counted(objects, "object"))
+        }
+    }
+}
+
+/// How much of the fleet was looked at.
+fn reach(preview: &Preview) -> String {
+    let reached = preview.reached;
+    format!("the change can reach {reached} of {}", counted(preview.instances, "instance"))
+}
+
+/// What a group is about, without its risk.
+fn title(group: &Group) -> String {
+    let goes = if group.is_whole && group.risk != Risk::Arrival { " goes" } else { "" };
+    clean(&format!("{}{goes}: {}", group.addon, group.who))
+}
+
+/// The lines of a group's changes.
+fn group_lines(group: &Group) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for change in &group.changes {
+        let mut of_change = lines_of(&change.change);
+        if group.is_whole {
+            of_change.truncate(1);
+        }
+        if let Some(first) = of_change.first_mut() {
+            first.content = clean(&first.content);
+            first.origin = clean(&first.origin);
+            if change.variants > 1 {
+                first.origin.push_str(&format!("  (one of {} variants)", change.variants));
+            }
+        }
+        lines.extend(of_change);
+    }
+    lines
+}
+
+fn document_lines(document: &DocumentChange) -> Vec<Line> {
+    let sign = match document.op {
+        Op::Create => Sign::Added,
+        Op::Delete => Sign::Removed,
+        Op::Update | Op::Replace | Op::Keep => Sign::Changed,
+    };
+    let mut lines = vec![Line {
+        indent: 2,
+        sign,
+        content: format!("{} {}", document.kind, clean(&document.name)),
+        origin: String::new(),
+    }];
+    for field in &document.fields {
+        write_field(&mut lines, Op::Update, field);
+    }
+    lines
+}
+
+/// `48 objects: label helm.sh/chart 1.2.0 → 1.3.0`.
+fn folded_line(folded: &Folded) -> String {
+    let values = match &folded.values {
+        Some((before, after)) => format!(" {before} → {after}"),
+        None => " changes".to_owned(),
+    };
+    let restarts = match folded.restarts {
+        0 => String::new(),
+        1 => ", for which 1 workload restarts".to_owned(),
+        count => format!(", for which {count} workloads restart"),
+    };
+    let objects = counted(folded.objects, "object");
+    clean(&format!(
+        "{}: {objects}: {}{values}{restarts} ({})",
+        folded.addon, folded.what, folded.who
+    ))
+}
+
+fn rollout_title(rollout: &PlannedRollout) -> String {
+    let policy = match &rollout.policy {
+        Some(policy) => format!("by policy {policy}"),
+        None => "without a policy".to_owned(),
+    };
+    let then = match rollout.on_failure {
+        OnFailure::Rollback => "goes back",
+        OnFailure::Pause => "pauses",
+    };
+    let failures = counted(rollout.failures_max, "failure");
+    let clusters = counted(rollout.clusters, "cluster");
+    clean(&format!("{} {policy}: {clusters}; {then} at {failures}", rollout.addon))
+}
+
+/// A stage: who is first, how many at a time, what has to hold before the next one.
+fn stage_line(stage: &PlannedStage) -> String {
+    const SHOWN: usize = 4;
+    let total = stage.clusters.len();
+    let names: Vec<&str> = stage.clusters.iter().map(ClusterName::as_str).take(SHOWN).collect();
+    let first = &names[..names.len().min(stage.at_a_time)];
+    let more = stage.at_a_time.min(total).saturating_sub(first.len());
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let pace = if stage.at_a_time >= total {
+        format!("{}{more}", first.join(", "))
+    } else {
+        format!("{} at a time, first {}{more}", stage.at_a_time, first.join(", "))
+    };
+    let gates = stage.gates.join(", ");
+    clean(&format!("{}: {} ({pace}); then {gates}", stage.name, counted(total, "cluster")))
+}
+
+fn left_out(rollout: &PlannedRollout) -> Option<String> {
+    let names: Vec<&str> = rollout.left_out.iter().map(ClusterName::as_str).collect();
+    let told = crate::base::diagnostic::few(&names);
+    (!names.is_empty()).then(|| clean(&format!("no stage takes {told}: they stay as they are")))
+}

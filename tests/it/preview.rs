@@ -1,0 +1,208 @@
+//! `fitout preview`: what a change in git does to every cluster.
+
+use insta::assert_snapshot;
+
+use crate::env::Env;
+
+/// The report of a change to the worked example.
+fn told(change: impl FnOnce(&Env)) -> String {
+    let env = Env::example();
+    change(&env);
+    without_revisions(&env, &env.run("preview"))
+}
+
+/// Commits differ with each run.
+fn without_revisions(env: &Env, told: &str) -> String {
+    let mut told = told.to_owned();
+    for (rev, name) in [("HEAD", "[HEAD]"), ("HEAD~1", "[BASE]")] {
+        let found = env.try_git(&format!("rev-parse {rev}"));
+        if let Some(commit) = found {
+            told = told.replace(commit.trim(), name).replace(&commit[..9], name);
+        }
+    }
+    told
+}
+
+#[test]
+fn nothing_is_told_as_nothing() {
+    assert_snapshot!(told(|_| {}));
+}
+
+#[test]
+fn one_line_of_a_values_layer() {
+    assert_snapshot!(told(|env| env.replace("addons/traefik/values/prod.yaml", "1Gi", "2Gi")));
+}
+
+#[test]
+fn a_new_version_of_a_chart_with_its_image_and_changelog() {
+    assert_snapshot!(told(|env| {
+        env.replace(
+            "addons/fluentd/chart/Chart.yaml",
+            "version: 2.2.1-cern-0.1.2-2+7d90f1",
+            "version: 2.3.0",
+        );
+        let chart = env.read("addons/fluentd/chart/Chart.yaml");
+        let changes = "annotations:\n  artifacthub.io/changes: |\n    - kind: added\n      description: Faster outputs\n    - plain words\n";
+        env.write("addons/fluentd/chart/Chart.yaml", &format!("{chart}{changes}"));
+        let values = env.read("addons/fluentd/values.yaml");
+        env.write(
+            "addons/fluentd/values.yaml",
+            &format!("{values}\ncollector:\n  image: registry.example.org/fluentd:v1.99.0\n"),
+        );
+    }));
+}
+
+#[test]
+fn a_version_alone_is_folded() {
+    assert_snapshot!(told(|env| {
+        env.replace(
+            "addons/eosxd/chart/Chart.yaml",
+            "version: 1.4.0-cern-0.3.0-1+e0f25c",
+            "version: 1.4.1",
+        );
+    }));
+}
+
+#[test]
+fn a_cluster_that_joins() {
+    assert_snapshot!(told(|env| {
+        let text = env.read("clusters/staging/stg-meyrin-01.yaml");
+        env.write(
+            "clusters/staging/stg-meyrin-09.yaml",
+            &text.replace("stg-meyrin-01", "stg-meyrin-09"),
+        );
+    }));
+}
+
+#[test]
+fn an_addon_that_goes() {
+    let env = Env::small();
+    env.commit("Begin");
+    env.remove("addons/web");
+    assert_snapshot!(without_revisions(&env, &env.run("preview")));
+}
+
+#[test]
+fn an_addon_that_goes_while_a_cluster_still_wants_it() {
+    assert_snapshot!(told(|env| {
+        env.remove("addons/prometheus");
+    }));
+}
+
+#[test]
+fn a_policy_and_the_labels_of_a_cluster() {
+    assert_snapshot!(told(|env| {
+        env.replace("policies/rollout.yaml", "soak: 10m", "soak: 1h");
+        env.replace(
+            "clusters/staging/stg-meyrin-01.yaml",
+            "environment: staging",
+            "environment: prod",
+        );
+    }));
+}
+
+/// A chart of one file in the place of the worked example's `eosxd`.
+fn own(env: &Env, text: &str) {
+    env.remove("addons/eosxd/chart");
+    env.write("addons/eosxd/chart/Chart.yaml", "apiVersion: v2\nname: own\nversion: 1.0.0\n");
+    env.write("addons/eosxd/chart/templates/all.yaml", text);
+}
+
+#[test]
+fn secrets_permissions_and_fields_that_cannot_change() {
+    const BEFORE: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: key}\nstringData: {password: one, user: me}\n\
+        ---\napiVersion: v1\nkind: Secret\nmetadata: {name: drawn}\nstringData: {password: {{ randAlphaNum 8 }}}\n\
+        ---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: own}\nrules:\n- {apiGroups: [\"\"], resources: [pods], verbs: [get]}\n\
+        ---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: own}\nspec:\n  selector: {matchLabels: {app: own}}\n  template:\n    metadata: {labels: {app: own}, annotations: {checksum/config: one}}\n\
+        ---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: config-0a1b2c3}\ndata: {a: \"1\"}\n\
+        ---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: cluster}\ndata: {name: {{ .Values.cacheSizeMiB | quote }}}\n";
+    let env = Env::example();
+    own(&env, BEFORE);
+    env.commit("A chart of our own");
+    let after = BEFORE
+        .replace("password: one", "password: two")
+        .replace("[get]", "[get, delete]")
+        .replace("{name: drawn}", "{name: drawn, labels: {a: b}}")
+        .replace("matchLabels: {app: own}", "matchLabels: {app: other}")
+        .replace("checksum/config: one", "checksum/config: two")
+        .replace("config-0a1b2c3", "config-4d5e6f7")
+        .replace("a: \"1\"", "a: \"2\"");
+    env.write("addons/eosxd/chart/templates/all.yaml", &after);
+    let told = env.run("preview");
+    assert!(!told.contains("password: one") && !told.contains("password: two"), "{told}");
+    assert_snapshot!(without_revisions(&env, &told));
+}
+
+#[test]
+fn a_chart_that_breaks_is_told_and_the_rest_goes_on() {
+    assert_snapshot!(told(|env| {
+        env.write("addons/eosxd/chart/templates/wrong.yaml", "a: {{ .Values.nothing.here }}\n");
+        env.replace("addons/traefik/values/prod.yaml", "1Gi", "2Gi");
+    }));
+}
+
+#[test]
+fn charts_from_new_addresses_are_not_fetched() {
+    assert_snapshot!(told(|env| {
+        env.write(
+            "addons/other.yaml",
+            "apiVersion: fitout.dev/v1alpha1\nkind: ChartRepository\nmetadata: {name: other}\n\
+             spec: {url: \"http://127.0.0.1:9/charts\", credentials: {env: HOME}}\n---\n\
+             apiVersion: fitout.dev/v1alpha1\nkind: Addon\nmetadata: {name: other}\nspec:\n  \
+             chart: {repository: other, name: x, version: 1.0.0}\n  namespace: x\n  placement: {}\n",
+        );
+    }));
+}
+
+#[test]
+fn two_revisions_as_markdown_and_json() {
+    let env = Env::example();
+    env.replace("addons/traefik/values/prod.yaml", "1Gi", "2Gi");
+    env.commit("More memory");
+    env.replace("addons/traefik/values/prod.yaml", "2Gi", "4Gi");
+    let told = env.run("preview --base HEAD~1 --head HEAD -o markdown --exit-code");
+    assert_snapshot!(without_revisions(&env, &told));
+    let output = env.fitout(&["preview", "--base", "HEAD~1", "-o", "json"]).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let field = &report["groups"][0]["changes"][0]["fields"][0];
+    assert_eq!((&field["before"], &field["after"]), (&"1Gi".into(), &"4Gi".into()));
+    assert_eq!(report["rollouts"][0]["stages"][0]["name"], "canary");
+}
+
+#[test]
+fn markdown_of_a_hostile_change_stays_text() {
+    let env = Env::example();
+    own(
+        &env,
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: \"</summary><img src=x>@all ```\"}\n\
+         data: {a: \"````\\n</details>\\u001b[2J\"}\n",
+    );
+    let told = env.run("preview -o markdown");
+    let mut is_code = false;
+    for line in told.lines() {
+        is_code ^= line.starts_with("```");
+        assert!((is_code || !line.contains("<img")) && !line.contains('\u{1b}'), "{told}");
+    }
+    assert!(told.lines().any(|line| line == "`````diff"), "{told}");
+    let short = env.run("preview -o markdown --max-chars 1500");
+    assert!(short.chars().count() < 1_700 && short.contains("a comment has a limit"), "{short}");
+}
+
+#[test]
+fn a_branch_is_compared_with_where_it_left_the_default_one() {
+    let env = Env::example();
+    env.git("checkout --quiet -b change");
+    env.replace("addons/traefik/values/prod.yaml", "1Gi", "2Gi");
+    env.commit("More memory");
+    env.git("checkout --quiet main");
+    env.replace("addons/prometheus/values.yaml", "v3.8.0", "v3.9.0");
+    env.commit("Something else");
+    env.git("checkout --quiet change");
+    let told = env.run("preview");
+    assert!(told.contains("1Gi → 2Gi") && !told.contains("prometheus"), "{told}");
+    env.git("checkout --quiet --orphan alone");
+    env.commit("Another history");
+    let told = without_revisions(&env, &env.run("preview"));
+    let main = env.git("rev-parse main");
+    assert_snapshot!(told.replace(main.trim(), "[MAIN]"));
+}
