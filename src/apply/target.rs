@@ -94,7 +94,7 @@ impl Target {
         Self {
             direction: Direction::Forward,
             origin,
-            crds: manifest::expanded(&rendered.crds, &id.namespace),
+            crds: manifest::expanded(&rendered.crds.manifests, &id.namespace),
             manifests: manifest::expanded(&rendered.manifests, &id.namespace),
             hooks: rendered.hooks.clone(),
             draft,

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Map, Value as Json};
 
 use super::archive;
+use super::crds;
 use super::engine::Parsed;
 use super::metadata;
 use super::model::{Chart, ChartFile};
@@ -93,6 +94,7 @@ fn load(files: Vec<ChartFile>, depth: usize) -> Result<Chart, Diagnostic> {
         values: Json::Object(loading.values),
         schema: loading.schema,
         validator: Compiled::default(),
+        crds: crds::Read::default(),
         templates: loading.templates,
         files: loading.files,
         dependencies,

@@ -3,6 +3,7 @@
 
 mod archive;
 pub mod capabilities;
+pub mod crds;
 pub mod defaults;
 pub mod directory;
 mod engine;
@@ -29,11 +30,13 @@ pub mod world;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::Value as Json;
+
 use self::capabilities::Capabilities;
 use self::engine::Engine;
 use self::error::RenderError;
 use self::manifest::Sorted;
-use self::model::{Chart, Manifest, RenderInput, Rendered};
+use self::model::{Chart, RenderInput, Rendered};
 use self::print::push_document;
 use self::scope::{Scope, is_compatible};
 use self::values::{Coalescing, Nulls, to_json, to_map};
@@ -103,8 +106,7 @@ fn render_here(
         })
     })?;
     warnings.extend(sorted.warnings.iter().cloned());
-    let (crds, crd_text) =
-        if input.with_crds { crds(&scope, &input.namespace)? } else { Default::default() };
+    let crds = if input.with_crds { crds::of(&scope, &input.namespace)? } else { Arc::default() };
     let text = manifest_text(&sorted);
     let manifests = sorted
         .documents
@@ -114,15 +116,25 @@ fn render_here(
         .collect();
     Ok(Rendered {
         crds,
-        crd_text,
         manifests,
         hooks: sorted.hooks,
         text,
         notes,
         impure: world.is_asked(),
-        values: coalesced,
         warnings,
     })
+}
+
+/// Values as the templates of a chart see them: the chart's own with the user's on top.
+///
+/// # Errors
+/// For values that do not fit together.
+pub fn coalesced(chart: &Arc<Chart>, user: &Json) -> Result<Json, RenderError> {
+    let values_error = |text| RenderError::values(text, chart.name());
+    let (user, mut warnings) = (to_map(user), Vec::new());
+    let scope = Scope::resolve(chart, &user, &mut warnings).map_err(values_error)?;
+    let values = Coalescing::new(Nulls::Remove, &mut warnings).values(&scope, &user);
+    values.map(|values| to_json(&Value::Map(values))).map_err(values_error)
 }
 
 /// Helm installs no libraries, and no charts whose dependencies are not there.
@@ -173,30 +185,4 @@ fn manifest_text(sorted: &Sorted) -> String {
         push_document(&mut text, &document.manifest.source, &document.manifest.text);
     }
     text
-}
-
-fn crds(scope: &Scope, namespace: &str) -> Result<(Vec<Manifest>, String), RenderError> {
-    let mut crds = Vec::new();
-    let mut printed = String::new();
-    for (name, data) in crd_files(scope) {
-        let text = String::from_utf8_lossy(data);
-        push_document(&mut printed, &name, &text);
-        crds.extend(manifest::plain(&text, &name, namespace).map_err(RenderError::chart)?);
-    }
-    Ok((crds, printed))
-}
-
-/// Files of `crds/` folders with their full names, the chart's own first.
-fn crd_files(scope: &Scope) -> Vec<(String, &[u8])> {
-    let is_manifest = |name: &str| {
-        let extension = name.rsplit_once('.').map(|(_, e)| e.to_lowercase()).unwrap_or_default();
-        name.starts_with("crds/") && matches!(extension.as_str(), "yaml" | "yml" | "json")
-    };
-    let own = scope.chart.files.iter().filter(|file| is_manifest(&file.name));
-    let mut files: Vec<(String, &[u8])> =
-        own.map(|file| (format!("{}/{}", scope.path, file.name), file.data.as_slice())).collect();
-    for subchart in &scope.dependencies {
-        files.extend(crd_files(subchart));
-    }
-    files
 }

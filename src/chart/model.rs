@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use super::crds::{self, Crds};
 use super::engine::Parsed;
 use super::metadata::{Requirement, requirements};
 use super::schema::Compiled;
@@ -37,6 +38,8 @@ pub struct Chart {
     pub(super) digest: OnceLock<Digest>,
     /// What Helm would log while loading.
     pub warnings: Vec<String>,
+    /// The CRDs of the tree below this chart, read once for all renders of it.
+    pub(super) crds: crds::Read,
     /// Templates of the tree below this chart, parsed once for all renders of it.
     pub(super) parsed: Parsed,
 }
@@ -118,10 +121,8 @@ pub struct RenderInput {
 /// What a render gives.
 #[derive(Clone, Debug)]
 pub struct Rendered {
-    /// Objects of `crds/` folders, in Helm's order.
-    pub crds: Vec<Manifest>,
-    /// The files of `crds/` folders, each below its `# Source:`.
-    pub crd_text: String,
+    /// What is in `crds/` folders; nothing unless it was asked for. Shared by the renders of a chart.
+    pub crds: Arc<Crds>,
     /// Objects in install order.
     pub manifests: Vec<Manifest>,
     /// Hooks in install order.
@@ -133,8 +134,6 @@ pub struct Rendered {
     pub notes: String,
     /// Whether anything random or the time of day went in: two renders may differ.
     pub impure: bool,
-    /// Values after coalescing, as the templates saw them.
-    pub values: Json,
     /// What Helm would log on the way.
     pub warnings: Vec<String>,
 }

@@ -43,7 +43,7 @@ pub(super) fn push_document(out: &mut String, source: &str, text: &str) {
 pub fn text(rendered: &Rendered, options: &PrintOptions) -> Result<String, String> {
     let mut manifest = String::new();
     if options.include_crds {
-        manifest.push_str(&rendered.crd_text);
+        manifest.push_str(&rendered.crds.text);
     }
     manifest.push_str(&rendered.text);
     let mut out = format!("{}\n", manifest.trim());
@@ -66,7 +66,7 @@ pub fn hooks<'a>(rendered: &'a Rendered, options: &PrintOptions) -> Vec<&'a Hook
 pub fn documents<'a>(rendered: &'a Rendered, options: &PrintOptions) -> Vec<Printed<'a>> {
     let mut documents = Vec::new();
     if options.include_crds {
-        documents.extend(sourced(&rendered.crd_text));
+        documents.extend(sourced(&rendered.crds.text));
     }
     documents.extend(sourced(&rendered.text));
     let hooks = hooks(rendered, options).into_iter();

@@ -105,6 +105,7 @@ pub fn of_release(rendered: &Rendered, namespace: &str) -> ObjectGraph {
     let others = others.collect();
     let objects: Vec<(ObjectKey, &Manifest)> = rendered
         .crds
+        .manifests
         .iter()
         .chain(&rendered.manifests)
         .chain(rendered.hooks.iter().map(|hook| &hook.manifest))
@@ -115,7 +116,8 @@ pub fn of_release(rendered: &Rendered, namespace: &str) -> ObjectGraph {
         .iter()
         .map(|wave| wave.iter().map(|manifest| scopes.settle(&manifest.key)).collect())
         .collect();
-    let crds: Vec<ObjectKey> = rendered.crds.iter().map(|crd| scopes.settle(&crd.key)).collect();
+    let crds: Vec<ObjectKey> =
+        rendered.crds.manifests.iter().map(|crd| scopes.settle(&crd.key)).collect();
     let keys: BTreeSet<&ObjectKey> = objects.iter().map(|(key, _)| key).collect();
     let mut hard = hook_links(&before, &steps, &after);
     let mut optional = Vec::new();

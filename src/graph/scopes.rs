@@ -20,6 +20,7 @@ impl Scopes {
     pub fn of(rendered: &Rendered) -> Self {
         let defined = rendered
             .crds
+            .manifests
             .iter()
             .chain(&rendered.manifests)
             .filter(|manifest| manifest.key.kind == "CustomResourceDefinition")

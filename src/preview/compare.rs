@@ -55,7 +55,7 @@ fn objects(rendered: Option<&Rendered>) -> Objects<'_> {
     let Some(rendered) = rendered else { return Objects::new() };
     let scopes = Scopes::of(rendered);
     let hooks = rendered.hooks.iter().map(|hook| &hook.manifest);
-    let all = rendered.crds.iter().chain(&rendered.manifests).chain(hooks);
+    let all = rendered.crds.manifests.iter().chain(&rendered.manifests).chain(hooks);
     all.map(|manifest| (scopes.settle(&manifest.key), manifest)).collect()
 }
 
@@ -103,7 +103,9 @@ fn update(
     let rules: Vec<&IgnoreDifference> =
         ignored.iter().filter(|rule| is_meant(rule, &new.key)).collect();
     let mut change = Change::update(new, Op::Update, &before, &after, &rules)?;
-    let risk = risk::of_update(&change);
+    // A hook is made anew each time it runs.
+    let is_hook = access::annotation(&new.object, "helm.sh/hook").is_some();
+    let risk = if is_hook { risk::of_creation(&new.key) } else { risk::of_update(&change) };
     if old.key != new.key {
         change.note = Some(format!("takes the place of `{}`", old.key.name));
     } else if risk == Risk::Immutable {

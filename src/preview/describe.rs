@@ -61,6 +61,14 @@ pub fn describe(clusters: &BTreeSet<ClusterName>, universe: &Universe<'_>) -> St
             if count <= NAMES_MAX { format!(" ({})", names(clusters)) } else { String::new() };
         return format!("{count} clusters: {words}{names}");
     }
+    let others: BTreeSet<ClusterName> = universe
+        .keys()
+        .filter(|name| !clusters.contains(**name))
+        .map(|name| (*name).clone())
+        .collect();
+    if others.len() <= NAMES_MAX && count > 2 * NAMES_MAX {
+        return format!("{count} clusters: all but {}", names(&others));
+    }
     if count <= NAMES_MAX {
         names(clusters)
     } else {
@@ -230,6 +238,7 @@ mod tests {
         );
         assert_eq!(told(|_, l| l.contains_key("gpu")), "5 clusters: gpu=yes");
         assert_eq!(told(|at, _| at == 7), "c07");
+        assert_eq!(told(|at, _| at != 7), "19 clusters: all but c07");
         assert_eq!(
             told(|at, l| l["environment"] == "prod" && at != 9),
             "14 clusters: environment=prod, but not c09"

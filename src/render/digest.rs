@@ -13,15 +13,31 @@ pub(super) fn of(chart: &Chart, input: &RenderInput, rendered: &Rendered) -> Dig
     hash.text(&input.namespace);
     hash.text(chart.metadata["name"].as_str().unwrap_or_default());
     hash.text(chart.metadata["version"].as_str().unwrap_or_default());
-    for (title, manifests) in [("crds", &rendered.crds), ("manifests", &rendered.manifests)] {
-        hash.text(title);
-        for manifest in manifests {
-            hash.manifest(manifest);
-        }
+    hash.text("crds");
+    hash.text(rendered.crds.digest().as_str());
+    hash.text("manifests");
+    for manifest in &rendered.manifests {
+        hash.manifest(manifest);
     }
     hash.text("hooks");
     for hook in &rendered.hooks {
         hash.hook(hook);
+    }
+    Digest::new(hex(&hash.0.finalize()))
+}
+
+/// Of what [`of`] does not look at: the text of the manifests and notes, warnings, and whether it has
+/// anything random in it.
+pub(super) fn of_text(rendered: &Rendered) -> Digest {
+    let mut hash = Hash(sha2::Sha256::new());
+    hash.text(&rendered.text);
+    hash.text(&rendered.notes);
+    hash.text(if rendered.impure { "impure" } else { "pure" });
+    for hook in &rendered.hooks {
+        hash.text(&hook.manifest.text);
+    }
+    for warning in &rendered.warnings {
+        hash.text(warning);
     }
     Digest::new(hex(&hash.0.finalize()))
 }

@@ -10,7 +10,7 @@ mod merge;
 mod work;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value as Json;
 
@@ -107,18 +107,14 @@ pub fn render_fleet(
         });
         assigned.push((instance, chart, values.values, job));
     }
-    let results = work::in_parallel(&inputs, |(chart, input)| render(chart, input));
-    let digests: Vec<Option<Digest>> = inputs
-        .iter()
-        .zip(&results)
-        .map(|((chart, input), result)| {
-            result.as_ref().ok().map(|rendered| digest::of(chart, input, rendered))
-        })
-        .collect();
+    let kept = Kept::default();
+    let results = work::in_parallel(&inputs, |(chart, input)| {
+        render(chart, input).map(|rendered| kept.once(chart, input, rendered))
+    });
     let mut releases = Vec::new();
     for (instance, chart, values, job) in assigned {
-        match (&results[job], &digests[job]) {
-            (Ok(rendered), Some(digest)) => releases.push(Release {
+        match &results[job] {
+            Ok((rendered, digest)) => releases.push(Release {
                 instance: instance.clone(),
                 rev: source.rev.clone(),
                 chart,
@@ -126,10 +122,9 @@ pub fn render_fleet(
                 rendered: Arc::clone(rendered),
                 digest: digest.clone(),
             }),
-            (Err(error), _) => {
+            Err(error) => {
                 failures.add(explain::explain(error, instance, &chart, source), instance);
             }
-            (Ok(_), None) => {}
         }
     }
     Checked { value: releases, diagnostics: failures.into_diagnostics() }
@@ -188,9 +183,29 @@ const SEED: u64 = 0;
 /// What templates take for the present: 2026-01-01T00:00:00Z.
 const RENDER_TIME_NANOSECONDS: i128 = 1_767_225_600_000_000_000;
 
-fn render(chart: &Arc<Chart>, input: &RenderInput) -> Result<Arc<Rendered>, RenderError> {
+fn render(chart: &Arc<Chart>, input: &RenderInput) -> Result<Rendered, RenderError> {
     let world = SeededWorld::new(SEED, RENDER_TIME_NANOSECONDS);
-    Ok(Arc::new(chart::render(chart, input, &world)?))
+    chart::render(chart, input, &world)
+}
+
+/// Renders that came out alike, kept once: values often differ in what a chart does not look at.
+#[derive(Default)]
+struct Kept(Mutex<BTreeMap<(Digest, Digest), Arc<Rendered>>>);
+
+impl Kept {
+    /// A render with its digest.
+    fn once(
+        &self,
+        chart: &Chart,
+        input: &RenderInput,
+        rendered: Rendered,
+    ) -> (Arc<Rendered>, Digest) {
+        let digest = digest::of(chart, input, &rendered);
+        let rest = digest::of_text(&rendered);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = kept.entry((digest.clone(), rest)).or_insert_with(|| Arc::new(rendered));
+        (Arc::clone(one), digest)
+    }
 }
 
 /// Renders a release once more, with random parts that follow from `key`. Blocks.

@@ -252,7 +252,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// Lines: YAML for structures, text as it is.
-fn long(value: &Json) -> String {
+pub(super) fn long(value: &Json) -> String {
     let text = match value {
         Json::String(text) => text.clone(),
         value => json_to_yaml(value).unwrap_or_else(|_| value.to_string()),

@@ -184,8 +184,8 @@ fn markdown_of_a_hostile_change_stays_text() {
         assert!((is_code || !line.contains("<img")) && !line.contains('\u{1b}'), "{told}");
     }
     assert!(told.lines().any(|line| line == "`````diff"), "{told}");
-    let short = env.run("preview -o markdown --max-chars 1500");
-    assert!(short.chars().count() < 1_700 && short.contains("a comment has a limit"), "{short}");
+    let short = env.run("preview -o markdown --max-chars 800");
+    assert!(short.chars().count() < 950 && short.contains("a comment has a limit"), "{short}");
 }
 
 #[test]

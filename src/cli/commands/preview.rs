@@ -53,6 +53,8 @@ enum Format {
     Markdown,
     /// For programs
     Json,
+    /// A page to keep, with filters and both sides beside each other
+    Html,
 }
 
 /// Runs it. What is wrong with the change is told, and the rest is compared all the same.
@@ -66,6 +68,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
             report::text::text(&made, context.is_coloured && args.output_file.is_none())
         }
         Format::Markdown => report::markdown::markdown(&made, args.max_chars),
+        Format::Html => report::html::html(&made),
         Format::Json => format!("{:#}\n", report::json::json(&made)),
     };
     match &args.output_file {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fitout::base::span::SourceFile;
+use fitout::chart::coalesced;
 use fitout::chart::defaults::defaults;
 use fitout::fleet::layers::merge;
 use fitout::fleet::origin::leaves;
@@ -17,7 +18,9 @@ use super::cases::{Case, Charts, cases, chart, corpus, rendered};
 /// Values that are explained otherwise than they were rendered.
 fn differences(folder: &Path, case: &Case, charts: &Charts) -> Vec<String> {
     let Ok(chart) = chart(folder, &case.chart, charts) else { return Vec::new() };
-    let Ok(rendered) = rendered(folder, case, &chart) else { return Vec::new() };
+    if rendered(folder, case, &chart).is_err() {
+        return Vec::new();
+    }
     let mut layers = Vec::new();
     if let Some(name) = &case.values {
         let path = folder.join("charts").join(&case.chart).join(name);
@@ -25,6 +28,7 @@ fn differences(folder: &Path, case: &Case, charts: &Charts) -> Vec<String> {
         let layer = read_values(&SourceFile::new(name.as_str(), text));
         layers.push(layer.expect("the case was rendered"));
     }
+    let Ok(values) = coalesced(&chart, &merge(&layers)) else { return Vec::new() };
     let mut origins = Origins::new(defaults(&chart, &merge(&layers), &str::to_owned));
     for layer in layers {
         origins.push(layer, "a values file");
@@ -34,9 +38,9 @@ fn differences(folder: &Path, case: &Case, charts: &Charts) -> Vec<String> {
     let all: BTreeMap<String, &Json> =
         all.map(|one| (one["path"].to_string(), &one["value"])).collect();
     let mut found = Vec::new();
-    for path in leaves(&rendered.values, &[]) {
+    for path in leaves(&values, &[]) {
         let steps: Vec<&str> = path.iter().map(String::as_str).collect();
-        let actual = steps.iter().fold(&rendered.values, |value, step| &value[*step]);
+        let actual = steps.iter().fold(&values, |value, step| &value[*step]);
         let told = match all.get(&json!(path).to_string()) {
             Some(told) => (*told).clone(),
             // Globals that a chart hands down are in no layer at that path.
