@@ -86,62 +86,95 @@ fn names(clusters: &BTreeSet<ClusterName>) -> String {
     }
 }
 
+/// A set of clusters of a universe, one bit for each in order of the names. A description is looked for
+/// among many combinations, each of which has to be cheap.
+#[derive(Clone)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn of(flags: impl Iterator<Item = bool>) -> Self {
+        let mut words = Vec::new();
+        for (at, flag) in flags.enumerate() {
+            if at % 64 == 0 {
+                words.push(0);
+            }
+            words[at / 64] |= u64::from(flag) << (at % 64);
+        }
+        Self(words)
+    }
+
+    fn and(&self, other: &Self) -> Self {
+        Self(self.0.iter().zip(&other.0).map(|(one, other)| one & other).collect())
+    }
+
+    /// Those that are not in the other set.
+    fn without(&self, other: &Self) -> Self {
+        Self(self.0.iter().zip(&other.0).map(|(one, other)| one & !other).collect())
+    }
+
+    fn count(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    fn has(&self, at: usize) -> bool {
+        self.0[at / 64] & (1 << (at % 64)) != 0
+    }
+}
+
 /// What one label says of all clusters of the set.
 struct Condition {
     words: String,
     /// The clusters that it is true of.
-    holds: BTreeSet<ClusterName>,
+    holds: Bits,
 }
 
 fn by_labels(clusters: &BTreeSet<ClusterName>, universe: &Universe<'_>) -> Option<String> {
     let keys: BTreeSet<&str> =
         universe.values().flat_map(|labels| labels.keys().map(String::as_str)).collect();
+    let wanted = Bits::of(universe.keys().map(|name| clusters.contains(*name)));
     let conditions: Vec<Condition> =
-        keys.into_iter().filter_map(|key| condition(key, clusters, universe)).collect();
+        keys.into_iter().filter_map(|key| condition(key, &wanted, universe)).collect();
+    let names: Vec<&str> = universe.keys().map(|name| name.as_str()).collect();
     let mut best: Option<(usize, String)> = None;
     choose(&conditions, 0, &mut Vec::new(), &mut |chosen| {
-        let Some(words) = exactly(chosen, clusters) else { return };
-        let rank = (chosen.len(), words);
-        let is_better = best
-            .as_ref()
-            .is_none_or(|best| (rank.0, rank.1.len(), &rank.1) < (best.0, best.1.len(), &best.1));
+        // Whatever is longer than what was found is not looked at any more.
+        if best.as_ref().is_some_and(|(count, _)| chosen.len() > *count) {
+            return;
+        }
+        let Some(words) = exactly(chosen, &wanted, &names) else { return };
+        let is_better = best.as_ref().is_none_or(|(count, best)| {
+            (chosen.len(), words.len(), &words) < (*count, best.len(), best)
+        });
         if is_better {
-            best = Some(rank);
+            best = Some((chosen.len(), words));
         }
     });
     best.map(|(_, words)| words)
 }
 
 /// The tightest condition over one label that is true of the whole set and not of everything.
-fn condition(
-    key: &str,
-    clusters: &BTreeSet<ClusterName>,
-    universe: &Universe<'_>,
-) -> Option<Condition> {
-    let value = |labels: &BTreeMap<String, String>| labels.get(key).cloned();
-    let inside: BTreeSet<Option<String>> = universe
-        .iter()
-        .filter(|(name, _)| clusters.contains(**name))
-        .map(|(_, l)| value(l))
-        .collect();
-    let outside: BTreeSet<Option<String>> =
-        universe.values().map(|labels| value(labels)).filter(|one| !inside.contains(one)).collect();
+fn condition(key: &str, wanted: &Bits, universe: &Universe<'_>) -> Option<Condition> {
+    let values: Vec<Option<&str>> =
+        universe.values().map(|labels| labels.get(key).map(String::as_str)).collect();
+    let inside: BTreeSet<Option<&str>> =
+        values.iter().enumerate().filter(|(at, _)| wanted.has(*at)).map(|(_, one)| *one).collect();
+    let outside: BTreeSet<Option<&str>> =
+        values.iter().copied().filter(|value| !inside.contains(value)).collect();
     if outside.is_empty() {
         return None;
     }
-    let holds = universe.iter().filter(|(_, labels)| inside.contains(&value(labels)));
-    let holds = holds.map(|(name, _)| (*name).clone()).collect();
-    Some(Condition { words: words(key, &inside, &outside)?, holds })
+    let words = words(key, &inside, &outside)?;
+    Some(Condition { words, holds: Bits::of(values.iter().map(|value| inside.contains(value))) })
 }
 
 fn words(
     key: &str,
-    inside: &BTreeSet<Option<String>>,
-    outside: &BTreeSet<Option<String>>,
+    inside: &BTreeSet<Option<&str>>,
+    outside: &BTreeSet<Option<&str>>,
 ) -> Option<String> {
-    let some = |values: &BTreeSet<Option<String>>| -> Option<Vec<String>> {
-        values.iter().cloned().collect()
-    };
+    fn some<'v>(values: &BTreeSet<Option<&'v str>>) -> Option<Vec<&'v str>> {
+        values.iter().copied().collect()
+    }
     match (some(inside).as_deref(), some(outside).as_deref()) {
         (Some([one]), _) => Some(format!("{key}={one}")),
         (_, Some([one])) => Some(format!("{key}!={one}")),
@@ -180,19 +213,22 @@ fn choose<'a>(
 
 /// The words of conditions that together hold for exactly these clusters, or for a few more, which
 /// are then named.
-fn exactly(chosen: &[&Condition], clusters: &BTreeSet<ClusterName>) -> Option<String> {
+fn exactly(chosen: &[&Condition], wanted: &Bits, names: &[&str]) -> Option<String> {
     let (first, rest) = chosen.split_first()?;
-    let all = first.holds.iter().filter(|name| rest.iter().all(|one| one.holds.contains(*name)));
-    let mut others: Vec<&str> = Vec::new();
-    for name in all.filter(|name| !clusters.contains(*name)) {
-        others.push(name.as_str());
-        if others.len() > NAMES_MAX || others.len() * 5 > clusters.len() {
-            return None;
-        }
+    let all = rest.iter().fold(first.holds.clone(), |all, one| all.and(&one.holds));
+    let others = all.without(wanted);
+    let count = others.count();
+    if count > NAMES_MAX || count * 5 > wanted.count() {
+        return None;
     }
     let words: Vec<&str> = chosen.iter().map(|condition| condition.words.as_str()).collect();
     let words = words.join(", ");
-    Some(if others.is_empty() { words } else { format!("{words}, but not {}", others.join(", ")) })
+    if count == 0 {
+        return Some(words);
+    }
+    let excepted = names.iter().enumerate().filter(|(at, _)| others.has(*at));
+    let excepted: Vec<&str> = excepted.map(|(_, name)| *name).collect();
+    Some(format!("{words}, but not {}", excepted.join(", ")))
 }
 
 #[cfg(test)]
