@@ -16,6 +16,7 @@ pub mod cli;
 pub mod controller;
 pub mod diff;
 pub mod fleet;
+pub mod forge;
 pub mod git;
 pub mod graph;
 pub mod health;

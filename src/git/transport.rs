@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use super::location::SshRemote;
 use super::settings::SshProgram;
 use super::upload_pack::Channel;
-use crate::net::http::{Client, Credential, HttpError, Post, Url};
+use crate::net::http::{Client, Credential, HttpError, Method, Upload, Url};
 
 const SSH_TALK_BYTES_MAX: u64 = 64 << 10;
 
@@ -57,9 +57,10 @@ impl HttpChannel {
 
     fn post(&mut self, body: &[u8]) -> Result<Box<dyn Read>, HttpError> {
         let url = self.service("git-upload-pack")?;
-        let post = Post { content_type: "application/x-git-upload-pack-request", body };
+        let content_type = "application/x-git-upload-pack-request";
+        let upload = Upload { method: Method::Post, content_type, body };
         let accept = "application/x-git-upload-pack-result";
-        let answer = self.client.post(&url, accept, self.credential.as_ref(), post)?;
+        let answer = self.client.send_to(&url, accept, self.credential.as_ref(), upload)?;
         Ok(answer.into_reader())
     }
 }

@@ -53,6 +53,8 @@ pub enum HttpError {
         url: String,
         /// The HTTP status.
         status: u16,
+        /// How long the server asks to wait.
+        retry_after: Option<Duration>,
     },
     /// A redirect that is not followed.
     #[error("{url} redirects to {target}, which is not followed: {reason}")]
@@ -269,9 +271,22 @@ impl Answer {
     }
 }
 
-/// The body of a POST.
+/// How something is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Something new.
+    Post,
+    /// Instead of what is there.
+    Put,
+    /// A part of what is there.
+    Patch,
+}
+
+/// What is sent.
 #[derive(Clone, Copy, Debug)]
-pub struct Post<'a> {
+pub struct Upload<'a> {
+    /// How.
+    pub method: Method,
     /// `Content-Type`.
     pub content_type: &'a str,
     /// The bytes.
@@ -311,15 +326,15 @@ impl Client {
         Err(HttpError::Redirect { url, target, reason: "too many redirects" })
     }
 
-    /// POSTs to `url`; redirects are not followed.
-    pub fn post(
+    /// Sends to `url`; redirects are not followed.
+    pub fn send_to(
         &self,
         url: &Url,
         accept: &str,
         credential: Option<&Credential>,
-        post: Post<'_>,
+        upload: Upload<'_>,
     ) -> Result<Answer, HttpError> {
-        let response = self.send(url, accept, credential, Some(post))?;
+        let response = self.send(url, accept, credential, Some(upload))?;
         answer(url.clone(), response)
     }
 
@@ -328,7 +343,7 @@ impl Client {
         url: &Url,
         accept: &str,
         credential: Option<&Credential>,
-        post: Option<Post<'_>>,
+        upload: Option<Upload<'_>>,
     ) -> Result<Response<Body>, HttpError> {
         if credential.is_some() && !url.may_carry_credentials() {
             return Err(HttpError::Insecure { url: url.text.clone() });
@@ -336,29 +351,38 @@ impl Client {
         let unreachable =
             |source| HttpError::Unreachable { url: url.text.clone(), source: Box::new(source) };
         let authorize = credential.map(|credential| credential.header.as_str());
-        let Some(post) = post else {
+        let Some(upload) = upload else {
             let mut request = self.agent.get(url.as_str()).header(header::ACCEPT, accept);
             if let Some(value) = authorize {
                 request = request.header(header::AUTHORIZATION, value);
             }
             return request.call().map_err(unreachable);
         };
-        let mut request = self
-            .agent
-            .post(url.as_str())
+        let request = match upload.method {
+            Method::Post => self.agent.post(url.as_str()),
+            Method::Put => self.agent.put(url.as_str()),
+            Method::Patch => self.agent.patch(url.as_str()),
+        };
+        let mut request = request
             .header(header::ACCEPT, accept)
-            .header(header::CONTENT_TYPE, post.content_type);
+            .header(header::CONTENT_TYPE, upload.content_type);
         if let Some(value) = authorize {
             request = request.header(header::AUTHORIZATION, value);
         }
-        request.send(post.body).map_err(unreachable)
+        request.send(upload.body).map_err(unreachable)
     }
 }
 
 fn answer(url: Url, response: Response<Body>) -> Result<Answer, HttpError> {
     let status = response.status();
     if !status.is_success() {
-        return Err(HttpError::Status { url: url.text, status: status.as_u16() });
+        let retry_after = response.headers().get(header::RETRY_AFTER);
+        let seconds = retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        return Err(HttpError::Status {
+            url: url.text,
+            status: status.as_u16(),
+            retry_after: seconds.map(Duration::from_secs),
+        });
     }
     let content_type = response
         .headers()
@@ -374,7 +398,11 @@ fn answer(url: Url, response: Response<Body>) -> Result<Answer, HttpError> {
 fn redirected(from: &Url, response: &Response<Body>) -> Result<Url, HttpError> {
     let location =
         response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()).ok_or_else(
-            || HttpError::Status { url: from.text.clone(), status: response.status().as_u16() },
+            || HttpError::Status {
+                url: from.text.clone(),
+                status: response.status().as_u16(),
+                retry_after: None,
+            },
         )?;
     let target = from.join(location)?;
     if from.is_https && !target.is_https {

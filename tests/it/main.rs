@@ -8,12 +8,14 @@
 
 mod apply;
 mod charts;
+mod ci;
 mod completions;
 mod controller;
 mod corpus;
 mod demo;
 mod e2e;
 mod env;
+mod forge;
 mod git;
 mod graph;
 mod preview;

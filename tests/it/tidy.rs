@@ -23,6 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         // `graph`, `health` and `net` only to check what documents say about them.
         &["base", "yaml", "git", "sprig", "template", "chart", "graph", "health", "net"],
     ),
+    ("forge", &["net"]),
     ("render", &["base", "chart", "fleet", "git", "object", "yaml"]),
     ("graph", &["base", "chart", "fleet", "object", "render"]),
     ("health", &["base", "fleet", "object"]),

@@ -8,14 +8,16 @@ use clap::ValueEnum;
 use crate::base::diagnostic::{Checked, Diagnostic};
 use crate::chart::source::ChartStore;
 use crate::cli::context::Context;
-use crate::cli::exit::Exit;
+use crate::cli::exit::{CommandError, Exit};
 use crate::cli::load;
 use crate::fleet::Desired;
+use crate::forge;
 use crate::git::{Repository, Source};
 use crate::preview::sources::Sources;
 use crate::preview::{Preview, Side, preview, reach};
 use crate::render::{Release, RenderOptions, render_fleet};
 use crate::report::diagnostics;
+use crate::report::errors::chain;
 use crate::report::preview as report;
 
 /// Arguments of `fitout preview`.
@@ -36,6 +38,10 @@ pub struct Args {
     /// The most characters of markdown; 65536 fit a comment of GitHub, 1000000 one of GitLab
     #[arg(long, value_name = "CHARS", default_value_t = report::markdown::GITLAB_MAX)]
     max_chars: usize,
+    /// Keep a comment on the merge request up to date, as the variables of the job say which one; the
+    /// token comes from `GITLAB_TOKEN` or `GITHUB_TOKEN`
+    #[arg(long, value_enum, value_name = "WHERE")]
+    post: Option<forge::Kind>,
     /// End with exit code 3 when anything changes
     #[arg(long)]
     exit_code: bool,
@@ -77,6 +83,10 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         }
         None => write!(context.out, "{text}")?,
     }
+    if let Some(kind) = args.post {
+        let told = posted(kind, &made, args.max_chars)?;
+        writeln!(context.err, "{told}")?;
+    }
     let found: Vec<Diagnostic> =
         made.findings.iter().map(|finding| finding.diagnostic.clone()).collect();
     write!(context.err, "{}", diagnostics::text(&found, context.is_coloured))?;
@@ -84,6 +94,24 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         Exit::Done if args.exit_code && !made.is_empty() => Exit::Changes,
         exit => exit,
     })
+}
+
+/// Posts the report; what was done, in words.
+fn posted(kind: forge::Kind, made: &Preview, max_chars: usize) -> anyhow::Result<String> {
+    let target = forge::Target::from_job(kind, |name| std::env::var(name).ok());
+    let target = target.map_err(|error| CommandError::Usage {
+        message: format!("the comment cannot be posted: {error}"),
+        help: Vec::new(),
+    })?;
+    let text = report::markdown::markdown(made, max_chars.min(forge::max_chars(kind)));
+    let posted = forge::post(&target, &text)
+        .map_err(|error| CommandError::World { message: chain(&error), help: error.help(kind) })?;
+    let done = match posted {
+        forge::Posted::Created => "posted as a new comment",
+        forge::Posted::Updated => "our comment was updated",
+        forge::Posted::Unchanged => "our comment says so already",
+    };
+    Ok(format!("{kind}: {done} on merge request {}", target.request))
 }
 
 /// The files of both revisions.
