@@ -30,6 +30,11 @@ pub const CODES: &[Code] = &[
         "Write it with units: `30s`, `10m`, `2h`, `1h 30m`.",
     ),
     code(
+        "bad-guardrail",
+        "A ValidatingAdmissionPolicy or its binding is none that an API server would take.",
+        "Try it on a cluster with `kubectl apply --dry-run=server`.",
+    ),
+    code(
         "bad-index",
         "What a chart repository serves as its index is none, or lacks what is needed.",
         "Check the repository's `url`: `index.yaml` is looked for below it.",
@@ -96,6 +101,16 @@ pub const CODES: &[Code] = &[
         "Name one version. The range that updates may be taken from goes into `updates`.",
     ),
     code(
+        "bad-waiver",
+        "A waiver has no day, no reason, or waives what cannot be waived.",
+        "Give `code`, `reason` and `until`, as in `until: \"2027-03-31\"`.",
+    ),
+    code(
+        "broken-guardrail",
+        "An object breaks a policy of the repository; a cluster with that policy would refuse it.",
+        "Change the values or the chart, or add a Waiver with a reason and an end.",
+    ),
+    code(
         "chart-archive",
         "A packed chart cannot be read, or has names or links in it that lead out of it.",
         "Pack it anew with `helm package`. An archive with such names deserves mistrust.",
@@ -127,6 +142,11 @@ pub const CODES: &[Code] = &[
         "Change the version or the range, in the same commit.",
     ),
     code(
+        "deprecated-api",
+        "An object is of an API that a later Kubernetes does not serve.",
+        "Use the API that is named, before the clusters are upgraded.",
+    ),
+    code(
         "duplicate-key",
         "A mapping has a key twice, and only one of the values could count.",
         "Keep one of them.",
@@ -147,9 +167,24 @@ pub const CODES: &[Code] = &[
         "Keep one of those that are listed.",
     ),
     code(
+        "expired-waiver",
+        "A waiver's last day is over, so what it waived counts again.",
+        "Mend what it waived and remove it, or extend it.",
+    ),
+    code(
         "file-too-large",
         "A file of the fleet's repository is beyond the limit for a file, or all of them for all.",
         "Keep data out of the repository.",
+    ),
+    code(
+        "floating-image",
+        "A container's image has no version, or is `latest`: nobody can tell what runs.",
+        "Give the image a tag, or a digest.",
+    ),
+    code(
+        "guardrail-not-judged",
+        "A policy asks for something that only an API server knows, so it is not checked here.",
+        "Leave it to the cluster, and waive this if the policy is as it should be.",
     ),
     code(
         "key-not-a-string",
@@ -237,9 +272,19 @@ pub const CODES: &[Code] = &[
     ),
     code("not-text", "A file is not UTF-8 text.", "Save it as UTF-8."),
     code(
+        "object-conflict",
+        "Two addons have the same object on a cluster and would undo one another.",
+        "Let one of them have it.",
+    ),
+    code(
         "release-conflict",
         "Two addons are the same Helm release on a cluster and would undo one another.",
         "Give one of them another `releaseName` or `namespace`.",
+    ),
+    code(
+        "removed-api",
+        "An object is of an API that the target's Kubernetes no longer serves.",
+        "Use the API that is named, or a newer version of the chart.",
     ),
     code(
         "render-failed",
@@ -248,6 +293,11 @@ pub const CODES: &[Code] = &[
         "Set or change the value. `fitout why CLUSTER ADDON --value PATH` tells where it is from.",
     ),
     code("same-cluster", "Two Cluster documents are reached the same way.", "Keep one of them."),
+    code(
+        "unbound-guardrail",
+        "A policy without a binding has no effect.",
+        "Add a ValidatingAdmissionPolicyBinding.",
+    ),
     code(
         "unknown-addon",
         "Something refers to an addon that there is not.",
@@ -266,7 +316,7 @@ pub const CODES: &[Code] = &[
     code(
         "unknown-kind",
         "There is no such kind of document.",
-        "The kinds are Cluster, Addon, ChartRepository and RolloutPolicy.",
+        "The kinds are Cluster, Addon, ChartRepository, RolloutPolicy and Waiver.",
     ),
     code(
         "unknown-label",

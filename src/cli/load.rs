@@ -5,8 +5,10 @@ use anyhow::Context as _;
 
 use super::context::Context;
 use super::exit::CommandError;
+use crate::base::clock::{Clock, SystemClock};
 use crate::base::diagnostic::{Checked, Diagnostic};
 use crate::chart::source::ChartStore;
+use crate::findings;
 use crate::fleet::Desired;
 use crate::fleet::instance::Instance;
 use crate::git::{GitError, Repository, Source};
@@ -84,6 +86,12 @@ pub fn render(
     tokio::task::block_in_place(|| {
         render_fleet(instances, &desired.source, &chart_store(), options)
     })
+}
+
+/// What guardrails and the other checks of rendered objects find, waivers of today left out.
+pub fn findings(desired: &Desired, releases: &[Release]) -> Vec<Diagnostic> {
+    let today = SystemClock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    findings::check(desired, releases, today)
 }
 
 /// A wrong name on the command line, or a file that is too large, is not a failure of the world.

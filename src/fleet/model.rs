@@ -1,4 +1,4 @@
-//! Cluster, Addon, ChartRepository and RolloutPolicy as users write them (`fitout.dev/v1alpha1`).
+//! Cluster, Addon, ChartRepository, RolloutPolicy and Waiver as users write them (`fitout.dev/v1alpha1`).
 //!
 //! Plain data with `serde`; the JSON Schema of each kind is derived from these types and is also
 //! what documents are checked against. Spans are found through [`Document::node`].
@@ -34,6 +34,8 @@ pub struct Fleet {
     pub repositories: BTreeMap<RepositoryName, Document<ChartRepository>>,
     /// By name.
     pub policies: BTreeMap<PolicyName, Document<RolloutPolicy>>,
+    /// By name.
+    pub waivers: BTreeMap<String, Document<Waiver>>,
     /// Kind and name of documents that are there but cannot be read.
     pub broken: BTreeSet<(Kind, String)>,
 }
@@ -677,4 +679,46 @@ impl JsonSchema for HumanDuration {
             "description": "A duration such as `30s`, `10m`, `2h` or `1h 30m`."
         })
     }
+}
+
+/// `metadata` of a Waiver.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WaiverMetadata {
+    /// Unique among waivers.
+    pub name: String,
+}
+
+/// A finding that is put up with until a day.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Waiver {
+    /// The name.
+    pub metadata: WaiverMetadata,
+    /// The rest.
+    pub spec: WaiverSpec,
+}
+
+/// `spec` of a Waiver. What is not given matches everything.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WaiverSpec {
+    /// The finding's code, such as `broken-guardrail` or `removed-api`.
+    pub code: String,
+    /// The guardrail's name.
+    #[serde(default)]
+    pub guardrail: Option<String>,
+    /// The addon.
+    #[serde(default)]
+    pub addon: Option<AddonName>,
+    /// The object, such as `Deployment/monitoring/prometheus-server`.
+    #[serde(default)]
+    pub object: Option<String>,
+    /// On which clusters.
+    #[serde(default)]
+    pub clusters: Option<Selector>,
+    /// Why it is put up with.
+    pub reason: String,
+    /// The last day of it, such as `2027-03-31` (UTC). From then on the finding counts again.
+    pub until: String,
 }

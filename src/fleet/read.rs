@@ -134,6 +134,9 @@ impl Reading {
             Kind::RolloutPolicy => insert(&mut fleet.policies, document, checked.value, |value| {
                 value.metadata.name.clone()
             }),
+            Kind::Waiver => insert(&mut fleet.waivers, document, checked.value, |value| {
+                value.metadata.name.clone()
+            }),
         };
         self.diagnostics.extend(inserted.err());
     }
@@ -165,7 +168,10 @@ impl Reading {
         let version_text = version.text().unwrap_or_default();
         let is_policy = at.file.path.starts_with("policies/")
             && version_text.starts_with("admissionregistration.k8s.io/");
-        if is_policy {
+        // Beside guardrails stand their parameters, of any kind.
+        let is_param =
+            at.file.path.starts_with("policies/guardrails/") && !version_text.starts_with(GROUP);
+        if is_policy || is_param {
             return None;
         }
         if version_text != API_VERSION {

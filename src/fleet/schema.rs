@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Value as Json, json};
 
-use super::model::{Addon, ChartRepository, Cluster, RolloutPolicy};
+use super::model::{Addon, ChartRepository, Cluster, RolloutPolicy, Waiver};
 
 /// The `apiVersion` of every document.
 pub const API_VERSION: &str = "fitout.dev/v1alpha1";
@@ -24,12 +24,14 @@ pub enum Kind {
     ChartRepository,
     /// How a change moves over the fleet.
     RolloutPolicy,
+    /// A finding that is put up with for a while.
+    Waiver,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::Cluster, Self::Addon, Self::ChartRepository, Self::RolloutPolicy];
+    pub const ALL: [Self; 5] =
+        [Self::Cluster, Self::Addon, Self::ChartRepository, Self::RolloutPolicy, Self::Waiver];
 
     /// As in `kind:`.
     pub fn name(self) -> &'static str {
@@ -38,6 +40,7 @@ impl Kind {
             Self::Addon => "Addon",
             Self::ChartRepository => "ChartRepository",
             Self::RolloutPolicy => "RolloutPolicy",
+            Self::Waiver => "Waiver",
         }
     }
 
@@ -48,6 +51,7 @@ impl Kind {
             Self::Addon => "addon",
             Self::ChartRepository => "chart repository",
             Self::RolloutPolicy => "rollout policy",
+            Self::Waiver => "waiver",
         }
     }
 
@@ -58,12 +62,13 @@ impl Kind {
 
     /// Its schema (JSON Schema 2020-12).
     pub fn schema(self) -> &'static Json {
-        static SCHEMAS: LazyLock<[Json; 4]> = LazyLock::new(|| {
+        static SCHEMAS: LazyLock<[Json; 5]> = LazyLock::new(|| {
             [
                 build::<Cluster>(Kind::Cluster),
                 build::<Addon>(Kind::Addon),
                 build::<ChartRepository>(Kind::ChartRepository),
                 build::<RolloutPolicy>(Kind::RolloutPolicy),
+                build::<Waiver>(Kind::Waiver),
             ]
         });
         &SCHEMAS[self as usize]
@@ -99,6 +104,7 @@ pub(super) static FORMS: LazyLock<[Form; 4]> = LazyLock::new(|| {
                 ("AddonMetadata", "name"),
                 ("RepositoryMetadata", "name"),
                 ("PolicyMetadata", "name"),
+                ("WaiverMetadata", "name"),
                 ("Stage", "name"),
                 ("AddonSpec", "namespace"),
             ],

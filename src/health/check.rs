@@ -81,7 +81,7 @@ impl Check {
 }
 
 /// JSON as CEL has it: whole numbers are `int`, as in the API server.
-fn value(json: &Json) -> Value {
+pub fn value(json: &Json) -> Value {
     match json {
         Json::Null => Value::Null,
         Json::Bool(value) => Value::Bool(*value),

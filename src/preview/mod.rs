@@ -47,13 +47,25 @@ pub struct Side<'a> {
     pub releases: BTreeMap<InstanceKey, &'a Release>,
     /// What is wrong with it.
     pub findings: &'a [Diagnostic],
+    /// What guardrails and other checks have against the rendered objects.
+    pub judged: &'a [Diagnostic],
 }
 
 impl<'a> Side<'a> {
     /// Of a revision, what was rendered of it and what was found on the way.
     pub fn new(desired: &'a Desired, releases: &'a [Release], findings: &'a [Diagnostic]) -> Self {
         let releases = releases.iter().map(|one| (one.instance.key.clone(), one)).collect();
-        Self { desired, releases, findings }
+        Self { desired, releases, findings, judged: &[] }
+    }
+
+    /// With what was found in the rendered objects.
+    #[must_use]
+    pub fn judged(self, judged: &'a [Diagnostic]) -> Self {
+        Self { judged, ..self }
+    }
+
+    fn all_findings(&self) -> impl Iterator<Item = &'a Diagnostic> {
+        self.findings.iter().chain(self.judged)
     }
 
     /// Whether it wants the instance.
@@ -227,12 +239,12 @@ fn findings(base: &Side<'_>, head: &Side<'_>) -> Vec<Finding> {
         let file = found.labels.first().map(|label| label.span.file.path.clone());
         (found.code, found.message.clone(), file)
     };
-    let known: BTreeSet<_> = base.findings.iter().map(identity).collect();
+    let known: BTreeSet<_> = base.all_findings().map(identity).collect();
     let finding = |found: &Diagnostic| Finding {
         diagnostic: found.clone(),
         is_new: !known.contains(&identity(found)),
     };
-    let mut findings: Vec<Finding> = head.findings.iter().map(finding).collect();
+    let mut findings: Vec<Finding> = head.all_findings().map(finding).collect();
     findings.sort_by_key(|found| (found.diagnostic.severity, !found.is_new));
     findings
 }

@@ -3,6 +3,7 @@
 pub mod diagnostics;
 pub mod diff;
 pub mod errors;
+pub mod findings;
 pub mod graph;
 pub mod origin;
 mod paint;

@@ -18,6 +18,7 @@ mod env;
 mod forge;
 mod git;
 mod graph;
+mod guardrails;
 mod preview;
 mod readme;
 mod reference;

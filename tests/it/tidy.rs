@@ -24,6 +24,12 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["base", "yaml", "git", "sprig", "template", "chart", "graph", "health", "net"],
     ),
     ("forge", &["net"]),
+    ("guardrail", &["base", "git", "health", "object", "yaml"]),
+    (
+        "findings",
+        // `sim` for the defaults that an API server fills in.
+        &["base", "chart", "fleet", "graph", "guardrail", "object", "render", "sim"],
+    ),
     ("render", &["base", "chart", "fleet", "git", "object", "yaml"]),
     ("graph", &["base", "chart", "fleet", "object", "render"]),
     ("health", &["base", "fleet", "object"]),

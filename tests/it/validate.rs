@@ -505,3 +505,95 @@ mod values {
         assert_snapshot!(told);
     }
 }
+
+mod findings {
+    use super::*;
+
+    const POLICY: &str = include_str!("../cases/guardrails/missing-key.yaml");
+
+    /// The policies of a case without its objects.
+    fn policy(env: &Env, text: &str) {
+        let end = text.find("---\napiVersion: v1\n").unwrap_or(text.len());
+        env.write("policies/guardrails/size.yaml", &text[..end]);
+    }
+
+    fn waiver(spec: &str) -> String {
+        format!(
+            "apiVersion: fitout.dev/v1alpha1\nkind: Waiver\nmetadata: {{name: w}}\nspec: {spec}\n"
+        )
+    }
+
+    fn objects(env: &Env) {
+        env.write(
+            "addons/web/chart/templates/more.yaml",
+            "apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {name: a}\n---\n\
+             apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n\
+             spec: {containers: [{name: c, image: \"r.example:5000/a\"}]}\n---\n\
+             apiVersion: v1\nkind: Namespace\nmetadata: {name: shared}\n",
+        );
+        env.write(
+            "addons/base/chart/templates/more.yaml",
+            "apiVersion: v1\nkind: Namespace\nmetadata: {name: shared}\n",
+        );
+    }
+
+    #[test]
+    fn a_guardrail_is_broken() {
+        assert_snapshot!(after(|env| policy(env, POLICY)));
+    }
+
+    #[test]
+    fn objects_that_will_fail_or_surprise() {
+        assert_snapshot!(after(objects));
+        let old = after(|env| {
+            objects(env);
+            for cluster in ["dev", "prod"] {
+                let file = format!("clusters/{cluster}.yaml");
+                env.replace(&file, "kubernetesVersion: \"1.35\"", "kubernetesVersion: \"1.23\"");
+            }
+        });
+        assert_snapshot!(old);
+    }
+
+    #[test]
+    fn guardrails_that_cannot_be_judged() {
+        let told = [
+            POLICY.replace(
+                "object.data['size'] == '1'",
+                "authorizer.group('').check('get').allowed()",
+            ),
+            POLICY.replace("object.data['size'] == '1'", "object.data['size'] = '1'"),
+            POLICY.replace("validations:", "validation:"),
+            POLICY.replace("policyName: missing-key", "policyName: missing-keys"),
+        ]
+        .map(|text| after(|env| policy(env, &text)));
+        assert_snapshot!(told.join("\n"));
+    }
+
+    #[test]
+    fn a_waiver_holds_until_its_day() {
+        let told = [
+            "{code: broken-guardrail, guardrail: missing-key, reason: soon gone, until: \"2999-12-31\"}",
+            "{code: broken-guardrail, clusters: {matchLabels: {environment: dev}}, reason: r, until: \"2999-12-31\"}",
+            "{code: broken-guardrail, reason: soon gone, until: \"2020-01-31\"}",
+            "{code: broken-gardrail, reason: soon gone, until: \"2999-12-31\"}",
+            "{code: broken-guardrail, reason: soon gone, until: tomorrow}",
+        ]
+        .map(|spec| {
+            after(|env| {
+                policy(env, POLICY);
+                env.write("policies/waiver.yaml", &waiver(spec));
+            })
+        });
+        assert_snapshot!(told.join("\n"));
+    }
+
+    #[test]
+    fn findings_for_other_programs() {
+        for format in ["sarif", "gitlab-code-quality"] {
+            let env = Env::small();
+            policy(&env, POLICY);
+            assert_snapshot!(format, env.run(&format!("validate -o {format}")));
+        }
+    }
+}

@@ -16,9 +16,9 @@ use crate::git::{Repository, Source};
 use crate::preview::sources::Sources;
 use crate::preview::{Preview, Side, preview, reach};
 use crate::render::{Release, RenderOptions, render_fleet};
-use crate::report::diagnostics;
 use crate::report::errors::chain;
 use crate::report::preview as report;
+use crate::report::{diagnostics, findings};
 
 /// Arguments of `fitout preview`.
 #[derive(Debug, clap::Args)]
@@ -35,6 +35,12 @@ pub struct Args {
     /// Write it to a file instead of printing it
     #[arg(long, value_name = "FILE")]
     output_file: Option<PathBuf>,
+    /// Write the findings to a file as SARIF 2.1.0
+    #[arg(long, value_name = "FILE")]
+    sarif: Option<PathBuf>,
+    /// Write the findings to a file as a code quality report of GitLab
+    #[arg(long, value_name = "FILE")]
+    code_quality: Option<PathBuf>,
     /// The most characters of markdown; 65536 fit a comment of GitHub, 1000000 one of GitLab
     #[arg(long, value_name = "CHARS", default_value_t = report::markdown::GITLAB_MAX)]
     max_chars: usize,
@@ -89,6 +95,15 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     }
     let found: Vec<Diagnostic> =
         made.findings.iter().map(|finding| finding.diagnostic.clone()).collect();
+    let files = [
+        (&args.sarif, findings::sarif as fn(&[Diagnostic]) -> serde_json::Value),
+        (&args.code_quality, findings::code_quality),
+    ];
+    for (path, write) in files {
+        let Some(path) = path else { continue };
+        std::fs::write(path, format!("{:#}\n", write(&found)))
+            .with_context(|| format!("writing {}", path.display()))?;
+    }
     write!(context.err, "{}", diagnostics::text(&found, context.is_coloured))?;
     Ok(match Exit::of_findings(&found) {
         Exit::Done if args.exit_code && !made.is_empty() => Exit::Changes,
@@ -137,6 +152,11 @@ fn sources(
 /// Renders what the change can reach on both sides, and compares it.
 fn compare(base: Checked<Desired>, head: Checked<Desired>, args: &Args) -> Preview {
     let mut reached = reach::reached(&base.value, &head.value);
+    if guardrails_differ(&base.value.source, &head.value.source) {
+        // What did not change may break what did.
+        reached.base.clone_from(&base.value.instances);
+        reached.head.clone_from(&head.value.instances);
+    }
     let (mut base_findings, mut head_findings) = (base.diagnostics, head.diagnostics);
     if !args.allow_new_sources {
         let (admitted, refused) = Sources::of(&base.value).admit(reached.head);
@@ -151,10 +171,17 @@ fn compare(base: Checked<Desired>, head: Checked<Desired>, args: &Args) -> Previ
     };
     let before = render(&reached.base, &base.value.source, &mut base_findings);
     let after = render(&reached.head, &head.value.source, &mut head_findings);
+    let of_base = load::findings(&base.value, &before);
+    let of_head = load::findings(&head.value, &after);
     preview(
-        &Side::new(&base.value, &before, &base_findings),
-        &Side::new(&head.value, &after, &head_findings),
+        &Side::new(&base.value, &before, &base_findings).judged(&of_base),
+        &Side::new(&head.value, &after, &head_findings).judged(&of_head),
     )
+}
+
+/// Whether policies or their parameters changed.
+fn guardrails_differ(base: &Source, head: &Source) -> bool {
+    !base.below("policies/guardrails").eq(head.below("policies/guardrails"))
 }
 
 fn rendered(

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use clap::ValueEnum;
 use serde_json::json;
 
 use crate::base::diagnostic::{Diagnostic, has_errors};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::format::Format;
 use crate::cli::load;
 use crate::render::RenderOptions;
-use crate::report::diagnostics;
+use crate::report::{diagnostics, findings as report};
 
 /// Arguments of `fitout validate`.
 #[derive(Debug, clap::Args)]
@@ -23,17 +23,33 @@ pub struct Args {
     no_render: bool,
 }
 
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// SARIF 2.1.0
+    Sarif,
+    /// A code quality report of GitLab
+    GitlabCodeQuality,
+}
+
 /// Runs it.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let checked = load::check(context)?;
     let (desired, mut found) = (checked.value, checked.diagnostics);
-    if !args.no_render {
+    if args.no_render {
+        found.extend(load::findings(&desired, &[]));
+    } else {
         let options = RenderOptions::install();
         let rendered = load::render(&desired, &desired.instances, &options);
         // A chart that is not there was told with the document that names it.
         let told: BTreeSet<String> = found.iter().filter_map(place).collect();
         let is_news = |one: &Diagnostic| place(one).is_none_or(|place| !told.contains(&place));
         found.extend(rendered.diagnostics.into_iter().filter(is_news));
+        found.extend(load::findings(&desired, &rendered.value));
     }
     let is_wrong = has_errors(&found);
     let counts = (desired.fleet.clusters.len(), desired.fleet.addons.len());
@@ -47,6 +63,10 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
                 "diagnostics": diagnostics::json(&found),
             });
             writeln!(context.out, "{report:#}")?;
+        }
+        Format::Sarif => writeln!(context.out, "{:#}", report::sarif(&found))?,
+        Format::GitlabCodeQuality => {
+            writeln!(context.out, "{:#}", report::code_quality(&found))?;
         }
         Format::Text => {
             write!(context.out, "{}", diagnostics::text(&found, context.is_coloured))?;

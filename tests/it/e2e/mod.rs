@@ -9,6 +9,7 @@ mod controller;
 mod drift;
 mod example;
 mod fleet;
+mod guardrails;
 mod helm;
 mod random;
 mod refusals;
