@@ -141,7 +141,7 @@ fn finding_line(finding: &Finding) -> String {
     };
     let place = labels.first().map(|label| format!(" at {}", code(&label.span.to_string())));
     let old = if finding.is_new { "" } else { " (the base has it, too)" };
-    format!("- {sign} {}: {}{}{old}", code(name), escaped(message), place.unwrap_or_default())
+    format!("- {sign} {}: {}{}{old}", code(name), prose(message), place.unwrap_or_default())
 }
 
 fn versions(preview: &Preview) -> Option<Block> {
@@ -248,6 +248,21 @@ fn escaped(text: &str) -> String {
     escaped.replace("://", ":&#47;&#47;")
 }
 
+/// A sentence of ours, with names in backticks.
+fn prose(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    // Without its partner, a backtick is part of a name.
+    if parts.len() % 2 == 0 {
+        return escaped(text);
+    }
+    let part = |(at, part): (usize, &&str)| match (at % 2, part.is_empty()) {
+        (0, _) => escaped(part),
+        (_, true) => "``".to_owned(),
+        (_, false) => code(part),
+    };
+    parts.iter().enumerate().map(part).collect()
+}
+
 /// Text within an HTML element.
 fn html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -307,6 +322,8 @@ mod tests {
         assert_eq!(escaped("<b>@all [x](y)"), "&lt;b&gt;&#64;all \\[x\\](y)");
         assert_eq!(html("</summary><script>"), "&lt;/summary&gt;&lt;script&gt;");
         assert_eq!(code("a`b``c"), "```a`b``c```");
+        assert_eq!(prose("`a_b` is <b>`c`"), "`a_b` is &lt;b&gt;`c`");
+        assert_eq!(prose("a ` <b>"), "a \\` &lt;b&gt;");
         assert_eq!(code("a\nb"), "`a\u{fffd}b`");
     }
 }
