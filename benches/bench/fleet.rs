@@ -19,22 +19,34 @@ const CLUSTERS: usize = 500;
 const ADDONS: usize = 20;
 /// Clusters with one `cell` label have the same values: 20 addons × 50 cells are 1,000 renders.
 const CELLS: usize = 50;
+/// One more object in each chart, so that no two of these renders are alike and a line of a values
+/// layer shows.
+const OWN_TEMPLATE: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: bench}\n\
+    data: {cell: {{ .Values.cell }}, disk: {{ .Values.nodeSelector.disk }}}\n";
 
 pub(crate) fn run() {
+    for_each(measure);
+}
+
+/// Calls with each generated fleet in turn: what its charts are, and a folder that it is in.
+pub(crate) fn for_each(measure: fn(&Path)) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let examples: Vec<PathBuf> = ["eosxd", "fluentd", "prometheus", "traefik"]
-        .iter()
-        .map(|name| root.join("addons").join(name))
-        .collect();
-    let charts: Vec<PathBuf> = examples.iter().map(|addon| addon.join("chart")).collect();
-    measure("the charts of the worked example, five times each", &charts);
+    let chart = |name| root.join("addons").join(name).join("chart");
+    let examples = ["eosxd", "fluentd", "prometheus", "traefik"].map(chart);
+    let made = |about: &str, charts: &[PathBuf]| {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        generate(folder.path(), charts);
+        println!("  {CLUSTERS} clusters × {ADDONS} addons, {about}");
+        measure(folder.path());
+    };
+    made("the charts of the worked example, five times each", &examples);
     match corpus() {
-        Some(folder) => measure("20 real charts of the corpus", &real_charts(&folder)),
+        Some(folder) => made("20 real charts of the corpus", &real_charts(&folder)),
         None => println!("  real charts: skipped, the corpus is not there"),
     }
 }
 
-/// Charts that render without values, spread over the corpus.
+/// Charts that render without values, spread over the corpus: of each stretch the largest.
 fn real_charts(folder: &Path) -> Vec<PathBuf> {
     let mut names: Vec<String> = cases(folder)
         .into_iter()
@@ -43,16 +55,14 @@ fn real_charts(folder: &Path) -> Vec<PathBuf> {
         .collect();
     names.retain(|name| folder.join("charts").join(name).exists());
     names.dedup();
-    let step = (names.len() / ADDONS).max(1);
-    names.iter().step_by(step).take(ADDONS).map(|name| folder.join("charts").join(name)).collect()
+    let paths: Vec<PathBuf> = names.iter().map(|name| folder.join("charts").join(name)).collect();
+    let stretches = paths.chunks((paths.len() / ADDONS).max(1)).take(ADDONS);
+    stretches.filter_map(|stretch| stretch.iter().max_by_key(|path| bytes(path))).cloned().collect()
 }
 
-fn measure(about: &str, charts: &[PathBuf]) {
-    println!("  {CLUSTERS} clusters × {ADDONS} addons, {about}");
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    generate(folder.path(), charts);
+fn measure(folder: &Path) {
     let program = std::env::current_exe().expect("a program knows where it is");
-    let status = Command::new(program).arg(CHILD).arg(folder.path()).status();
+    let status = Command::new(program).arg(CHILD).arg(folder).status();
     if !status.is_ok_and(|status| status.success()) {
         println!("  the child that renders it has failed");
     }
@@ -80,6 +90,7 @@ fn generate(folder: &Path, charts: &[PathBuf]) {
     for number in 0..ADDONS {
         let name = format!("addon-{number:02}");
         copy(&charts[number % charts.len()], &folder.join(format!("addons/{name}/chart")));
+        write(format!("addons/{name}/chart/templates/bench.yaml"), OWN_TEMPLATE.to_owned());
         write(format!("addons/{name}/values.yaml"), "nodeSelector: {disk: ssd}\n".to_owned());
         write(
             format!("addons/{name}/addon.yaml"),
@@ -91,6 +102,17 @@ fn generate(folder: &Path, charts: &[PathBuf]) {
             ),
         );
     }
+}
+
+/// All bytes of templates below a folder.
+pub(crate) fn bytes(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = entries.map(|entry| match entry.metadata() {
+        Ok(found) if found.is_dir() => bytes(&entry.path()),
+        Ok(found) if entry.path().to_string_lossy().contains("/templates/") => found.len(),
+        _ => 0,
+    });
+    sizes.sum()
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -11,24 +11,28 @@ mod cases;
 mod charts;
 mod fleet;
 mod measure;
+mod preview;
 mod rollout;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 /// The parts, in order.
-const PARTS: [(&str, fn()); 4] = [
+const PARTS: [(&str, fn()); 5] = [
     ("charts", charts::run),
     ("fleet", fleet::run),
+    ("preview", preview::run),
     ("rollout-steps", rollout::steps),
     ("rollout-controller", rollout::controller),
 ];
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    if let [name, folder] = args.as_slice()
-        && name == fleet::CHILD
-    {
-        return fleet::child(&PathBuf::from(folder));
+    if let [name, folder] = args.as_slice() {
+        match name.as_str() {
+            fleet::CHILD => return fleet::child(Path::new(folder)),
+            preview::CHILD => return preview::child(Path::new(folder)),
+            _ => {}
+        }
     }
     let wanted: Vec<&String> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -125,7 +125,7 @@ fn renamed<'a>(
     let stems = |one: &'a Objects<'_>, other: &Objects<'_>| {
         let mut stems: BTreeMap<ObjectKey, Vec<&'a ObjectKey>> = BTreeMap::new();
         for key in one.keys().filter(|key| !other.contains_key(*key)) {
-            if let Some(stem) = stem(&key.name) {
+            if let Some(stem) = stem(&key.name).filter(|_| may_be_generated(key)) {
                 let stem = ObjectKey { name: stem.to_owned(), ..key.clone() };
                 stems.entry(stem).or_default().push(key);
             }
@@ -140,6 +140,15 @@ fn renamed<'a>(
         }
     }
     renamed
+}
+
+/// Kinds whose objects are named after what is in them. Any other object with a new name is a new
+/// object: what the old one holds, such as a volume, is lost.
+fn may_be_generated(key: &ObjectKey) -> bool {
+    matches!(
+        (key.group.as_str(), key.kind.as_str()),
+        ("", "ConfigMap" | "Secret") | ("batch", "Job")
+    )
 }
 
 /// A name without the digest at its end.

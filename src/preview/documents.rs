@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use super::Side;
+use crate::base::diagnostic::{Diagnostic, Severity};
 use crate::diff::{FieldChange, Op, between};
 use crate::fleet::model::{Document, Fleet};
 use crate::object::pointer;
@@ -28,36 +29,47 @@ pub struct DocumentChange {
 const SHOWN_ELSEWHERE: [&str; 5] =
     ["/spec/values", "/spec/variants", "/spec/chart", "/spec/addons", "/spec/facts"];
 
+/// What a document says, and the file it stands in.
+struct Said {
+    value: Json,
+    file: String,
+}
+
 /// What differs between the documents of two revisions. A document that cannot be read on one side
 /// is left out.
 pub(super) fn between_sides(base: &Side<'_>, head: &Side<'_>) -> Vec<DocumentChange> {
     let (old, new) = (documents(&base.desired.fleet), documents(&head.desired.fleet));
-    let is_broken = |side: &Side<'_>, kind: &str, name: &str| {
-        side.desired
-            .fleet
-            .broken
-            .iter()
-            .any(|(one, broken)| one.to_string() == kind && broken == name)
-    };
     let keys: BTreeSet<&(&'static str, String)> = old.keys().chain(new.keys()).collect();
     let mut changes = Vec::new();
     for key in keys {
-        let (kind, name) = key;
         let (op, fields) = match (old.get(key), new.get(key)) {
-            (Some(old), Some(new)) => (Op::Update, between(old, new)),
-            (Some(_), None) if !is_broken(head, kind, name) => (Op::Delete, Vec::new()),
-            (None, Some(_)) if !is_broken(base, kind, name) => (Op::Create, Vec::new()),
+            (Some(old), Some(new)) => (Op::Update, between(&old.value, &new.value)),
+            (Some(old), None) if !may_have(head, key, &old.file) => (Op::Delete, Vec::new()),
+            (None, Some(new)) if !may_have(base, key, &new.file) => (Op::Create, Vec::new()),
             _ => continue,
         };
         if op == Op::Update && fields.is_empty() {
             continue;
         }
+        let (kind, name) = key;
         changes.push(DocumentChange { kind, name: name.clone(), op, fields });
     }
     changes
 }
 
-fn documents(fleet: &Fleet) -> BTreeMap<(&'static str, String), Json> {
+/// Whether a side may have a document that was not read: it is broken itself, or there is so much
+/// wrong with its file that not even its name is known.
+fn may_have(side: &Side<'_>, (kind, name): &(&'static str, String), file: &str) -> bool {
+    let mut broken = side.desired.fleet.broken.iter();
+    let is_in_file = |found: &Diagnostic| {
+        found.severity == Severity::Error
+            && found.labels.first().is_some_and(|label| label.span.file.path == file)
+    };
+    broken.any(|(one, broken)| one.to_string() == *kind && broken == name)
+        || side.findings.iter().any(is_in_file)
+}
+
+fn documents(fleet: &Fleet) -> BTreeMap<(&'static str, String), Said> {
     let mut all = BTreeMap::new();
     add(&mut all, "Cluster", &fleet.clusters);
     add(&mut all, "Addon", &fleet.addons);
@@ -67,7 +79,7 @@ fn documents(fleet: &Fleet) -> BTreeMap<(&'static str, String), Json> {
 }
 
 fn add<N: ToString, T: Serialize>(
-    all: &mut BTreeMap<(&'static str, String), Json>,
+    all: &mut BTreeMap<(&'static str, String), Said>,
     kind: &'static str,
     documents: &BTreeMap<N, Document<T>>,
 ) {
@@ -77,7 +89,8 @@ fn add<N: ToString, T: Serialize>(
             pointer::remove(&mut value, path);
         }
         without_nothing(&mut value);
-        all.insert((kind, name.to_string()), value);
+        let file = document.node.span.file.path.clone();
+        all.insert((kind, name.to_string()), Said { value, file });
     }
 }
 

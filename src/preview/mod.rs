@@ -16,6 +16,7 @@ pub mod describe;
 pub mod documents;
 pub mod group;
 mod immutable;
+pub mod leaving;
 pub mod noise;
 pub mod reach;
 pub mod risk;
@@ -33,6 +34,7 @@ use crate::render::Release;
 pub use describe::Labels;
 pub use documents::DocumentChange;
 pub use group::{Group, GroupedChange};
+pub use leaving::LeavingCluster;
 pub use noise::Folded;
 pub use risk::Risk;
 pub use rollouts::{PlannedRollout, PlannedStage};
@@ -95,6 +97,8 @@ pub struct Preview {
     pub clusters: BTreeSet<ClusterName>,
     /// Clusters, addons, policies and repositories that come, go or are set otherwise.
     pub documents: Vec<DocumentChange>,
+    /// Clusters that leave the fleet; what is installed there stays.
+    pub leaving: Vec<LeavingCluster>,
     /// Charts that come, go or change their version.
     pub versions: Vec<VersionChange>,
     /// Equal changes with who has them, the most dangerous first.
@@ -153,6 +157,7 @@ pub fn preview(base: &Side<'_>, head: &Side<'_>) -> Preview {
         reached: base.releases.keys().chain(head.releases.keys()).collect::<BTreeSet<_>>().len(),
         clusters: changed.iter().map(|key| key.cluster.clone()).collect(),
         documents: documents::between_sides(base, head),
+        leaving: leaving::all(base, head),
         versions: versions::of(&pairs, &labels),
         groups: group::all(split.changes, &labels),
         folded: noise::folded(split.folded, &labels),
@@ -197,7 +202,7 @@ fn pairs<'a>(base: &Side<'a>, head: &Side<'a>) -> Vec<Pair<'a>> {
     let mut pairs: BTreeMap<_, Pair<'a>> = BTreeMap::new();
     for key in keys {
         let (before, after) = (base.releases.get(key), head.releases.get(key));
-        if is_unknown(base, head, key) {
+        if is_unknown(base, head, key) || leaving::leaves(base, head, &key.cluster) {
             continue;
         }
         let same = (key.addon.clone(), identity(before), identity(after));

@@ -142,6 +142,77 @@ fn a_chart_that_breaks_is_told_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_crd_changes_with_its_chart() {
+    assert_snapshot!(told(|env| {
+        env.replace(
+            "addons/prometheus/chart/crds/scrapetargets.yaml",
+            "maximum: 65535}",
+            "maximum: 1023}",
+        );
+    }));
+}
+
+#[test]
+fn a_placement_takes_an_addon_from_clusters() {
+    assert_snapshot!(told(|env| {
+        env.replace(
+            "addons/prometheus/addon.yaml",
+            "placement: {matchLabels: {monitoring: \"true\"}}",
+            "placement: {matchLabels: {monitoring: \"true\", flavour: gpu}}",
+        );
+    }));
+}
+
+#[test]
+fn a_cluster_that_gets_another_name() {
+    assert_snapshot!(told(|env| {
+        let text = env.read("clusters/prod/prod-meyrin-gpu-02.yaml");
+        env.remove("clusters/prod/prod-meyrin-gpu-02.yaml");
+        env.write(
+            "clusters/prod/prod-meyrin-gpu-03.yaml",
+            &text.replace("prod-meyrin-gpu-02", "prod-meyrin-gpu-03"),
+        );
+    }));
+}
+
+/// Not even the objects of clusters that no other file concerns are told as removed.
+#[test]
+fn a_cluster_that_cannot_be_read_is_unknown() {
+    assert_snapshot!(told(|env| {
+        env.replace("clusters/prod/prod-meyrin-gpu-02.yaml", "spec:", "spec: [");
+        env.replace("addons/traefik/values/prod.yaml", "1Gi", "2Gi");
+    }));
+}
+
+#[test]
+fn one_cluster_has_its_own_values_and_another_one_no_addon() {
+    assert_snapshot!(told(|env| {
+        let path = "clusters/prod/prod-meyrin-cpu-01.yaml";
+        let text = env.read(path);
+        let own = "  addons:\n    - {name: traefik, values: {proxy: {resources: {limits: {memory: 3Gi}}}}}\n";
+        env.write(path, &format!("{text}{own}"));
+        let path = "clusters/prod/prod-meyrin-cpu-02.yaml";
+        let text = env.read(path);
+        env.write(path, &format!("{text}  addons:\n    - {{name: fluentd, enabled: false}}\n"));
+        env.replace("addons/traefik/values/prod.yaml", "1Gi", "2Gi");
+    }));
+}
+
+/// A digest at the end of a name is only where such names are made: a claim with another number
+/// is another claim, and what the first one holds is lost.
+#[test]
+fn a_volume_with_another_name_is_a_deletion() {
+    const CLAIM: &str = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data-store1}\n\
+        spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n";
+    let env = Env::example();
+    own(&env, CLAIM);
+    env.commit("A claim");
+    let after = CLAIM.replace("store1", "store2");
+    env.write("addons/eosxd/chart/templates/all.yaml", &after);
+    assert_snapshot!(without_revisions(&env, &env.run("preview")));
+}
+
+#[test]
 fn charts_from_new_addresses_are_not_fetched() {
     assert_snapshot!(told(|env| {
         env.write(

@@ -9,7 +9,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::Digest as _;
 use similar::{DiffOp, TextDiff};
 
-use super::text::version_line;
+use super::text::{LEAVING, leaving_line, version_line};
 use super::{
     clean, counted, document_lines, folded_line, left_out, reach, rollout_title, stage_line,
     summary,
@@ -49,6 +49,7 @@ pub fn html(preview: &Preview) -> String {
                     (findings(&preview.findings))
                     (versions(preview))
                     (documents(preview))
+                    (leaving(preview))
                     (groups(preview))
                     (list("Folded", preview.folded.iter().map(folded_line)))
                     (list("Unknown, since one revision cannot be read or rendered",
@@ -135,6 +136,15 @@ fn documents(preview: &Preview) -> Markup {
         @if !lines.is_empty() {
             h2 { "Fleet" }
             table { @for line in &lines { tr { td colspan="2" { (line) } } } }
+        }
+    }
+}
+
+fn leaving(preview: &Preview) -> Markup {
+    html! {
+        @if !preview.leaving.is_empty() {
+            h2 { (LEAVING) }
+            ul.plain { @for one in &preview.leaving { li { (leaving_line(one)) } } }
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::diff::{FieldChange, Op};
-use crate::preview::{Folded, Group, PlannedRollout, Preview, VersionChange};
+use crate::preview::{Folded, Group, LeavingCluster, PlannedRollout, Preview, VersionChange};
 use crate::report::diagnostics;
 
 /// What a change does to every cluster.
@@ -28,6 +28,8 @@ pub struct PreviewReport {
     clusters: Vec<String>,
     /// Clusters, addons, policies and repositories that come, go or are set otherwise.
     documents: Vec<DocumentView>,
+    /// Clusters that leave the fleet; what is installed there stays.
+    leaving: Vec<LeavingView>,
     /// Charts that come, go or change their version.
     charts: Vec<ChartView>,
     /// Equal changes with who has them, the most dangerous first.
@@ -51,6 +53,15 @@ struct DocumentView {
     /// `create`, `update` or `delete`.
     op: String,
     fields: Vec<FieldView>,
+}
+
+/// A cluster that leaves the fleet.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct LeavingView {
+    cluster: String,
+    /// What stays installed there.
+    addons: Vec<String>,
 }
 
 /// A chart that is another one.
@@ -177,6 +188,7 @@ pub fn json(preview: &Preview) -> Json {
         reached: preview.reached,
         clusters: texts(&preview.clusters),
         documents: preview.documents.iter().map(document).collect(),
+        leaving: preview.leaving.iter().map(leaving).collect(),
         charts: preview.versions.iter().map(chart).collect(),
         groups: preview.groups.iter().map(group).collect(),
         folded: preview.folded.iter().map(folded).collect(),
@@ -214,6 +226,10 @@ fn document(one: &crate::preview::DocumentChange) -> DocumentView {
         op: op(one.op),
         fields: fields(&one.fields),
     }
+}
+
+fn leaving(one: &LeavingCluster) -> LeavingView {
+    LeavingView { cluster: one.cluster.to_string(), addons: texts(&one.addons) }
 }
 
 fn chart(one: &VersionChange) -> ChartView {

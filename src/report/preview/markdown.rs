@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::text::{sign, version_line};
+use super::text::{LEAVING, leaving_line, sign, version_line};
 use super::{
     clean, counted, document_lines, folded_line, group_lines, left_out, reach, rollout_title,
     stage_line, summary, title,
@@ -40,6 +40,7 @@ pub fn markdown(preview: &Preview, max: usize) -> String {
     blocks.extend(findings(&preview.findings));
     blocks.extend(versions(preview));
     blocks.extend(documents(preview));
+    blocks.extend(leaving(preview));
     blocks.extend(preview.groups.iter().map(group));
     blocks.extend(folded(preview));
     blocks.extend(unknown(preview));
@@ -184,6 +185,19 @@ fn documents(preview: &Preview) -> Option<Block> {
     Some(Block { full: details(&summary, &diff(&body)), short: format!("- **fleet**: {words}\n") })
 }
 
+fn leaving(preview: &Preview) -> Option<Block> {
+    if preview.leaving.is_empty() {
+        return None;
+    }
+    let mut full = format!("**{LEAVING}**\n\n");
+    for one in &preview.leaving {
+        push(&mut full, &format!("- :warning: {}", escaped(&leaving_line(one))));
+    }
+    full.push('\n');
+    let count = counted(preview.leaving.len(), "cluster");
+    Some(Block { full, short: format!("- :warning: **{LEAVING}**: {count}\n") })
+}
+
 fn folded(preview: &Preview) -> Option<Block> {
     if preview.folded.is_empty() {
         return None;
@@ -252,7 +266,7 @@ fn escaped(text: &str) -> String {
 fn prose(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
     // Without its partner, a backtick is part of a name.
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return escaped(text);
     }
     let part = |(at, part): (usize, &&str)| match (at % 2, part.is_empty()) {

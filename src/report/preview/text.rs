@@ -4,8 +4,9 @@ use super::{
     clean, document_lines, folded_line, group_lines, left_out, reach, rollout_title, stage_line,
     summary, title,
 };
+use crate::base::ids::AddonName;
 use crate::diff::Op;
-use crate::preview::{Preview, Risk, VersionChange};
+use crate::preview::{LeavingCluster, Preview, Risk, VersionChange};
 use crate::report::diff::push;
 use crate::report::paint::Paint;
 
@@ -28,6 +29,10 @@ pub fn text(preview: &Preview, is_coloured: bool) -> String {
             push(&mut text, &line.painted(paint));
         }
     }
+    if !preview.leaving.is_empty() {
+        heading(&mut text, LEAVING, paint);
+        preview.leaving.iter().for_each(|one| push(&mut text, &format!("  {}", leaving_line(one))));
+    }
     groups(&mut text, preview, paint);
     if !preview.folded.is_empty() {
         heading(&mut text, "Folded", paint);
@@ -42,6 +47,20 @@ pub fn text(preview: &Preview, is_coloured: bool) -> String {
     }
     rollouts(&mut text, preview, paint);
     text
+}
+
+/// The heading of clusters that leave.
+pub(super) const LEAVING: &str = "Clusters that leave the fleet";
+
+/// `prod-01: fluentd, traefik stay installed, and nobody looks after them`.
+pub(super) fn leaving_line(leaving: &LeavingCluster) -> String {
+    let addons: Vec<&str> = leaving.addons.iter().map(AddonName::as_str).collect();
+    let what = match addons.as_slice() {
+        [] => "nothing is installed".to_owned(),
+        [one] => format!("{one} stays installed, and nobody looks after it"),
+        all => format!("{} stay installed, and nobody looks after them", all.join(", ")),
+    };
+    clean(&format!("{}: {what}", leaving.cluster))
 }
 
 fn heading(text: &mut String, words: &str, paint: Paint) {

@@ -1,0 +1,116 @@
+//! `fitout preview` as one whole process: changes to the generated fleet, from one line to all of it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::fleet;
+use crate::measure::{children_peak_mb, quantile, shown, tell, timed};
+
+/// The argument that makes this program the child that is measured.
+pub(crate) const CHILD: &str = "--preview-fleet";
+
+/// Each change is looked at so often; the median counts.
+const RUNS: usize = 5;
+
+/// A change: what it is, the target, and how it is made in the folder of a fleet.
+type Edit = (&'static str, &'static str, fn(&Path));
+
+const EDITS: [Edit; 3] = [
+    ("one line of a values layer, on 500 clusters", "3 s, 500 MB", values_layer),
+    ("another version of one chart, on 500 clusters", "5 s", chart_version),
+    ("another Kubernetes version: every instance", "", kubernetes_version),
+];
+
+pub(crate) fn run() {
+    fleet::for_each(measure);
+}
+
+/// Commits the fleet, and makes one change after the other to the work tree.
+fn measure(folder: &Path) {
+    git(folder, &["init", "--quiet", "--initial-branch=main"]);
+    git(folder, &["add", "--all"]);
+    git(folder, &["commit", "--quiet", "--message", "Begin"]);
+    println!("  of one chart: {}", chart_name(&largest(folder)));
+    let program = std::env::current_exe().expect("a program knows where it is");
+    for (what, target, edit) in EDITS {
+        edit(folder);
+        // The child has no other children than these, so that their peak is theirs.
+        let output = Command::new(&program).arg(CHILD).arg(folder).output();
+        match output {
+            Ok(output) if output.status.success() => {
+                let measured = String::from_utf8_lossy(&output.stdout);
+                tell(&format!("  {what}"), measured.trim(), target);
+            }
+            _ => println!("  {what}: the child that measures it has failed"),
+        }
+        git(folder, &["checkout", "--quiet", "--", "."]);
+    }
+}
+
+/// Looks at the change in a folder, and tells time and memory.
+pub(crate) fn child(folder: &Path) {
+    let look = || {
+        Command::new(env!("CARGO_BIN_EXE_fitout"))
+            .args(["preview", "--exit-code", "-o", "markdown", "--output-file"])
+            .arg(folder.join(".git/preview.md"))
+            .env("FITOUT_CACHE", folder.join(".git/cache"))
+            .current_dir(folder)
+            .output()
+            .expect("fitout starts")
+    };
+    let mut times = Vec::new();
+    for _ in 0..RUNS {
+        let (time, output) = timed(look);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "a change is pending: {errors}");
+        times.push(time);
+    }
+    let peak = children_peak_mb().map_or_else(String::new, |peak| format!(", {peak} MB"));
+    println!("{}{peak}", shown(quantile(&times, 0.5)));
+}
+
+fn values_layer(folder: &Path) {
+    replace(&largest(folder).join("values.yaml"), "disk: ssd", "disk: nvme");
+}
+
+fn chart_version(folder: &Path) {
+    let path = largest(folder).join("chart/Chart.yaml");
+    let text = std::fs::read_to_string(&path).expect("a chart has this file");
+    let line = text.lines().find(|line| line.starts_with("version:"));
+    replace(&path, line.expect("a chart has a version"), "version: 999.0.0");
+}
+
+fn kubernetes_version(folder: &Path) {
+    for entry in std::fs::read_dir(folder.join("clusters")).expect("they are there").flatten() {
+        replace(&entry.path(), "\"1.35\"", "\"1.34\"");
+    }
+}
+
+/// The folder of the addon with the most bytes of templates.
+fn largest(folder: &Path) -> PathBuf {
+    let addons = std::fs::read_dir(folder.join("addons")).expect("they are there").flatten();
+    let all = addons.map(|entry| entry.path());
+    all.max_by_key(|path| (fleet::bytes(&path.join("chart")), path.clone()))
+        .expect("there are addons")
+}
+
+fn chart_name(addon: &Path) -> String {
+    let text = std::fs::read_to_string(addon.join("chart/Chart.yaml")).unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("name:"));
+    name.unwrap_or_default().trim().to_owned()
+}
+
+fn replace(path: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(path).expect("readable");
+    assert!(text.contains(from), "{} has no `{from}`", path.display());
+    std::fs::write(path, text.replacen(from, to, 1)).expect("writable");
+}
+
+fn git(folder: &Path, args: &[&str]) {
+    let done = Command::new("git")
+        .args(["-c", "user.name=bench", "-c", "user.email=bench@example.org"])
+        .args(args)
+        .current_dir(folder)
+        .status();
+    assert!(done.is_ok_and(|status| status.success()), "git {args:?} has failed");
+}
