@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 use super::text::{LEAVING, leaving_line, sign, version_line};
 use super::{
-    clean, counted, document_lines, folded_line, group_lines, left_out, reach, rollout_title,
+    clean, counted, document_lines, folded_line, group_lines, left_out, reach, rollout_title, some,
     stage_line, summary, title,
 };
 use crate::base::diagnostic::{Diagnostic, Severity};
-use crate::preview::{Finding, Group, Preview};
+use crate::preview::{Finding, Group, GroupedChange, Preview};
 use crate::report::diff::{fence, push};
 
 /// What a comment of GitLab may have, in characters.
@@ -105,13 +105,8 @@ fn group(group: &Group) -> Block {
     let objects = counted(group.changes.len(), "object");
     let summary =
         format!("<b>{}</b>: {} ({objects})", html(group.risk.title()), html(&title(group)));
-    let names: Vec<String> = group
-        .changes
-        .iter()
-        .map(|one| format!("{}{}", sign(one.change.op), clean(&one.change.key.to_string())))
-        .collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let names = code(&crate::base::diagnostic::few(&names));
+    let name = |one: &GroupedChange| format!("{}{}", sign(one.change.op), one.change.key);
+    let names = prose(&some(group.changes.iter().map(name)));
     Block {
         full: details(&summary, &diff(&body)),
         short: format!("- **{}**: {}: {names}\n", group.risk.title(), escaped(&title(group))),
@@ -215,9 +210,7 @@ fn unknown(preview: &Preview) -> Option<Block> {
     if preview.unknown.is_empty() {
         return None;
     }
-    let names: Vec<String> = preview.unknown.iter().map(ToString::to_string).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let told = code(&crate::base::diagnostic::few(&names));
+    let told = prose(&some(&preview.unknown));
     let line = format!(
         "- :grey_question: unknown, since one revision cannot be read or rendered: {told}\n"
     );

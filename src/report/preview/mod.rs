@@ -22,6 +22,12 @@ fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
+/// A few names, and how many more there are.
+fn some<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
+    let names: Vec<String> = names.into_iter().map(|name| clean(&name.to_string())).collect();
+    crate::base::diagnostic::few(&names.iter().map(String::as_str).collect::<Vec<&str>>())
+}
+
 /// The whole of it in one line.
 fn summary(preview: &Preview) -> String {
     if preview.is_empty() {
@@ -139,7 +145,7 @@ fn stage_line(stage: &PlannedStage) -> String {
 }
 
 fn left_out(rollout: &PlannedRollout) -> Option<String> {
-    let names: Vec<&str> = rollout.left_out.iter().map(ClusterName::as_str).collect();
-    let told = crate::base::diagnostic::few(&names);
-    (!names.is_empty()).then(|| clean(&format!("no stage takes {told}: they stay as they are")))
+    let told = some(&rollout.left_out);
+    (!rollout.left_out.is_empty())
+        .then(|| clean(&format!("no stage takes {told}: they stay as they are")))
 }

@@ -1,8 +1,8 @@
 //! For people at a terminal.
 
 use super::{
-    clean, document_lines, folded_line, group_lines, left_out, reach, rollout_title, stage_line,
-    summary, title,
+    clean, document_lines, folded_line, group_lines, left_out, reach, rollout_title, some,
+    stage_line, summary, title,
 };
 use crate::base::ids::AddonName;
 use crate::diff::Op;
@@ -40,9 +40,7 @@ pub fn text(preview: &Preview, is_coloured: bool) -> String {
     }
     if !preview.unknown.is_empty() {
         heading(&mut text, "Unknown", paint);
-        let names: Vec<String> = preview.unknown.iter().map(ToString::to_string).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let told = crate::base::diagnostic::few(&names);
+        let told = some(&preview.unknown);
         push(&mut text, &format!("  {told}: one of the two revisions cannot be read or rendered"));
     }
     rollouts(&mut text, preview, paint);
