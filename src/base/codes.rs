@@ -86,6 +86,16 @@ pub const CODES: &[Code] = &[
          that is `optional: true` is left out instead.",
     ),
     code(
+        "bad-time",
+        "A time of day, a day, or a window or freeze made of them cannot be.",
+        "Write times as `08:00` and days as `2026-12-18`; a freeze ends after it begins.",
+    ),
+    code(
+        "bad-timezone",
+        "A time zone is not known.",
+        "Give a name of the IANA database, such as `Europe/Zurich`.",
+    ),
+    code(
         "bad-url",
         "The URL of a chart repository is none that can be used.",
         "Write an `https://` URL without user and password; credentials come from a variable.",

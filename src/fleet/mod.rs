@@ -2,6 +2,7 @@
 //!
 //! A function of a [`crate::git::Source`]: no IO, no clock.
 
+pub mod calendar;
 mod check;
 mod findings;
 pub mod instance;

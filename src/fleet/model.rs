@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::calendar::{Calendar, Freeze, Window};
 use super::schema::Kind;
 use crate::base::ids::{AddonName, ClusterName, PolicyName, RepositoryName};
 use crate::yaml::node::Node;
@@ -543,6 +544,13 @@ pub struct RolloutPolicySpec {
     /// What happens when it stops.
     #[serde(default)]
     pub on_failure: OnFailure,
+    /// When new clusters may be begun; at any time by default. What has begun goes on, and back, at
+    /// any time.
+    #[serde(default)]
+    pub windows: Vec<Window>,
+    /// When no new cluster is begun, whatever the windows say.
+    #[serde(default)]
+    pub freezes: Vec<Freeze>,
     /// Blast radius: over it, stop and ask.
     #[serde(default)]
     pub limits: Limits,
@@ -565,6 +573,22 @@ pub struct Stage {
     /// What must hold besides health before the next stage.
     #[serde(default)]
     pub gates: Vec<Gate>,
+    /// In place of the policy's windows; `[]` is at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<Vec<Window>>,
+    /// In place of the policy's freezes; `[]` is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freezes: Option<Vec<Freeze>>,
+}
+
+impl RolloutPolicySpec {
+    /// When a stage may begin new clusters.
+    pub fn calendar<'a>(&'a self, stage: &'a Stage) -> Calendar<'a> {
+        Calendar {
+            windows: stage.windows.as_deref().unwrap_or(&self.windows),
+            freezes: stage.freezes.as_deref().unwrap_or(&self.freezes),
+        }
+    }
 }
 
 /// A representative sample of a stage's clusters.

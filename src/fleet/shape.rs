@@ -6,6 +6,7 @@
 
 use serde_json::Value as Json;
 
+use super::calendar::{Edge, TimeOfDay, Zone};
 use super::schema::{FORMS, Kind};
 use crate::base::diagnostic::Diagnostic;
 use crate::base::span::Span;
@@ -13,9 +14,7 @@ use crate::yaml::node::{Node, NodeKind, ScalarStyle};
 use crate::yaml::strict;
 
 /// What the design knows and this version does not do: kind, field, and what to say.
-const UNSUPPORTED: [(Kind, &str, &str); 5] = [
-    (Kind::RolloutPolicy, "spec.windows", "change windows are not supported yet"),
-    (Kind::RolloutPolicy, "spec.freezes", "freezes are not supported yet"),
+const UNSUPPORTED: [(Kind, &str, &str); 3] = [
     (
         Kind::RolloutPolicy,
         "spec.stages[].gates[].prometheus",
@@ -25,7 +24,51 @@ const UNSUPPORTED: [(Kind, &str, &str); 5] = [
     (Kind::ChartRepository, "spec.verify.signature", "signatures are not supported yet"),
 ];
 
-const DURATION_HELP: &str = "a duration is like `30s`, `10m`, `2h` or `1h 30m`";
+/// A form of text that a type reads: its name in schemas, its code, its noun, how it is written,
+/// and whether a text is of it.
+struct Format {
+    name: &'static str,
+    code: &'static str,
+    noun: &'static str,
+    help: &'static str,
+    fits: fn(&str) -> bool,
+}
+
+const FORMATS: [Format; 4] = [
+    Format {
+        name: "duration",
+        code: "bad-duration",
+        noun: "a duration",
+        help: "a duration is like `30s`, `10m`, `2h` or `1h 30m`",
+        fits: |text| humantime::parse_duration(text).is_ok(),
+    },
+    Format {
+        name: "time-of-day",
+        code: "bad-time",
+        noun: "a time of day",
+        help: "a time of day is like `08:00`; `24:00` is the end of the day",
+        fits: |text| TimeOfDay::parse(text).is_some(),
+    },
+    Format {
+        name: "timezone",
+        code: "bad-timezone",
+        noun: "a time zone",
+        help: "a time zone is a name of the IANA database, such as `Europe/Zurich` or `UTC`",
+        fits: |text| Zone::parse(text).is_some(),
+    },
+    Format {
+        name: "day-or-time",
+        code: "bad-time",
+        noun: "a day or a time",
+        help: "write a day as `2026-12-18`, a time as `2026-12-18 18:00`",
+        fits: |text| Edge::parse(text).is_some(),
+    },
+];
+
+fn format_of(schema: &Json) -> Option<&'static Format> {
+    let name = schema["format"].as_str()?;
+    FORMATS.iter().find(|format| format.name == name)
+}
 
 /// Everything that is wrong with the shape of a document.
 pub(super) fn check(kind: Kind, document: &Node) -> Vec<Diagnostic> {
@@ -79,10 +122,8 @@ impl Walk {
         let found = type_of(node);
         if !types.iter().any(|wanted| fits(wanted, found, node)) {
             self.wrong_type(&types, found, node);
-            if schema["format"] == "duration"
-                && let Some(last) = self.diagnostics.last_mut()
-            {
-                last.help = vec![DURATION_HELP.to_owned()];
+            if let (Some(format), Some(last)) = (format_of(schema), self.diagnostics.last_mut()) {
+                last.help = vec![format.help.to_owned()];
             }
             return;
         }
@@ -96,8 +137,8 @@ impl Walk {
                 }
             }
             NodeKind::Scalar { text, .. } => {
-                if schema["format"] == "duration" {
-                    self.check_duration(text, node);
+                if let Some(format) = format_of(schema) {
+                    self.check_format(format, text, node);
                 }
                 if let Some(value) = schema["const"].as_str() {
                     self.check_constant(&[value], node);
@@ -320,13 +361,13 @@ impl Walk {
         );
     }
 
-    fn check_duration(&mut self, text: &str, node: &Node) {
-        if humantime::parse_duration(text).is_err() {
+    fn check_format(&mut self, format: &Format, text: &str, node: &Node) {
+        if !(format.fits)(text) {
             let place = self.place();
             self.diagnostics.push(
-                Diagnostic::error("bad-duration", format!("{place} cannot be `{text}`"))
-                    .label(&node.span, "not a duration")
-                    .help(DURATION_HELP),
+                Diagnostic::error(format.code, format!("{place} cannot be `{text}`"))
+                    .label(&node.span, format!("not {}", format.noun))
+                    .help(format.help),
             );
         }
     }

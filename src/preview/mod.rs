@@ -26,6 +26,7 @@ pub mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::base::clock::Timestamp;
 use crate::base::diagnostic::{Diagnostic, Severity};
 use crate::base::ids::{AddonName, ClusterName, InstanceKey, Rev};
 use crate::fleet::Desired;
@@ -37,7 +38,7 @@ pub use group::{Group, GroupedChange};
 pub use leaving::LeavingCluster;
 pub use noise::Folded;
 pub use risk::Risk;
-pub use rollouts::{PlannedRollout, PlannedStage};
+pub use rollouts::{PlannedCalendar, PlannedRollout, PlannedStage};
 pub use versions::VersionChange;
 
 /// A revision with the renders of the instances that the change can reach.
@@ -139,8 +140,8 @@ impl Preview {
     }
 }
 
-/// Compares two revisions.
-pub fn preview(base: &Side<'_>, head: &Side<'_>) -> Preview {
+/// Compares two revisions; `now` decides which windows are open.
+pub fn preview(base: &Side<'_>, head: &Side<'_>, now: Timestamp) -> Preview {
     let labels = Labels::of(base.desired, head.desired);
     let pairs = pairs(base, head);
     let compared = compare::all(&pairs);
@@ -161,7 +162,7 @@ pub fn preview(base: &Side<'_>, head: &Side<'_>) -> Preview {
         versions: versions::of(&pairs, &labels),
         groups: group::all(split.changes, &labels),
         folded: noise::folded(split.folded, &labels),
-        rollouts: rollouts::planned(base, head, &changed),
+        rollouts: rollouts::planned(base, head, &changed, now),
         unknown: unknown(base, head),
         findings: findings(base, head),
     }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Side;
+use crate::base::clock::Timestamp;
 use crate::base::ids::{AddonName, ClusterName, InstanceKey, PolicyName};
+use crate::fleet::calendar::{Closed, Freeze, Window};
 use crate::fleet::model::{Gate, OnFailure, RolloutPolicySpec, Stage};
 use crate::rollout::stages::{Labels, allowed, assign, failures_max, without_policy};
 
@@ -37,6 +39,19 @@ pub struct PlannedStage {
     pub at_a_time: usize,
     /// What has to hold before the next stage, in words.
     pub gates: Vec<String>,
+    /// When it may begin clusters.
+    pub calendar: PlannedCalendar,
+}
+
+/// When a stage may begin clusters.
+#[derive(Clone, Debug, Default)]
+pub struct PlannedCalendar {
+    /// In one of these; at any time without one.
+    pub windows: Vec<Window>,
+    /// In none of these; those that are over are left out.
+    pub freezes: Vec<Freeze>,
+    /// Why it could not begin any at the time of the preview.
+    pub closed: Option<Closed>,
 }
 
 /// One for each addon of which an instance changes.
@@ -44,6 +59,7 @@ pub(super) fn planned(
     base: &Side<'_>,
     head: &Side<'_>,
     changed: &BTreeSet<InstanceKey>,
+    now: Timestamp,
 ) -> Vec<PlannedRollout> {
     let mut addons: BTreeMap<&AddonName, BTreeSet<ClusterName>> = BTreeMap::new();
     for key in changed {
@@ -52,7 +68,8 @@ pub(super) fn planned(
             addons.entry(&key.addon).or_default().insert(key.cluster.clone());
         }
     }
-    addons.into_iter().map(|(addon, clusters)| rollout(base, head, addon, &clusters)).collect()
+    let planned = |(addon, clusters)| rollout(base, head, addon, &clusters, now);
+    addons.into_iter().map(planned).collect()
 }
 
 fn rollout(
@@ -60,6 +77,7 @@ fn rollout(
     head: &Side<'_>,
     addon: &AddonName,
     changing: &BTreeSet<ClusterName>,
+    now: Timestamp,
 ) -> PlannedRollout {
     let (policy_name, policy) = policy(base, head, addon);
     let fleet = &head.desired.fleet;
@@ -77,7 +95,7 @@ fn rollout(
     let stages = policy.stages.iter().enumerate().filter_map(|(index, stage)| {
         let clusters: BTreeSet<ClusterName> =
             changing.iter().filter(|name| assigned.get(*name) == Some(&index)).cloned().collect();
-        (!clusters.is_empty()).then(|| planned_stage(stage, clusters))
+        (!clusters.is_empty()).then(|| planned_stage(&policy, stage, clusters, now))
     });
     PlannedRollout {
         addon: addon.clone(),
@@ -90,7 +108,14 @@ fn rollout(
     }
 }
 
-fn planned_stage(stage: &Stage, clusters: BTreeSet<ClusterName>) -> PlannedStage {
+fn planned_stage(
+    policy: &RolloutPolicySpec,
+    stage: &Stage,
+    clusters: BTreeSet<ClusterName>,
+    now: Timestamp,
+) -> PlannedStage {
+    let calendar = policy.calendar(stage);
+    let is_ahead = |freeze: &&Freeze| freeze.bounds().1 > now;
     let soak = stage.soak.map(|soak| format!("healthy for {}", humantime::format_duration(soak.0)));
     let health = soak.unwrap_or_else(|| "healthy".to_owned());
     PlannedStage {
@@ -98,6 +123,11 @@ fn planned_stage(stage: &Stage, clusters: BTreeSet<ClusterName>) -> PlannedStage
         at_a_time: allowed(stage.batch.as_ref(), clusters.len()),
         gates: std::iter::once(health).chain(stage.gates.iter().filter_map(gate)).collect(),
         clusters,
+        calendar: PlannedCalendar {
+            windows: calendar.windows.to_vec(),
+            freezes: calendar.freezes.iter().filter(is_ahead).cloned().collect(),
+            closed: calendar.closed(now),
+        },
     }
 }
 

@@ -12,6 +12,7 @@ use super::stages::{allowed, failures_max};
 use super::waiting::WaitingOn;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ClusterName, Digest};
+use crate::fleet::calendar::Closed;
 use crate::fleet::model::{OnFailure, Stage};
 use crate::health::Condition;
 
@@ -58,7 +59,8 @@ pub struct Advance {
 /// # Guarantees
 /// - Deterministic: equal arguments give equal results.
 /// - No cluster is begun whose earlier stages have not passed, nor more than `batch` at a time,
-///   nor any while the rollout is paused, stopped or going back.
+///   nor any while the rollout is paused, stopped or going back, or while the policy's calendar is
+///   closed. What has begun goes on, and back, at any time.
 /// - A member counts as healthy, and a gate as passed, only on an observation that began after the
 ///   attempt that changed it had ended, and that shows the goal's digest.
 /// - Every member that is neither done nor decided upon is in `waiting`.
@@ -340,10 +342,16 @@ impl<'a> Turn<'a> {
         let members = self.present();
         let batch = self.stage().and_then(|stage| stage.batch.as_ref());
         let allowed = allowed(batch, members.len());
+        let closed = self.closed();
         let in_flight: Vec<ClusterName> = self.in_flight(&members);
         let mut room = allowed.saturating_sub(in_flight.len());
         for (name, member) in members {
             if member.state != MemberState::Waiting {
+                continue;
+            }
+            if let Some(closed) = &closed {
+                closed.until.into_iter().for_each(|until| self.wake(until));
+                self.waiting.insert(name, WaitingOn::Closed(closed.clone()));
                 continue;
             }
             match (self.hindrance(&name), room) {
@@ -366,6 +374,11 @@ impl<'a> Turn<'a> {
                 }
             }
         }
+    }
+
+    /// Why the present stage may not begin new clusters at this time.
+    fn closed(&self) -> Option<Closed> {
+        self.rollout.policy.calendar(self.stage()?).closed(self.now)
     }
 
     fn in_flight(&self, members: &[(ClusterName, Member)]) -> Vec<ClusterName> {

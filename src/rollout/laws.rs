@@ -17,7 +17,7 @@ pub struct Violation {
     pub what: String,
 }
 
-/// Checks the log of one rollout: laws 1, 2 and 5, and that nothing follows its end.
+/// Checks the log of one rollout: laws 1, 2, 5 and 11, and that nothing follows its end.
 pub fn check(log: &[Event]) -> Vec<Violation> {
     let mut found = Vec::new();
     let Some(first) = log.first() else { return found };
@@ -68,6 +68,11 @@ fn check_start(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
     }
     if rollout.phase != Phase::Running {
         found.push((2, format!("{cluster} starts while it is {}", rollout.phase.word())));
+    }
+    let stage = rollout.policy.stages.get(rollout.stage);
+    let closed = stage.and_then(|stage| rollout.policy.calendar(stage).closed(event.at));
+    if let Some(closed) = closed {
+        found.push((11, format!("{cluster} starts {}", closed.reason)));
     }
     let in_flight =
         rollout.changing(rollout.stage).filter(|(_, member)| member.state.is_in_flight()).count();

@@ -20,10 +20,14 @@ pub fn without_policy() -> RolloutPolicySpec {
             batch: None,
             soak: None,
             gates: Vec::new(),
+            windows: None,
+            freezes: None,
         }],
         max_failures: None,
         progress_deadline: None,
         on_failure: crate::fleet::model::OnFailure::Rollback,
+        windows: Vec::new(),
+        freezes: Vec::new(),
         limits: crate::fleet::model::Limits::default(),
     }
 }

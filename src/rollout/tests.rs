@@ -447,6 +447,44 @@ fn a_paused_rollout_begins_nothing_new() {
 }
 
 #[test]
+fn nothing_begins_outside_its_window_and_what_fails_goes_back_at_any_time() {
+    let mut policy = standard();
+    let window = json!([{"from": "09:00", "to": "09:10"}]);
+    policy.windows = serde_json::from_value(window).expect("a window");
+    policy.stages[0].windows = Some(Vec::new());
+    let mut world = World::new(policy, 1, 3);
+    world.now = "2026-11-25T08:30:00Z".parse().expect("a time");
+    world.commit("r2", "d2");
+    world.run(15);
+    let waits: BTreeSet<_> = world.waiting.values().map(ToString::to_string).collect();
+    assert!(waits.iter().any(|waits| waits.contains("2026-11-25 09:00:00Z")), "{waits:?}");
+    world.run(20);
+    // By 09:05 the canary has it. When the window is closed, it turns bad there.
+    world.run(8);
+    for instance in world.clusters.values_mut() {
+        instance.bad.insert("d2".into());
+    }
+    world.run(40);
+    insta::assert_snapshot!(world.picture());
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn a_freeze_holds_what_has_not_begun() {
+    let mut policy = standard();
+    let freeze = json!([{"from": "2026-11-20", "to": "2026-11-25", "reason": "a conference"}]);
+    policy.freezes = serde_json::from_value(freeze).expect("a freeze");
+    let mut world = World::new(policy, 1, 1);
+    world.now = "2026-11-25T23:00:00Z".parse().expect("a time");
+    world.commit("r2", "d2");
+    world.run(59);
+    assert!(!world.picture().contains("instance"), "{}", world.picture());
+    world.run(60);
+    assert!(world.picture().contains("rollout.completed"), "{}", world.picture());
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
 fn what_an_instance_depends_on_holds_it_back() {
     let mut world = World::new(standard(), 1, 1);
     world.instance("staging-1").is_blocked = true;
@@ -524,8 +562,12 @@ fn chance() -> impl Strategy<Value = Chance> {
 
 fn any_policy() -> impl Strategy<Value = RolloutPolicySpec> {
     let batch = prop_oneof![Just(None), (1..3_u32).prop_map(Some)];
-    (batch, 0..15_u32, 1..3_u32, any::<bool>(), any::<bool>()).prop_map(
-        |(batch, soak, failures, pauses, asks)| {
+    (batch, 0..15_u32, 1..3_u32, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |(batch, soak, failures, pauses, asks, has_windows)| {
+            let hours = if has_windows { 0..24 } else { 0..0 };
+            let half_of_each =
+                |hour| json!({"from": format!("{hour:02}:00"), "to": format!("{hour:02}:30")});
+            let windows: Vec<_> = hours.map(half_of_each).collect();
             let gates = if asks { json!([{"approval": {"count": 1}}]) } else { json!([]) };
             let batch = batch.map_or(json!({}), |count| json!({"atMost": count}));
             policy(json!({
@@ -540,6 +582,7 @@ fn any_policy() -> impl Strategy<Value = RolloutPolicySpec> {
                 "maxFailures": failures,
                 "progressDeadline": "8m",
                 "onFailure": if pauses { "pause" } else { "rollback" },
+                "windows": windows,
             }))
         },
     )

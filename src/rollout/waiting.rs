@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::base::clock::Timestamp;
 use crate::base::ids::ClusterName;
+use crate::fleet::calendar::Closed;
 
 /// Why a member is not done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,6 +26,8 @@ pub enum WaitingOn {
     },
     /// What it depends on.
     Dependency(String),
+    /// A time at which the policy lets new clusters begin.
+    Closed(Closed),
     /// Its cluster does not answer.
     Unreachable(String),
     /// Nothing is known of it yet.
@@ -86,6 +89,12 @@ impl fmt::Display for WaitingOn {
                 )
             ),
             Self::Dependency(reason) => f.write_str(reason),
+            Self::Closed(Closed { reason, until: Some(until) }) => {
+                write!(f, "{}, when its policy opens: {reason}", moment(*until))
+            }
+            Self::Closed(Closed { reason, until: None }) => {
+                write!(f, "a policy that opens again: {reason}")
+            }
             Self::Unreachable(reason) => write!(f, "the cluster, which does not answer: {reason}"),
             Self::Observation => f.write_str("a look at the cluster"),
             Self::Attempt { last: None } => f.write_str("an attempt that is under way"),
@@ -116,6 +125,7 @@ impl WaitingOn {
         matches!(
             self,
             Self::Unreachable(_)
+                | Self::Closed(Closed { until: Some(_), .. })
                 | Self::Observation
                 | Self::Attempt { .. }
                 | Self::Health { .. }

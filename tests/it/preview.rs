@@ -277,3 +277,19 @@ fn a_branch_is_compared_with_where_it_left_the_default_one() {
     let main = env.git("rev-parse main");
     assert_snapshot!(told.replace(main.trim(), "[MAIN]"));
 }
+
+#[test]
+fn windows_and_freezes_say_when_a_rollout_may_begin() {
+    assert_snapshot!(told(|env| {
+        let policy = env.read("policies/rollout.yaml");
+        let calendar = "  windows: [{days: [mon, tue, wed, thu], from: \"08:00\", to: \"16:00\", timezone: Europe/Zurich}]\n  freezes:\n    - {from: 2020-12-18, to: 2999-01-05, reason: a long stop}\n    - {from: 2020-01-01, to: 2020-01-05, reason: over}\n";
+        let policy = policy.replacen("spec:\n", &format!("spec:\n{calendar}"), 1);
+        let policy = policy.replacen(
+            "name: staging",
+            "windows: []\n      freezes: []\n      name: staging",
+            1,
+        );
+        env.write("policies/rollout.yaml", &policy);
+        env.replace("addons/traefik/values/prod.yaml", "1Gi", "2Gi");
+    }));
+}

@@ -308,7 +308,12 @@ mod forms {
             "{maxFailures: 0, stages: [{name: a, clusters: {}}]}",
             "{maxFailures: half, stages: [{name: a, clusters: {}}]}",
             "{maxFailures: 110%, onFailure: stop, stages: [{name: a, clusters: {}}]}",
-            "{windows: [], stages: [{name: a, clusters: {}, gates: [{prometheus: {}}]}]}",
+            "{stages: [{name: a, clusters: {}, gates: [{prometheus: {}}]}]}",
+            "{windows: [{days: [mon, tues], from: 08:00, to: 16:00, timezone: Europe/Zürich}], stages: [{name: a, clusters: {}}]}",
+            "{windows: [{from: 8am, to: 24:30}, {from: 600, to: 10:00}], stages: [{name: a, clusters: {}}]}",
+            "{freezes: [{from: 2026-12-18, to: 5 January, reason: x}], stages: [{name: a, clusters: {}}]}",
+            "{freezes: [{from: 2026-12-18}], stages: [{name: a, clusters: {}}]}",
+            "{freezes: [{from: 2027-01-05, to: 2026-12-18, reason: x}], stages: [{name: a, clusters: {}, windows: [{from: 08:00, to: 08:00}]}]}",
         ];
         assert_snapshot!(told.map(policy).join("\n"));
     }

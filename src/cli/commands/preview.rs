@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::ValueEnum;
 
+use crate::base::clock::{Clock as _, SystemClock};
 use crate::base::diagnostic::{Checked, Diagnostic};
 use crate::chart::source::ChartStore;
 use crate::cli::context::Context;
@@ -176,6 +177,7 @@ fn compare(base: Checked<Desired>, head: Checked<Desired>, args: &Args) -> Previ
     preview(
         &Side::new(&base.value, &before, &base_findings).judged(&of_base),
         &Side::new(&head.value, &after, &head_findings).judged(&of_head),
+        SystemClock.now(),
     )
 }
 

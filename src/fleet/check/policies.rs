@@ -7,6 +7,7 @@ use super::selectors;
 use crate::base::diagnostic::{Diagnostic, few};
 use crate::base::ids::{ClusterName, PolicyName};
 use crate::base::span::Span;
+use crate::fleet::calendar::{Freeze, Window};
 use crate::fleet::model::{
     Amount, Batch, Cluster, Document, Fleet, Gate, Pick, RolloutPolicy, Stage,
 };
@@ -16,6 +17,8 @@ pub(super) fn check(fleet: &Fleet, found: &mut Vec<Diagnostic>) {
     for (name, policy) in &fleet.policies {
         let mut checking = Checking { fleet, name, policy, found };
         checking.budget();
+        let spec = &policy.value.spec;
+        checking.calendar(&spec.windows, &spec.freezes, &["spec"]);
         checking.stages();
         checking.coverage();
     }
@@ -80,12 +83,32 @@ impl<'a> Checking<'a> {
             if let Some(batch) = &stage.batch {
                 self.batch(batch, &[at.as_slice(), &["batch"]].concat());
             }
+            let windows = stage.windows.as_deref().unwrap_or_default();
+            self.calendar(windows, stage.freezes.as_deref().unwrap_or_default(), &at);
             for (gate_at, gate) in stage.gates.iter().enumerate() {
                 self.gate(gate, &[at.as_slice(), &["gates", &gate_at.to_string()]].concat());
             }
             let matching = self.members(stage, &[at.as_slice(), &["clusters"]].concat(), &taken);
             if stage.pick.is_none() {
                 taken.extend(matching);
+            }
+        }
+    }
+
+    fn calendar(&mut self, windows: &[Window], freezes: &[Freeze], path: &[&str]) {
+        for (index, window) in windows.iter().enumerate().filter(|(_, one)| one.is_empty()) {
+            let message = format!("the window {window} closes as it opens");
+            let index = index.to_string();
+            let path = [path, &["windows", &index, "to"]].concat();
+            self.error("bad-time", message, &path, "write the whole day as `00:00` to `24:00`");
+        }
+        for (index, freeze) in freezes.iter().enumerate() {
+            let (from, to) = freeze.bounds();
+            if from >= to {
+                let message = format!("the freeze {freeze} ends before it begins");
+                let index = index.to_string();
+                let path = [path, &["freezes", &index, "to"]].concat();
+                self.error("bad-time", message, &path, "not after `from`");
             }
         }
     }

@@ -170,6 +170,14 @@ struct StageView {
     clusters: Vec<String>,
     at_a_time: usize,
     gates: Vec<String>,
+    /// When it may begin clusters; empty where that is at any time.
+    windows: Vec<String>,
+    /// When it may not, whatever the windows say.
+    freezes: Vec<String>,
+    /// Why it could not begin any at the time of the report.
+    closed: Option<String>,
+    /// When it opens next.
+    opens_at: Option<String>,
 }
 
 /// The JSON Schema of the report.
@@ -292,6 +300,10 @@ fn rollout(one: &PlannedRollout) -> RolloutView {
         clusters: texts(&stage.clusters),
         at_a_time: stage.at_a_time,
         gates: stage.gates.clone(),
+        windows: texts(&stage.calendar.windows),
+        freezes: texts(&stage.calendar.freezes),
+        closed: stage.calendar.closed.as_ref().map(|closed| closed.reason.clone()),
+        opens_at: stage.calendar.closed.as_ref().and_then(|one| one.until).map(|at| at.to_string()),
     };
     RolloutView {
         addon: one.addon.to_string(),

@@ -9,7 +9,9 @@ use super::diff::{Line, Sign, lines_of, write_field};
 use crate::base::ids::ClusterName;
 use crate::diff::Op;
 use crate::fleet::model::OnFailure;
-use crate::preview::{DocumentChange, Folded, Group, PlannedRollout, PlannedStage, Preview, Risk};
+use crate::preview::{
+    DocumentChange, Folded, Group, PlannedCalendar, PlannedRollout, PlannedStage, Preview, Risk,
+};
 
 /// Names that come from charts may hold anything: nothing in a report may steer a terminal or
 /// break its line.
@@ -141,7 +143,27 @@ fn stage_line(stage: &PlannedStage) -> String {
         format!("{} at a time, first {}{more}", stage.at_a_time, first.join(", "))
     };
     let gates = stage.gates.join(", ");
-    clean(&format!("{}: {} ({pace}); then {gates}", stage.name, counted(total, "cluster")))
+    let when = calendar(&stage.calendar);
+    clean(&format!("{}: {} ({pace}){when}; then {gates}", stage.name, counted(total, "cluster")))
+}
+
+/// When a stage may begin clusters: `, Mon–Thu 08:00–16:00 Europe/Zurich, not before …`.
+fn calendar(calendar: &PlannedCalendar) -> String {
+    let mut told = String::new();
+    let listed = |all: Vec<String>, word: &str| format!(", {word}{}", all.join(" and "));
+    if !calendar.windows.is_empty() {
+        told += &listed(calendar.windows.iter().map(ToString::to_string).collect(), "");
+    }
+    if !calendar.freezes.is_empty() {
+        told += &listed(calendar.freezes.iter().map(ToString::to_string).collect(), "not ");
+    }
+    match calendar.closed.as_ref().map(|closed| closed.until) {
+        Some(Some(until)) => {
+            told + &format!(", closed until {}", until.strftime("%Y-%m-%d %H:%MZ"))
+        }
+        Some(None) => told + ", closed for good",
+        None => told,
+    }
 }
 
 fn left_out(rollout: &PlannedRollout) -> Option<String> {
