@@ -13,7 +13,7 @@ use super::history::failed;
 use super::objects::{Wanted, at, body};
 use super::ownership;
 use super::prune::Pruning;
-use super::{ApplyOptions, Kept, crds, random};
+use super::{ApplyOptions, Kept, crds, predict, random};
 use crate::base::clock::Clock;
 use crate::base::ids::Digest;
 use crate::chart::model::Manifest;
@@ -22,7 +22,7 @@ use crate::fleet::model::{CrdPolicy, ImmutablePolicy};
 use crate::k8s::{Apply, ClusterClient, RequestError, Resource};
 use crate::live::read::read;
 use crate::live::record::{RecordHead, ReleaseStatus};
-use crate::live::{Adopted, Gap, Live, ReleaseId, observe, releases};
+use crate::live::{Adopted, Gap, GapSubject, Live, ReleaseId, observe, releases};
 use crate::object::key::ObjectKey;
 use crate::object::{access, noise, secret};
 use crate::render::Release;
@@ -44,8 +44,19 @@ pub struct Comparison {
     pub refused: Option<Refused>,
     /// What could not be read.
     pub gaps: Vec<Gap>,
+    /// Whether any object was worked out here, since the server refused a dry run.
+    pub is_worked_out: bool,
     /// The state of every object that would be touched: see [`state_of`].
     pub states: BTreeMap<String, String>,
+}
+
+/// Who worked out what an object would become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    /// The server, by a dry run.
+    Server,
+    /// This program.
+    Here,
 }
 
 /// A word for the state of an object, which changes whenever anything but its status does. For a
@@ -71,8 +82,14 @@ pub async fn compare(
     options: &ApplyOptions,
     clock: &dyn Clock,
 ) -> Result<Comparison, ApplyError> {
-    let heads = releases::heads(client, &ReleaseId::of(&release.instance)).await;
-    let heads = heads.map_err(failed(client, "reading the release records"))?;
+    let mut hidden = None;
+    let heads = match releases::heads(client, &ReleaseId::of(&release.instance)).await {
+        Err(error @ RequestError::Forbidden { .. }) if options.is_read_only => {
+            hidden = Some(Gap::of(GapSubject::Records, &error));
+            Vec::new()
+        }
+        heads => heads.map_err(failed(client, "reading the release records"))?,
+    };
     let target = random::target(client, release, &heads).await?;
     let attempt = Attempt { client, target: &target, options, clock };
     let (settled, pending) = releases::adopted(&heads);
@@ -90,6 +107,7 @@ pub async fn compare(
     let survey = attempt.survey(&heads, wanted).await?;
     comparison.refused = attempt.check(&survey).err();
     comparison.gaps.clone_from(&survey.live.gaps);
+    comparison.gaps.extend(hidden);
     attempt.compare_crds(&mut comparison).await?;
     let untouched = Attempt::untouched(&survey, &heads);
     let touched: Vec<&Wanted> =
@@ -129,11 +147,13 @@ impl Attempt<'_> {
         for (result, wanted) in join_all(jobs).await.into_iter().zip(touched) {
             let found = live.objects.get(wanted.key());
             match result {
-                Ok(Some(change)) => {
-                    comparison.states.insert(wanted.key().to_string(), state_of(found));
-                    comparison.changes.push(change);
+                Ok((change, how)) => {
+                    comparison.is_worked_out |= how == How::Here;
+                    if let Some(change) = change {
+                        comparison.states.insert(wanted.key().to_string(), state_of(found));
+                        comparison.changes.push(change);
+                    }
                 }
-                Ok(None) => {}
                 Err(error) => comparison.problems.push(error),
             }
         }
@@ -143,26 +163,34 @@ impl Attempt<'_> {
         &self,
         wanted: &Wanted,
         live: &Live,
-    ) -> Result<Option<Change>, ObjectError> {
+    ) -> Result<(Option<Change>, How), ObjectError> {
         let manifest = &wanted.manifest;
         let found = live.objects.get(wanted.key());
         if live.gap_over(wanted.key()).is_some() {
             // Neither there nor absent, as far as is known: the Gap is told by itself.
-            return Ok(None);
+            return Ok((None, How::Server));
         }
         let is_namespaced = wanted.resource.as_ref().is_none_or(|resource| resource.is_namespaced);
         let ignored = &self.target.rules.ignored;
         let body = body(manifest, is_namespaced, Some(&self.target.id), found, ignored);
         let (found, resource) = match (found, &wanted.resource) {
             (Some(found), Some(resource)) => (found, resource),
-            (_, None) => return Ok(Some(Change::create(manifest, &body))),
+            (_, None) => return Ok((Some(Change::create(manifest, &body)), How::Server)),
             (None, Some(resource)) => {
-                self.try_create(resource, manifest, &body).await?;
-                return Ok(Some(Change::create(manifest, &body)));
+                let how = self.try_create(resource, manifest, &body).await?;
+                return Ok((Some(Change::create(manifest, &body)), how));
             }
         };
         let rules: Vec<_> = ignored.iter().filter(|rule| is_meant(rule, &manifest.key)).collect();
-        let (op, predicted) = match self.predict(resource, manifest.key.clone(), &body).await {
+        let mut how = How::Server;
+        let predicted = match self.predict(resource, manifest.key.clone(), &body).await {
+            Err(RequestError::Forbidden { .. }) if self.options.is_read_only => {
+                how = How::Here;
+                self.work_out(found, &body)
+            }
+            predicted => predicted,
+        };
+        let (op, predicted) = match predicted {
             Ok(predicted) => (Op::Update, predicted),
             Err(error)
                 if error.is_immutable()
@@ -172,7 +200,18 @@ impl Attempt<'_> {
             }
             Err(error) => return Err(at(Doing::Applying, manifest, error)),
         };
-        Ok(Change::update(manifest, op, found, &predicted, &rules))
+        Ok((Change::update(manifest, op, found, &predicted, &rules), how))
+    }
+
+    /// What an apply would come to, without the server.
+    fn work_out(&self, found: &Json, body: &Json) -> Result<Json, RequestError> {
+        let work_out = |is_forced| predict::predicted(found, body, is_forced, self.clock.now());
+        match work_out(self.options.is_forced) {
+            Err(RequestError::FieldConflict { owners }) if owners.iter().all(ownership::yields) => {
+                work_out(true)
+            }
+            other => other,
+        }
     }
 
     /// Whether the server would take a new object, as far as it can tell: its namespace may be
@@ -182,9 +221,10 @@ impl Attempt<'_> {
         resource: &Resource,
         manifest: &Manifest,
         body: &Json,
-    ) -> Result<(), ObjectError> {
+    ) -> Result<How, ObjectError> {
         match self.predict(resource, manifest.key.clone(), body).await {
-            Ok(_) | Err(RequestError::NotFound { .. }) => Ok(()),
+            Ok(_) | Err(RequestError::NotFound { .. }) => Ok(How::Server),
+            Err(RequestError::Forbidden { .. }) if self.options.is_read_only => Ok(How::Here),
             Err(error) => Err(at(Doing::Applying, manifest, error)),
         }
     }
@@ -252,7 +292,12 @@ impl Attempt<'_> {
     async fn compare_crd(&self, crd: &Wanted, found: &Json) -> Result<Option<Change>, ObjectError> {
         let Some(resource) = &crd.resource else { return Ok(None) };
         let body = body(&crd.manifest, resource.is_namespaced, None, None, &[]);
-        let predicted = self.predict(resource, crd.manifest.key.clone(), &body).await;
+        let predicted = match self.predict(resource, crd.manifest.key.clone(), &body).await {
+            Err(RequestError::Forbidden { .. }) if self.options.is_read_only => {
+                self.work_out(found, &body)
+            }
+            predicted => predicted,
+        };
         let predicted = predicted.map_err(|error| at(Doing::Applying, &crd.manifest, error))?;
         Ok(Change::update(&crd.manifest, Op::Update, found, &predicted, &[]))
     }

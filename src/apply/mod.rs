@@ -29,6 +29,7 @@ pub mod holder;
 mod hooks;
 mod objects;
 mod ownership;
+mod predict;
 mod prune;
 mod random;
 mod rollback;
@@ -65,6 +66,9 @@ pub struct ApplyOptions {
     pub takes_ownership: bool,
     /// Limits of what may be deleted do not count: somebody has agreed.
     pub ignores_limits: bool,
+    /// The credentials may only read: what the server refuses to tell by a dry run is worked out here
+    /// as far as it can be, and release records that may not be read are a Gap. For a comparison.
+    pub is_read_only: bool,
     /// How long a hook, a CRD or a deletion may take, where the addon's health has no timeout.
     pub timeout: Duration,
     /// What the addon says about changes, for a way back; forward, what git says counts.
@@ -79,6 +83,7 @@ impl ApplyOptions {
             is_forced: false,
             takes_ownership: false,
             ignores_limits: false,
+            is_read_only: false,
             timeout: Duration::from_mins(5),
             rules: Rules::default(),
         }

@@ -58,7 +58,7 @@ commands! {
     Diff => diff,
     /// Show, and save, every step that apply would take
     Plan => plan,
-    /// Show what a change in git does to every cluster, without asking any
+    /// Show what a change in git does to every cluster, by default without asking any
     Preview => preview,
     /// Bring clusters to what git says
     Apply => apply,
@@ -143,15 +143,15 @@ fn parse(args: &[std::ffi::OsString]) -> Result<Cli, clap::Error> {
 impl Command {
     /// Whether it never waits for a cluster or another process.
     fn is_offline(&self) -> bool {
-        matches!(
-            self,
+        match self {
+            Self::Preview(args) => !args.asks_clusters(),
             Self::Validate(_)
-                | Self::Graph(_)
-                | Self::Render(_)
-                | Self::Preview(_)
-                | Self::Template(_)
-                | Self::Schema(_)
-                | Self::Completions(_)
-        )
+            | Self::Graph(_)
+            | Self::Render(_)
+            | Self::Template(_)
+            | Self::Schema(_)
+            | Self::Completions(_) => true,
+            _ => false,
+        }
     }
 }

@@ -174,7 +174,8 @@ fn select_by_label(fleet: &Fleet, text: &str) -> Result<BTreeSet<ClusterName>, C
     Ok(found)
 }
 
-fn unknown<'a>(
+/// That there is no such thing, with the name that was probably meant.
+pub fn unknown<'a>(
     noun: &str,
     name: &str,
     known: impl Iterator<Item = &'a str> + Clone,

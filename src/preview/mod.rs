@@ -1,5 +1,5 @@
 //! What a change in git does to every cluster: two revisions of a fleet, compared without any
-//! cluster.
+//! cluster; and beside it what some clusters say to it, where they were asked ([`live`]).
 //!
 //! Pure. The same pipeline runs twice, for the base and for the head, over the instances that
 //! the change can reach ([`reach`]); their objects are compared ([`compare`]), equal changes are
@@ -17,6 +17,7 @@ pub mod documents;
 pub mod group;
 mod immutable;
 pub mod leaving;
+pub mod live;
 pub mod noise;
 pub mod reach;
 pub mod risk;
@@ -36,6 +37,7 @@ pub use describe::Labels;
 pub use documents::DocumentChange;
 pub use group::{Group, GroupedChange};
 pub use leaving::LeavingCluster;
+pub use live::LiveReport;
 pub use noise::Folded;
 pub use risk::Risk;
 pub use rollouts::{PlannedCalendar, PlannedRollout, PlannedStage};
@@ -94,8 +96,8 @@ pub struct Preview {
     pub instances: usize,
     /// Instances that were rendered on at least one side.
     pub reached: usize,
-    /// Clusters on which any object changes.
-    pub clusters: BTreeSet<ClusterName>,
+    /// Instances that change.
+    pub changed: BTreeSet<InstanceKey>,
     /// Clusters, addons, policies and repositories that come, go or are set otherwise.
     pub documents: Vec<DocumentChange>,
     /// Clusters that leave the fleet; what is installed there stays.
@@ -112,6 +114,8 @@ pub struct Preview {
     pub unknown: Vec<InstanceKey>,
     /// What is wrong with the head.
     pub findings: Vec<Finding>,
+    /// What clusters that were asked would make of it.
+    pub live: Option<LiveReport>,
 }
 
 /// A finding at the head.
@@ -131,6 +135,11 @@ impl Preview {
             && self.documents.is_empty()
             && self.versions.is_empty()
             && self.unknown.is_empty()
+    }
+
+    /// Clusters on which any object changes.
+    pub fn clusters(&self) -> BTreeSet<&ClusterName> {
+        self.changed.iter().map(|key| &key.cluster).collect()
     }
 
     /// How many objects change, each counted on each cluster, folded changes included.
@@ -156,7 +165,6 @@ pub fn preview(base: &Side<'_>, head: &Side<'_>, now: Timestamp) -> Preview {
         head: head.desired.source.rev.clone(),
         instances: head.desired.instances.len(),
         reached: base.releases.keys().chain(head.releases.keys()).collect::<BTreeSet<_>>().len(),
-        clusters: changed.iter().map(|key| key.cluster.clone()).collect(),
         documents: documents::between_sides(base, head),
         leaving: leaving::all(base, head),
         versions: versions::of(&pairs, &labels),
@@ -165,6 +173,8 @@ pub fn preview(base: &Side<'_>, head: &Side<'_>, now: Timestamp) -> Preview {
         rollouts: rollouts::planned(base, head, &changed, now),
         unknown: unknown(base, head),
         findings: findings(base, head),
+        changed,
+        live: None,
     }
 }
 

@@ -41,6 +41,16 @@ impl Risk {
     }
 }
 
+/// Of a change of any sort.
+pub(super) fn of(change: &Change) -> Risk {
+    match change.op {
+        Op::Create => of_creation(&change.key),
+        Op::Update | Op::Replace => of_update(change),
+        Op::Delete => Risk::Deletion,
+        Op::Keep => Risk::Other,
+    }
+}
+
 pub(super) fn of_creation(key: &ObjectKey) -> Risk {
     of_kind(key).unwrap_or(Risk::Other)
 }

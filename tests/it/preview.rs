@@ -293,3 +293,21 @@ fn windows_and_freezes_say_when_a_rollout_may_begin() {
         env.replace("addons/traefik/values/prod.yaml", "1Gi", "2Gi");
     }));
 }
+
+#[test]
+fn clusters_that_are_asked_say_what_would_change_there() {
+    let env = Env::small();
+    env.commit("Begin");
+    assert!(env.run("apply dev --yes").ends_with("exit 0\n"));
+    env.replace("addons/web/values.yaml", "grey", "green");
+    let run = |args: &str| without_revisions(&env, &env.run(args));
+    let page = env.run("preview --live dev -o html");
+    assert!(page.contains("On the clusters now") && !page.contains("no cluster was asked"));
+    let told = [
+        "preview --live dev,prod",
+        "preview --live dev -o markdown",
+        "preview --live dev -o json",
+        "preview --live dve",
+    ];
+    assert_snapshot!(told.map(run).join("\n"));
+}

@@ -1,5 +1,7 @@
 //! `fitout preview`: what a change in git does to every cluster, without asking any.
 
+mod live;
+
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -12,6 +14,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::{CommandError, Exit};
 use crate::cli::load;
 use crate::fleet::Desired;
+use crate::fleet::instance::Instance;
 use crate::forge;
 use crate::git::{Repository, Source};
 use crate::preview::sources::Sources;
@@ -55,6 +58,15 @@ pub struct Args {
     /// Fetch charts from where the base revision fetches none: only for changes that you trust
     #[arg(long)]
     allow_new_sources: bool,
+    #[command(flatten)]
+    live: live::LiveArgs,
+}
+
+impl Args {
+    /// Whether clusters are to be asked as well.
+    pub fn asks_clusters(&self) -> bool {
+        self.live.is_wanted()
+    }
 }
 
 /// How it is printed.
@@ -75,7 +87,11 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let repository = load::repository(context)?;
     let (base, head) = sources(&args, context, &repository)?;
     let (base, head) = (Desired::read(base), Desired::read(head));
-    let made = compare(base, head, &args);
+    args.live.check(&base.value.fleet, &head.value.fleet)?;
+    let (base, head) = rendered(base, head, &args);
+    let (base, head) = (base.side(), head.side());
+    let mut made = preview(&base, &head, SystemClock.now());
+    made.live = args.live.ask((&base, &head), &made, &repository, context).await?;
     let text = match args.output {
         Format::Text => {
             report::text::text(&made, context.is_coloured && args.output_file.is_none())
@@ -107,6 +123,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     }
     write!(context.err, "{}", diagnostics::text(&found, context.is_coloured))?;
     Ok(match Exit::of_findings(&found) {
+        Exit::Done if live::is_incomplete(made.live.as_ref()) => Exit::World,
         Exit::Done if args.exit_code && !made.is_empty() => Exit::Changes,
         exit => exit,
     })
@@ -150,46 +167,52 @@ fn sources(
     Ok((repository.source(&base).map_err(load::usage)?, head))
 }
 
-/// Renders what the change can reach on both sides, and compares it.
-fn compare(base: Checked<Desired>, head: Checked<Desired>, args: &Args) -> Preview {
+/// A revision, with what the change can reach rendered.
+struct Revision {
+    desired: Desired,
+    releases: Vec<Release>,
+    findings: Vec<Diagnostic>,
+    judged: Vec<Diagnostic>,
+}
+
+impl Revision {
+    fn new(checked: Checked<Desired>, reached: &[Instance], store: &ChartStore) -> Self {
+        let Checked { value: desired, diagnostics: mut findings } = checked;
+        let rendered = render_fleet(reached, &desired.source, store, &RenderOptions::install());
+        findings.extend(rendered.diagnostics);
+        let judged = load::findings(&desired, &rendered.value);
+        Self { desired, releases: rendered.value, findings, judged }
+    }
+
+    fn side(&self) -> Side<'_> {
+        Side::new(&self.desired, &self.releases, &self.findings).judged(&self.judged)
+    }
+}
+
+/// Renders what the change can reach on both sides.
+fn rendered(
+    base: Checked<Desired>,
+    mut head: Checked<Desired>,
+    args: &Args,
+) -> (Revision, Revision) {
     let mut reached = reach::reached(&base.value, &head.value);
     if guardrails_differ(&base.value.source, &head.value.source) {
         // What did not change may break what did.
         reached.base.clone_from(&base.value.instances);
         reached.head.clone_from(&head.value.instances);
     }
-    let (mut base_findings, mut head_findings) = (base.diagnostics, head.diagnostics);
     if !args.allow_new_sources {
         let (admitted, refused) = Sources::of(&base.value).admit(reached.head);
         reached.head = admitted;
-        head_findings.extend(refused);
+        head.diagnostics.extend(refused);
     }
     let store = load::chart_store();
-    let render = |instances: &[_], source: &Source, findings: &mut Vec<Diagnostic>| {
-        let rendered = rendered(instances, source, &store);
-        findings.extend(rendered.diagnostics);
-        rendered.value
-    };
-    let before = render(&reached.base, &base.value.source, &mut base_findings);
-    let after = render(&reached.head, &head.value.source, &mut head_findings);
-    let of_base = load::findings(&base.value, &before);
-    let of_head = load::findings(&head.value, &after);
-    preview(
-        &Side::new(&base.value, &before, &base_findings).judged(&of_base),
-        &Side::new(&head.value, &after, &head_findings).judged(&of_head),
-        SystemClock.now(),
-    )
+    let base = Revision::new(base, &reached.base, &store);
+    let head = Revision::new(head, &reached.head, &store);
+    (base, head)
 }
 
 /// Whether policies or their parameters changed.
 fn guardrails_differ(base: &Source, head: &Source) -> bool {
     !base.below("policies/guardrails").eq(head.below("policies/guardrails"))
-}
-
-fn rendered(
-    instances: &[crate::fleet::instance::Instance],
-    source: &Source,
-    store: &ChartStore,
-) -> Checked<Vec<Release>> {
-    render_fleet(instances, source, store, &RenderOptions::install())
 }

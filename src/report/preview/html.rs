@@ -11,8 +11,8 @@ use similar::{DiffOp, TextDiff};
 
 use super::text::{LEAVING, leaving_line, version_line};
 use super::{
-    clean, counted, document_lines, folded_line, left_out, reach, rollout_title, stage_line,
-    summary,
+    clean, counted, document_lines, folded_line, left_out, live_problems, live_summary,
+    live_unchanged, reach, rollout_title, stage_line, summary,
 };
 use crate::base::diagnostic::Severity;
 use crate::base::ids::ClusterName;
@@ -55,8 +55,12 @@ pub fn html(preview: &Preview) -> String {
                     (list("Unknown, since one revision cannot be read or rendered",
                         preview.unknown.iter().map(ToString::to_string)))
                     (rollouts(preview))
+                    (live(preview))
                 }
-                footer { "Values of Secrets are hidden. Made by fitout preview; no cluster was asked." }
+                footer {
+                    "Values of Secrets are hidden. Made by fitout preview"
+                    @if preview.live.is_none() { "; no cluster was asked" } "."
+                }
                 script { (PreEscaped(SCRIPT)) }
             }
         }
@@ -301,6 +305,21 @@ fn rows(field: &FieldChange) -> Vec<Row> {
         }
     }
     rows
+}
+
+fn live(preview: &Preview) -> Markup {
+    html! {
+        @if let Some(live) = &preview.live {
+            h2 { "On the clusters now" }
+            p { (live_summary(live)) }
+            @for problem in live_problems(live) { div.finding.warning { (problem) } }
+            @for one in &live.groups { (group(one, false)) }
+            ul.plain {
+                @for one in &live.folded { li { (folded_line(one)) } }
+                @if let Some(words) = live_unchanged(live) { li { (words) } }
+            }
+        }
+    }
 }
 
 fn rollouts(preview: &Preview) -> Markup {

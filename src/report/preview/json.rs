@@ -5,7 +5,9 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::diff::{FieldChange, Op};
-use crate::preview::{Folded, Group, LeavingCluster, PlannedRollout, Preview, VersionChange};
+use crate::preview::{
+    Folded, Group, LeavingCluster, LiveReport, PlannedRollout, Preview, VersionChange,
+};
 use crate::report::diagnostics;
 
 /// What a change does to every cluster.
@@ -42,6 +44,44 @@ pub struct PreviewReport {
     unknown: Vec<String>,
     /// Findings at the head, as `fitout validate -o json` has them, with `isNew` beside.
     findings: Vec<Json>,
+    /// What clusters that were asked would make of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<LiveView>,
+}
+
+/// What clusters that were asked would make of the head.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct LiveView {
+    /// Clusters that answered.
+    clusters: Vec<String>,
+    /// Equal changes with who has them.
+    groups: Vec<GroupView>,
+    /// Labels and checksums of versions.
+    folded: Vec<FoldedView>,
+    /// `CLUSTER/ADDON` that are as the head says already.
+    unchanged: Vec<String>,
+    /// What is in the way, or could not be looked at.
+    problems: Vec<ProblemView>,
+    /// Clusters that said nothing.
+    silent: Vec<SilentView>,
+}
+
+/// What is in the way on one instance.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct ProblemView {
+    /// `CLUSTER/ADDON`.
+    instance: String,
+    message: String,
+}
+
+/// A cluster that said nothing.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct SilentView {
+    cluster: String,
+    reason: String,
 }
 
 /// A document of the fleet.
@@ -194,7 +234,7 @@ pub fn json(preview: &Preview) -> Json {
         head: preview.head.to_string(),
         instances: preview.instances,
         reached: preview.reached,
-        clusters: texts(&preview.clusters),
+        clusters: texts(preview.clusters()),
         documents: preview.documents.iter().map(document).collect(),
         leaving: preview.leaving.iter().map(leaving).collect(),
         charts: preview.versions.iter().map(chart).collect(),
@@ -203,7 +243,27 @@ pub fn json(preview: &Preview) -> Json {
         rollouts: preview.rollouts.iter().map(rollout).collect(),
         unknown: texts(&preview.unknown),
         findings: preview.findings.iter().map(finding).collect(),
+        live: preview.live.as_ref().map(live),
     })
+}
+
+fn live(one: &LiveReport) -> LiveView {
+    let problem = |(key, message): &(_, String)| ProblemView {
+        instance: format!("{key}"),
+        message: message.clone(),
+    };
+    let silent = |(cluster, reason): (&_, &String)| SilentView {
+        cluster: format!("{cluster}"),
+        reason: reason.clone(),
+    };
+    LiveView {
+        clusters: texts(&one.clusters),
+        groups: one.groups.iter().map(group).collect(),
+        folded: one.folded.iter().map(folded).collect(),
+        unchanged: texts(&one.unchanged),
+        problems: one.problems.iter().map(problem).collect(),
+        silent: one.silent.iter().map(silent).collect(),
+    }
 }
 
 fn to_json(value: &impl Serialize) -> Json {

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 use super::text::{LEAVING, leaving_line, sign, version_line};
 use super::{
-    clean, counted, document_lines, folded_line, group_lines, left_out, reach, rollout_title, some,
-    stage_line, summary, title,
+    clean, counted, document_lines, folded_line, group_lines, left_out, live_problems,
+    live_summary, live_unchanged, reach, rollout_title, some, stage_line, summary, title,
 };
 use crate::base::diagnostic::{Diagnostic, Severity};
-use crate::preview::{Finding, Group, GroupedChange, Preview};
+use crate::preview::{Finding, Folded, Group, GroupedChange, Preview};
 use crate::report::diff::{fence, push};
 
 /// What a comment of GitLab may have, in characters.
@@ -42,9 +42,10 @@ pub fn markdown(preview: &Preview, max: usize) -> String {
     blocks.extend(documents(preview));
     blocks.extend(leaving(preview));
     blocks.extend(preview.groups.iter().map(group));
-    blocks.extend(folded(preview));
+    blocks.extend(folded(&preview.folded));
     blocks.extend(unknown(preview));
     blocks.extend(rollouts(preview));
+    blocks.extend(live(preview));
     fitted(head, &blocks, max)
 }
 
@@ -193,13 +194,13 @@ fn leaving(preview: &Preview) -> Option<Block> {
     Some(Block { full, short: format!("- :warning: **{LEAVING}**: {count}\n") })
 }
 
-fn folded(preview: &Preview) -> Option<Block> {
-    if preview.folded.is_empty() {
+fn folded(folded: &[Folded]) -> Option<Block> {
+    if folded.is_empty() {
         return None;
     }
     let lines: Vec<String> =
-        preview.folded.iter().map(|one| format!("- {}\n", escaped(&folded_line(one)))).collect();
-    let words = format!("labels and checksums ({})", counted(preview.folded.len(), "kind"));
+        folded.iter().map(|one| format!("- {}\n", escaped(&folded_line(one)))).collect();
+    let words = format!("labels and checksums ({})", counted(folded.len(), "kind"));
     Some(Block {
         full: details(&format!("<b>folded</b>: {words}"), &lines.concat()),
         short: format!("- **folded**: {words}\n"),
@@ -233,6 +234,22 @@ fn rollouts(preview: &Preview) -> Option<Block> {
     }
     let short = format!("- {} would start\n", counted(preview.rollouts.len(), "rollout"));
     Some(Block { full, short })
+}
+
+fn live(preview: &Preview) -> Vec<Block> {
+    let Some(live) = &preview.live else { return Vec::new() };
+    let line = format!("\n**On the clusters now**: {}\n\n", escaped(&live_summary(live)));
+    let mut blocks = vec![Block { full: line.clone(), short: line }];
+    let mut lines: Vec<String> =
+        live_problems(live).map(|one| format!("- :warning: {}\n", prose(&one))).collect();
+    lines.extend(live_unchanged(live).map(|one| format!("- {}\n", escaped(&one))));
+    if !lines.is_empty() {
+        let short = format!("- {}\n", counted(lines.len(), "remark"));
+        blocks.push(Block { full: lines.concat() + "\n", short });
+    }
+    blocks.extend(live.groups.iter().map(group));
+    blocks.extend(folded(&live.folded));
+    blocks
 }
 
 /// Text that nothing of HTML, markdown and mentions is read from.

@@ -10,7 +10,8 @@ use crate::base::ids::ClusterName;
 use crate::diff::Op;
 use crate::fleet::model::OnFailure;
 use crate::preview::{
-    DocumentChange, Folded, Group, PlannedCalendar, PlannedRollout, PlannedStage, Preview, Risk,
+    DocumentChange, Folded, Group, LiveReport, PlannedCalendar, PlannedRollout, PlannedStage,
+    Preview, Risk,
 };
 
 /// Names that come from charts may hold anything: nothing in a report may steer a terminal or
@@ -36,15 +37,41 @@ fn summary(preview: &Preview) -> String {
         return "nothing changes on any cluster".to_owned();
     }
     let objects = preview.objects();
-    let on = counted(preview.clusters.len(), "cluster");
+    let on = counted(preview.clusters().len(), "cluster");
     match objects {
         0 if !preview.unknown.is_empty() => "what changes cannot be told".to_owned(),
-        0 if preview.clusters.is_empty() => "no object changes".to_owned(),
+        0 if preview.clusters().is_empty() => "no object changes".to_owned(),
         _ => {
             let verb = if objects == 1 { "changes" } else { "change" };
             format!("{} {verb} on {on}", counted(objects, "object"))
         }
     }
+}
+
+/// What clusters that were asked say, in one line.
+fn live_summary(live: &LiveReport) -> String {
+    let (objects, clusters) = (live.objects(), live.clusters.len());
+    let verb = if objects == 1 { "differs" } else { "differ" };
+    let silent = match live.silent.len() {
+        0 => String::new(),
+        count => format!("; {} said nothing", counted(count, "cluster")),
+    };
+    let objects = counted(objects, "object");
+    format!("{objects} {verb} from the head on {} asked{silent}", counted(clusters, "cluster"))
+}
+
+/// What is in the way on clusters that were asked, and who said nothing.
+fn live_problems(live: &LiveReport) -> impl Iterator<Item = String> {
+    let silent = live.silent.iter().map(|(cluster, why)| clean(&format!("{cluster}: {why}")));
+    let problem = |(key, problem): &(_, String)| clean(&format!("{key}: {problem}"));
+    silent.chain(live.problems.iter().map(problem))
+}
+
+/// Instances that are as the head wants them.
+fn live_unchanged(live: &LiveReport) -> Option<String> {
+    let told = some(&live.unchanged);
+    let verb = if live.unchanged.len() == 1 { "is" } else { "are" };
+    (!live.unchanged.is_empty()).then(|| format!("{told} {verb} as the head says already"))
 }
 
 /// How much of the fleet was looked at.

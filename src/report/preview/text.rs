@@ -1,12 +1,12 @@
 //! For people at a terminal.
 
 use super::{
-    clean, document_lines, folded_line, group_lines, left_out, reach, rollout_title, some,
-    stage_line, summary, title,
+    clean, document_lines, folded_line, group_lines, left_out, live_problems, live_summary,
+    live_unchanged, reach, rollout_title, some, stage_line, summary, title,
 };
 use crate::base::ids::AddonName;
 use crate::diff::Op;
-use crate::preview::{LeavingCluster, Preview, Risk, VersionChange};
+use crate::preview::{Group, LeavingCluster, Preview, Risk, VersionChange};
 use crate::report::diff::push;
 use crate::report::paint::Paint;
 
@@ -44,7 +44,21 @@ pub fn text(preview: &Preview, is_coloured: bool) -> String {
         push(&mut text, &format!("  {told}: one of the two revisions cannot be read or rendered"));
     }
     rollouts(&mut text, preview, paint);
+    live(&mut text, preview, paint);
     text
+}
+
+fn live(text: &mut String, preview: &Preview, paint: Paint) {
+    let Some(live) = &preview.live else { return };
+    heading(text, &format!("On the clusters now: {}", live_summary(live)), paint);
+    live_problems(live).for_each(|one| push(text, &paint.removed(&format!("  ! {one}"))));
+    for one in &live.groups {
+        group(text, &format!("{} ({})", title(one), one.risk.title()), one, paint);
+    }
+    live.folded.iter().for_each(|one| push(text, &format!("  {}", folded_line(one))));
+    if let Some(words) = live_unchanged(live) {
+        push(text, &paint.faint(&format!("  {words}")));
+    }
 }
 
 /// The heading of clusters that leave.
@@ -100,11 +114,15 @@ fn groups(text: &mut String, preview: &Preview, paint: Paint) {
             heading(text, &capitalised(group.risk.title()), paint);
             present = Some(group.risk);
         }
-        push(text, &format!("  {}", paint.strong(&title(group))));
-        for mut line in group_lines(group) {
-            line.indent += 2;
-            push(text, &line.painted(paint));
-        }
+        self::group(text, &title(group), group, paint);
+    }
+}
+
+fn group(text: &mut String, title: &str, group: &Group, paint: Paint) {
+    push(text, &format!("  {}", paint.strong(title)));
+    for mut line in group_lines(group) {
+        line.indent += 2;
+        push(text, &line.painted(paint));
     }
 }
 

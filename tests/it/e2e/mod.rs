@@ -11,6 +11,7 @@ mod example;
 mod fleet;
 mod guardrails;
 mod helm;
+mod preview;
 mod random;
 mod refusals;
 mod removal;
