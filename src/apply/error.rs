@@ -257,11 +257,11 @@ impl fmt::Display for Objects<'_> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// More would be deleted than the policy allows.
-    #[error("{deleted} {what} would be deleted, and the limit is {limit}: {}", listed(.objects))]
+    #[error("{deleted} {what}{} would be deleted, and the limit is {limit}: {}", plural(*.deleted), listed(.objects))]
     Limit {
         /// How many.
         deleted: usize,
-        /// Of what: `objects`, `namespaces`, `CRDs`.
+        /// Of what: `object`, `namespace`, `CRD`.
         what: &'static str,
         /// How many may.
         limit: u32,
@@ -304,6 +304,10 @@ pub enum Refused {
         /// And where from besides.
         other: String,
     },
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 impl Refused {

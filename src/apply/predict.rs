@@ -11,7 +11,7 @@ use crate::k8s::RequestError;
 use crate::k8s::error::FieldOwner;
 use crate::object::access;
 use crate::object::noise::FIELD_MANAGER;
-use crate::sim::defaults;
+use crate::sim::as_stored;
 use crate::sim::schema::Shape;
 use crate::sim::ssa::{Conflict, Managers, Reach, Writer};
 
@@ -40,7 +40,7 @@ pub(super) fn predicted(
     let shape = Shape::built_in(access::kind(live));
     let applied = managers.apply(Some(&before), body, shape, (&by, is_forced));
     let (mut object, _) = applied.map_err(|conflicts| refused(&conflicts, &entries))?;
-    defaults::apply(&mut object);
+    as_stored(&mut object);
     if let (Some(metadata), false) =
         (object.get_mut("metadata").and_then(Json::as_object_mut), entries.is_null())
     {

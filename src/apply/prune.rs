@@ -71,11 +71,11 @@ fn says_keep(object: &Json) -> bool {
 pub(super) fn check_limits(pruning: &Pruning, limits: &Limits) -> Result<(), Refused> {
     type Meant = fn(&ObjectKey) -> bool;
     let rules: [(&'static str, u32, Meant); 3] = [
-        ("objects", limits.deleted_objects, |_| true),
-        ("namespaces", limits.deleted_namespaces, |key| {
+        ("object", limits.deleted_objects, |_| true),
+        ("namespace", limits.deleted_namespaces, |key| {
             key.kind == "Namespace" && key.group.is_empty()
         }),
-        ("CRDs", limits.removed_crds, crds::is_crd),
+        ("CRD", limits.removed_crds, crds::is_crd),
     ];
     for (what, limit, is_meant) in rules {
         let objects: Vec<ObjectKey> = pruning
@@ -227,7 +227,7 @@ mod tests {
         let refused = check_limits(&pruning, &Limits::default()).unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "1 namespaces would be deleted, and the limit is 0: Namespace/apps/n"
+            "1 namespace would be deleted, and the limit is 0: Namespace/apps/n"
         );
         let limits = Limits { deleted_namespaces: 1, ..Limits::default() };
         assert_eq!(check_limits(&pruning, &limits), Ok(()));

@@ -116,6 +116,12 @@ pub const CODES: &[Code] = &[
         "Give `code`, `reason` and `until`, as in `until: \"2027-03-31\"`.",
     ),
     code(
+        "blast-radius",
+        "A change deletes more on a cluster than the `limits` of its rollout policy allow.",
+        "If it is meant, raise the limit in the same change, or waive the finding; else find out what \
+         lost the objects, such as a value that turns a part of the chart off.",
+    ),
+    code(
         "broken-guardrail",
         "An object breaks a policy of the repository; a cluster with that policy would refuse it.",
         "Change the values or the chart, or add a Waiver with a reason and an end.",

@@ -9,7 +9,7 @@ use crate::base::diagnostic::Diagnostic;
 const DEPTH_MAX: usize = 8;
 
 /// Images of an object's containers without a tag or digest, or with the tag `latest`.
-pub(super) fn check(object: &Object) -> Vec<Diagnostic> {
+pub(super) fn check(object: &Object<'_>) -> Vec<Diagnostic> {
     let mut images = Vec::new();
     if object.key.kind != "CustomResourceDefinition" {
         collect(&object.manifest.object, DEPTH_MAX, &mut images);

@@ -1,55 +1,87 @@
 //! What is the matter with rendered objects, before any cluster has seen them.
 //!
-//! A function of a revision and its releases: guardrails ([`crate::guardrail`]), APIs that a
-//! target's Kubernetes no longer serves ([`removed`]), images that are not pinned ([`images`]),
-//! objects that two addons claim ([`collisions`]). The same finding on many clusters is one.
+//! A function of a revision and its releases, and of what they take the place of where that is
+//! known: guardrails ([`guarded`]), APIs that a target's Kubernetes no longer serves ([`removed`]),
+//! images that are not pinned ([`images`]), objects that two addons claim ([`collisions`]), more
+//! deletions than a policy allows ([`blast_radius`]). The same finding on many clusters is one.
 
+pub mod blast_radius;
 pub mod collisions;
+pub mod guarded;
 pub mod images;
 mod place;
 pub mod removed;
+mod shared;
 mod waive;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-use serde_json::{Value as Json, json};
 
+use self::shared::Shared;
 use self::waive::Waivers;
-use crate::base::diagnostic::{Checked, Diagnostic, Severity, few};
+use crate::base::diagnostic::{Checked, Diagnostic, few};
 use crate::base::ids::{AddonName, ClusterName};
 use crate::chart::model::Manifest;
 use crate::fleet::Desired;
 use crate::graph::scopes::Scopes;
-use crate::guardrail::{self, Action, Guardrails, Outcome, Subject, judge, matching};
+use crate::guardrail::{self, Guardrails};
 use crate::object::key::ObjectKey;
-use crate::object::{access, manifest};
+use crate::object::manifest;
 use crate::render::Release;
-use crate::sim::defaults;
 
 pub use waive::WAIVABLE;
 
+/// A revision and what was rendered of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'a> {
+    /// Its documents.
+    pub desired: &'a Desired,
+    /// Its releases; perhaps not all.
+    pub releases: &'a [Release],
+}
+
 /// Everything that is found in a revision's releases, errors of the guardrails themselves included.
-/// What is waived on that day is only a note.
-pub fn check(desired: &Desired, releases: &[Release], today: Date) -> Vec<Diagnostic> {
+/// What is waived on that day is only a note. With a base, objects are judged by what is done with
+/// them: those that it has are updated, those that only it has are deleted.
+pub fn check(head: Side<'_>, base: Option<Side<'_>>, today: Date) -> Vec<Diagnostic> {
+    let desired = head.desired;
     let Checked { value: guardrails, mut diagnostics } = guardrail::read::read(&desired.source);
     let mut waivers = Waivers::of(&desired.fleet, today);
     let mut found = Found::default();
-    for shared in shared(releases) {
-        let objects = objects(shared.release);
-        for object in &objects {
-            let told = of_object(desired, &shared, object, &guardrails);
-            for finding in told {
-                waivers.split(finding, &shared.clusters, &mut found);
-            }
+    for shared in shared::all(head, base) {
+        let told = of_shared(desired, &shared, &guardrails);
+        for finding in told {
+            waivers.split(finding, &shared.clusters, &mut found);
         }
     }
-    for (finding, clusters) in collisions::check(desired, releases) {
+    for (finding, clusters) in collisions::check(desired, head.releases) {
         waivers.split(finding, &clusters, &mut found);
     }
     diagnostics.extend(waivers.into_diagnostics());
     diagnostics.extend(found.into_diagnostics());
     diagnostics
+}
+
+/// What is found of releases that are the same.
+fn of_shared(desired: &Desired, shared: &Shared<'_>, guardrails: &Guardrails) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let wanted = shared.head.map(objects).unwrap_or_default();
+    let before = shared.replaced().map(objects).unwrap_or_default();
+    if let Some(release) = shared.head {
+        let version = &release.instance.kubernetes_version;
+        for object in &wanted {
+            let told = removed::check(object, version).into_iter().chain(images::check(object));
+            found.extend(told.map(|one| {
+                let one = place::at(one, desired, release, &object.manifest, "this object");
+                Finding::of(one, release, object)
+            }));
+        }
+    }
+    found.extend(guarded::check(desired, shared, (&wanted, &before), guardrails));
+    found.extend(blast_radius::check(desired, shared, (&wanted, &before)));
+    found
 }
 
 /// What is found of one object, and what a waiver can ask for.
@@ -60,159 +92,40 @@ pub(crate) struct Finding {
     pub(crate) guardrail: Option<String>,
 }
 
+impl Finding {
+    fn of(diagnostic: Diagnostic, release: &Release, object: &Object<'_>) -> Self {
+        Self {
+            diagnostic,
+            addons: BTreeSet::from([release.instance.key.addon.clone()]),
+            object: object.key.to_string(),
+            guardrail: None,
+        }
+    }
+}
+
 /// A rendered object with its identity settled.
-pub(crate) struct Object {
+pub(crate) struct Object<'a> {
     pub(crate) key: ObjectKey,
-    pub(crate) manifest: Manifest,
+    pub(crate) manifest: Cow<'a, Manifest>,
+    /// Whether it is of a chart's `crds/` folder.
+    pub(crate) is_crd_of_folder: bool,
 }
 
 /// Every object of a release, hooks and CRDs included.
-fn objects(release: &Release) -> Vec<Object> {
+fn objects(release: &Release) -> Vec<Object<'_>> {
     let rendered = &release.rendered;
     let scopes = Scopes::of(rendered);
-    let hooks = rendered.hooks.iter().map(|hook| hook.manifest.clone());
-    let all: Vec<Manifest> =
-        rendered.crds.manifests.iter().chain(&rendered.manifests).cloned().chain(hooks).collect();
-    manifest::expanded(&all, &release.instance.namespace)
-        .into_iter()
-        .map(|manifest| Object { key: scopes.settle(&manifest.key), manifest })
-        .collect()
-}
-
-/// Releases of which the same is found: one render on clusters with the same Namespaces and the
-/// same Kubernetes.
-struct Shared<'a> {
-    release: &'a Release,
-    clusters: BTreeSet<ClusterName>,
-    namespaces: BTreeMap<String, Json>,
-    resources: BTreeMap<(String, String), String>,
-}
-
-fn shared(releases: &[Release]) -> Vec<Shared<'_>> {
-    let mut by_cluster: BTreeMap<&ClusterName, BTreeMap<String, Json>> = BTreeMap::new();
-    for release in releases {
-        let namespaces = by_cluster.entry(&release.instance.key.cluster).or_default();
-        for manifest in &release.rendered.manifests {
-            if manifest.key.kind == "Namespace" && manifest.key.group.is_empty() {
-                namespaces.insert(manifest.key.name.clone(), manifest.object.clone());
-            }
+    let hooks = rendered.hooks.iter().map(|hook| std::slice::from_ref(&hook.manifest));
+    let parts = std::iter::once(&*rendered.manifests).chain(hooks).map(|part| (part, false));
+    let crds = std::iter::once((&*rendered.crds.manifests, true));
+    let mut objects = Vec::new();
+    for (part, is_crd_of_folder) in crds.chain(parts) {
+        for manifest in manifest::each(part, &release.instance.namespace) {
+            let key = scopes.settle(&manifest.key);
+            objects.push(Object { key, manifest, is_crd_of_folder });
         }
     }
-    let texts: BTreeMap<&ClusterName, String> = by_cluster
-        .iter()
-        .map(|(cluster, namespaces)| (*cluster, json!(namespaces).to_string()))
-        .collect();
-    let mut grouped: BTreeMap<_, Shared<'_>> = BTreeMap::new();
-    for release in releases {
-        let instance = &release.instance;
-        let cluster = &instance.key.cluster;
-        let key = (
-            &instance.key.addon,
-            std::sync::Arc::as_ptr(&release.rendered).addr(),
-            texts.get(cluster),
-            instance.kubernetes_version.as_str(),
-        );
-        let one = grouped.entry(key).or_insert_with(|| Shared {
-            release,
-            clusters: BTreeSet::new(),
-            namespaces: by_cluster.get(cluster).cloned().unwrap_or_default(),
-            resources: resources(release),
-        });
-        one.clusters.insert(cluster.clone());
-    }
-    grouped.into_values().collect()
-}
-
-/// The resources of the kinds that a release defines.
-fn resources(release: &Release) -> BTreeMap<(String, String), String> {
-    let crds = release.rendered.crds.manifests.iter().chain(&release.rendered.manifests);
-    crds.filter(|one| one.key.kind == "CustomResourceDefinition")
-        .filter_map(|crd| {
-            let spec = |path: &[&str]| access::text(&crd.object, path).map(str::to_owned);
-            let key = (spec(&["spec", "group"])?, spec(&["spec", "names", "kind"])?);
-            Some((key, spec(&["spec", "names", "plural"])?))
-        })
-        .collect()
-}
-
-fn of_object(
-    desired: &Desired,
-    shared: &Shared<'_>,
-    object: &Object,
-    guardrails: &Guardrails,
-) -> Vec<Finding> {
-    let release = shared.release;
-    let at = |one: Diagnostic| place::at(one, desired, release, &object.manifest, "this object");
-    let finding = |diagnostic: Diagnostic, guardrail: Option<&str>| Finding {
-        diagnostic,
-        addons: BTreeSet::from([release.instance.key.addon.clone()]),
-        object: object.key.to_string(),
-        guardrail: guardrail.map(str::to_owned),
-    };
-    let version = &release.instance.kubernetes_version;
-    let mut found: Vec<Finding> = removed::check(object, version)
-        .into_iter()
-        .chain(images::check(object))
-        .map(|one| finding(at(one), None))
-        .collect();
-    if guardrails.policies.is_empty() {
-        return found;
-    }
-    let mut whole = object.manifest.object.clone();
-    if !object.key.namespace.is_empty() {
-        place::set_namespace(&mut whole, &object.key.namespace);
-    }
-    defaults::apply(&mut whole);
-    let namespace = namespace_of(shared, &object.key);
-    let key = (object.key.group.clone(), object.key.kind.clone());
-    let subject = Subject {
-        object: &whole,
-        namespace: &object.key.namespace,
-        resource: shared
-            .resources
-            .get(&key)
-            .cloned()
-            .unwrap_or_else(|| matching::resource_of(&object.key.kind)),
-        namespace_of: namespace.as_ref(),
-    };
-    for outcome in judge::judge(guardrails, &subject) {
-        let one = at(explain(&outcome, object));
-        let one = match outcome.validation {
-            Some(validation) => one.label(&validation.span, "the guardrail"),
-            None => one.label(&outcome.policy.span, "the guardrail"),
-        };
-        found.push(finding(one, Some(&outcome.policy.name)));
-    }
-    found
-}
-
-/// The Namespace of an object as the fleet renders it, or with no labels but its name's.
-fn namespace_of(shared: &Shared<'_>, key: &ObjectKey) -> Option<Json> {
-    if key.namespace.is_empty() {
-        return None;
-    }
-    let name = &key.namespace;
-    let mut namespace = shared.namespaces.get(name).cloned().unwrap_or_else(
-        || json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
-    );
-    access::set_metadata(&mut namespace, "labels", "kubernetes.io/metadata.name", name);
-    Some(namespace)
-}
-
-fn explain(outcome: &Outcome<'_>, object: &Object) -> Diagnostic {
-    let (policy, key) = (&outcome.policy.name, &object.key);
-    if outcome.is_unjudged {
-        let message =
-            format!("`{key}` is not judged by the guardrail `{policy}`: {}", outcome.message);
-        return Diagnostic::warning("guardrail-not-judged", message);
-    }
-    let severity = match outcome.action() {
-        Action::Deny => Severity::Error,
-        Action::Warn => Severity::Warning,
-        Action::Audit => Severity::Note,
-    };
-    let message = format!("`{key}` breaks the guardrail `{policy}`: {}", outcome.message);
-    Diagnostic { severity, ..Diagnostic::error("broken-guardrail", message) }
+    objects
 }
 
 /// Findings with who has them; equal ones at the same place are one.

@@ -7,7 +7,7 @@ use crate::base::diagnostic::Diagnostic;
 const TABLE: &str = include_str!("removed.tsv");
 
 /// An API that a cluster of this version does not serve, or serves no longer soon.
-pub(super) fn check(object: &Object, kubernetes_version: &str) -> Option<Diagnostic> {
+pub(super) fn check(object: &Object<'_>, kubernetes_version: &str) -> Option<Diagnostic> {
     let (api_version, kind) = (&object.manifest.api_version, &object.key.kind);
     let minor = minor(kubernetes_version)?;
     let row = TABLE.lines().map(|line| line.split('\t').collect::<Vec<_>>()).find(|row| {

@@ -11,7 +11,8 @@ use crate::base::span::Span;
 use crate::fleet::model::{Document, Fleet, Waiver};
 
 /// Codes of findings that can be waived, sorted.
-pub const WAIVABLE: [&str; 6] = [
+pub const WAIVABLE: [&str; 7] = [
+    "blast-radius",
     "broken-guardrail",
     "deprecated-api",
     "floating-image",

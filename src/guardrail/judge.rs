@@ -16,11 +16,35 @@ const VALUES_MAX: usize = 500_000;
 /// Bytes of a message; the API server's own limit.
 const MESSAGE_BYTES_MAX: usize = 5_000;
 
+/// What an API server would be asked to do with an object.
+#[derive(Clone, Copy, Debug)]
+pub enum Operation<'a> {
+    /// It is new.
+    Create,
+    /// It takes the place of this one.
+    Update(&'a Json),
+    /// It goes.
+    Delete,
+}
+
+impl Operation<'_> {
+    /// As rules name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE",
+            Self::Update(_) => "UPDATE",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
 /// An object that is judged.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Subject<'a> {
-    /// With the API server's defaults filled in.
+    /// With the API server's defaults filled in; of one that goes, as it was.
     pub object: &'a Json,
+    /// What is done with it.
+    pub operation: Operation<'a>,
     /// Where it is; empty where its kind has no namespaces.
     pub namespace: &'a str,
     /// Such as `deployments`.
@@ -39,6 +63,15 @@ impl Subject<'_> {
         version.split_once('/').unwrap_or(("", version))
     }
 
+    /// What `objectSelector` looks at: one of them has to fit.
+    pub(super) fn versions(&self) -> impl Iterator<Item = &Json> {
+        let old = match self.operation {
+            Operation::Update(old) => Some(old),
+            Operation::Create | Operation::Delete => None,
+        };
+        std::iter::once(self.object).chain(old)
+    }
+
     /// What `namespaceSelector` looks at.
     pub(super) fn namespace_object(&self) -> Option<&Json> {
         let is_namespace = self.resource == "namespaces" && self.group_version().0.is_empty();
@@ -51,7 +84,7 @@ impl Subject<'_> {
         let resource = json!({"group": group, "version": version, "resource": self.resource});
         json!({
             "kind": kind, "requestKind": kind, "resource": resource, "requestResource": resource,
-            "name": self.name(), "namespace": self.namespace, "operation": "CREATE",
+            "name": self.name(), "namespace": self.namespace, "operation": self.operation.name(),
             "subResource": "", "requestSubResource": "", "dryRun": false,
         })
     }
@@ -87,14 +120,16 @@ impl Outcome<'_> {
     }
 }
 
-/// Everything that guardrails have against an object.
-pub fn judge<'g>(guardrails: &'g Guardrails, subject: &Subject<'_>) -> Vec<Outcome<'g>> {
+/// Everything that guardrails have against an object. Of several things that may be done with it,
+/// each guardrail judges the first that it is about.
+pub fn judge<'g>(guardrails: &'g Guardrails, subjects: &[Subject<'_>]) -> Vec<Outcome<'g>> {
     let mut outcomes = Vec::new();
     for policy in &guardrails.policies {
-        if !policy.constraints.fit(subject) {
-            continue;
-        }
-        for binding in policy.bindings.iter().filter(|binding| binding.matches.fit(subject)) {
+        for binding in &policy.bindings {
+            let fits = |subject: &&Subject<'_>| {
+                policy.constraints.fit(subject) && binding.matches.fit(subject)
+            };
+            let Some(subject) = subjects.iter().find(fits) else { continue };
             let told = |(validation, message, is_unjudged)| Outcome {
                 policy,
                 binding,
@@ -172,12 +207,18 @@ struct Judging<'g, 'a> {
 
 impl<'g> Judging<'g, '_> {
     fn new(policy: &'g Policy, subject: &Subject<'_>, param: Option<&Json>) -> Self {
-        let is_secret = secret::is_secret(subject.object) || param.is_some_and(secret::is_secret);
+        let is_secret =
+            subject.versions().any(secret::is_secret) || param.is_some_and(secret::is_secret);
         let mut judging =
             Self { policy, is_secret, scope: scope(), size: Size::default(), failed: Vec::new() };
         let null = Json::Null;
-        judging.bind("object", subject.object);
-        judging.bind("oldObject", &null);
+        let (object, old) = match subject.operation {
+            Operation::Create => (subject.object, &null),
+            Operation::Update(old) => (subject.object, old),
+            Operation::Delete => (&null, subject.object),
+        };
+        judging.bind("object", object);
+        judging.bind("oldObject", old);
         judging.bind("request", &subject.request());
         judging.bind("params", param.unwrap_or(&null));
         judging.bind("namespaceObject", subject.namespace_of.unwrap_or(&null));

@@ -64,13 +64,18 @@ impl Matches {
         })
     }
 
-    /// Whether they are about the creation of this object.
+    /// Whether they are about this object and what is done with it.
     pub fn fit(&self, subject: &Subject<'_>) -> bool {
         let fits = |rule: &Rule| rule.fits(subject, self.is_exact);
         (self.rules.is_empty() || self.rules.iter().any(fits))
             && !self.excluded.iter().any(fits)
-            && self.objects.fit(&access::labels(subject.object))
+            && subject.versions().any(|object| self.objects.fit(&access::labels(object)))
             && self.fits_namespace(subject)
+    }
+
+    pub(super) fn may_be_of_deletions(&self) -> bool {
+        let is_of = |rule: &Rule| rule.operations.iter().any(|one| one == "*" || one == "DELETE");
+        self.rules.iter().any(is_of)
     }
 
     /// Cluster-scoped objects are in no namespace, and fit; a Namespace is in itself.
@@ -113,7 +118,7 @@ impl Rule {
         has(&self.groups, group)
             && (!is_exact || has(&self.versions, version))
             && is_resource
-            && has(&self.operations, "CREATE")
+            && has(&self.operations, subject.operation.name())
             && is_in_scope
             && (self.names.is_empty() || self.names.iter().any(|name| name == subject.name()))
     }

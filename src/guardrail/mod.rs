@@ -15,5 +15,5 @@ mod library;
 pub mod matching;
 pub mod read;
 
-pub use judge::{Outcome, Subject};
+pub use judge::{Operation, Outcome, Subject};
 pub use read::{Action, Guardrails, Policy};

@@ -31,6 +31,13 @@ pub struct Guardrails {
     pub params: Vec<Json>,
 }
 
+impl Guardrails {
+    /// Whether any of them is about deletions.
+    pub fn judge_deletions(&self) -> bool {
+        self.policies.iter().any(|policy| policy.constraints.may_be_of_deletions())
+    }
+}
+
 /// A `ValidatingAdmissionPolicy`.
 #[derive(Debug)]
 pub struct Policy {

@@ -1,5 +1,7 @@
 //! Manifest text, as release records keep it, back to objects.
 
+use std::borrow::Cow;
+
 use serde_json::Value as Json;
 
 use super::access;
@@ -50,17 +52,22 @@ pub fn parse(text: &str, namespace: &str) -> Result<Vec<Manifest>, ManifestError
 
 /// The manifests with every `List` taken apart into its items.
 pub fn expanded(manifests: &[Manifest], namespace: &str) -> Vec<Manifest> {
+    each(manifests, namespace).into_iter().map(Cow::into_owned).collect()
+}
+
+/// As [`expanded`], without copies of what is no `List`.
+pub fn each<'a>(manifests: &'a [Manifest], namespace: &str) -> Vec<Cow<'a, Manifest>> {
     let mut objects = Vec::with_capacity(manifests.len());
     for whole in manifests {
         let is_list = whole.key.kind.ends_with("List") && whole.object.get("items").is_some();
         if !is_list {
-            objects.push(whole.clone());
+            objects.push(Cow::Borrowed(whole));
             continue;
         }
         for item in access::list(&whole.object, &["items"]) {
             let text = json_to_yaml(item).unwrap_or_default();
             let part = manifest(item.clone(), text, &whole.source, namespace);
-            objects.push(Manifest { line: whole.line, ..part });
+            objects.push(Cow::Owned(Manifest { line: whole.line, ..part }));
         }
     }
     objects

@@ -49,6 +49,19 @@ pub(super) fn all(pairs: &[Pair<'_>]) -> Vec<Compared> {
 /// Objects by their identity.
 type Objects<'a> = BTreeMap<ObjectKey, &'a Manifest>;
 
+/// Why an object that is no longer rendered stays on the cluster, if it does.
+fn stays(rendered: &Rendered, manifest: &Manifest) -> Option<&'static str> {
+    let is = |other: &Manifest| std::ptr::eq(other, manifest);
+    if rendered.crds.manifests.iter().any(is) {
+        return Some("it is of the chart's `crds/` folder");
+    }
+    if rendered.hooks.iter().any(|hook| is(&hook.manifest)) {
+        return Some("a hook's object is no part of the release");
+    }
+    let policy = access::annotation(&manifest.object, "helm.sh/resource-policy");
+    (policy == Some("keep")).then_some("its `helm.sh/resource-policy` says keep")
+}
+
 /// The objects of a render; hooks and CRDs are objects as well. An object without a namespace of a
 /// kind that has none has none.
 fn objects(rendered: Option<&Rendered>) -> Objects<'_> {
@@ -78,11 +91,10 @@ fn changes<'a>(base: Option<&'a Release>, head: Option<&'a Release>) -> Vec<(Cha
     }
     let gone = before.iter().filter(|(key, _)| !after.contains_key(*key));
     for (key, manifest) in gone.filter(|(key, _)| !renamed.values().any(|old| old == key)) {
-        let is_kept =
-            access::annotation(&manifest.object, "helm.sh/resource-policy") == Some("keep");
-        let note = is_kept.then(|| "its `helm.sh/resource-policy` says keep".to_owned());
+        let note = rendered(base).and_then(|rendered| stays(rendered, manifest));
+        let risk = if note.is_some() { Risk::Other } else { Risk::Deletion };
+        let note = note.map(str::to_owned);
         let change = Change::remove(manifest, Some(&manifest.object), note);
-        let risk = if is_kept { Risk::Other } else { Risk::Deletion };
         changes.push((Change { key: key.clone(), ..change }, risk));
     }
     changes

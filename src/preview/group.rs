@@ -40,6 +40,13 @@ pub struct GroupedChange {
     pub variants: usize,
 }
 
+/// How many objects change, each counted on each cluster; what stays is no change.
+pub(super) fn objects(groups: &[Group]) -> usize {
+    let changes =
+        |group: &Group| group.changes.iter().filter(|one| one.change.op != Op::Keep).count();
+    groups.iter().map(|group| changes(group) * group.clusters.len()).sum()
+}
+
 /// What changes have in common that are told together.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Common {

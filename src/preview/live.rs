@@ -8,7 +8,7 @@ use super::group::{self, Group};
 use super::noise::{self, Folded};
 use super::{Side, risk};
 use crate::base::ids::{ClusterName, InstanceKey};
-use crate::diff::{Change, Op};
+use crate::diff::Change;
 
 /// What one instance's cluster said.
 #[derive(Clone, Debug, Default)]
@@ -83,12 +83,6 @@ impl LiveReport {
 
     /// How many objects would change, each counted on each cluster.
     pub fn objects(&self) -> usize {
-        let is_change = |op: Op| op != Op::Keep;
-        let of_group = |group: &Group| {
-            group.changes.iter().filter(|one| is_change(one.change.op)).count()
-                * group.clusters.len()
-        };
-        let folded = self.folded.iter().map(|folded| folded.only);
-        self.groups.iter().map(of_group).chain(folded).sum()
+        group::objects(&self.groups) + noise::objects(&self.folded)
     }
 }

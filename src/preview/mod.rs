@@ -144,8 +144,7 @@ impl Preview {
 
     /// How many objects change, each counted on each cluster, folded changes included.
     pub fn objects(&self) -> usize {
-        let grouped = self.groups.iter().map(|group| group.changes.len() * group.clusters.len());
-        grouped.sum::<usize>() + self.folded.iter().map(|folded| folded.only).sum::<usize>()
+        group::objects(&self.groups) + noise::objects(&self.folded)
     }
 }
 

@@ -46,6 +46,11 @@ pub struct Folded {
     pub clusters: BTreeSet<ClusterName>,
 }
 
+/// How many objects have no change but these, each counted on each cluster.
+pub(super) fn objects(folded: &[Folded]) -> usize {
+    folded.iter().map(|folded| folded.only).sum()
+}
+
 /// Changes without their small ones, and those.
 pub(super) struct Split {
     pub(super) changes: Vec<Compared>,

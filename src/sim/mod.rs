@@ -55,3 +55,4 @@ pub mod write;
 pub use cluster::SimCluster;
 pub use faults::Faults;
 pub use fleet::SimFleet;
+pub use prepare::as_stored;

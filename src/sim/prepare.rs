@@ -11,7 +11,7 @@ use super::schema::Shape;
 use super::ssa::Reach;
 use super::store::Store;
 use super::write::{Write, set_version};
-use super::{crd, defaults};
+use super::{crd, defaults, kinds};
 use crate::object::access;
 
 /// Maps of text in built-in kinds, by where they are.
@@ -39,12 +39,30 @@ pub(super) fn decode(kind: &Kind, object: &mut Json) -> Result<Vec<String>, Stri
         }
         return Ok(unknown);
     }
+    fill(kind, object);
+    Ok(Vec::new())
+}
+
+/// Of a built-in kind: out with what is empty, in with the defaults.
+fn fill(kind: &Kind, object: &mut Json) {
     tidy(object, Shape::built_in(&kind.kind));
     if kind.is("", "Secret") {
         take_string_data(object);
     }
     defaults::apply(object);
-    Ok(Vec::new())
+}
+
+/// An object as it comes back from a server: as it reads it, with its defaults. Of a custom kind,
+/// without knowing its schema, only the metadata.
+pub fn as_stored(object: &mut Json) {
+    let group = access::group_of(access::api_version(object)).to_owned();
+    let Some(kind) = kinds::find(&group, access::kind(object)) else {
+        if let Some(metadata) = object.get_mut("metadata") {
+            tidy(metadata, Shape::built_in("").field("metadata").0);
+        }
+        return;
+    };
+    fill(kind, object);
 }
 
 /// What is applied, as far as types matter for who owns it.

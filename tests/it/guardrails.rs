@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 
 use fitout::base::ids::Rev;
 use fitout::git::Source;
-use fitout::guardrail::{Outcome, Subject, judge, matching, read};
+use fitout::guardrail::{Operation, Outcome, Subject, judge, matching, read};
 use fitout::object::access;
 use fitout::report::diagnostics;
-use fitout::sim::defaults;
+use fitout::sim::as_stored;
 use serde_json::{Value as Json, json};
 
 use crate::env::repository;
@@ -22,8 +22,45 @@ pub(crate) struct Case {
     pub(crate) name: String,
     /// The documents that are no objects.
     pub(crate) policies: String,
-    /// The object, and `allowed` or a part of the reason against it.
-    pub(crate) objects: Vec<(Json, String)>,
+    pub(crate) objects: Vec<Asked>,
+}
+
+/// What is asked about an object.
+pub(crate) struct Asked {
+    /// The object; of a deletion, as it is.
+    pub(crate) object: Json,
+    /// What it takes the place of; annotation `was`, as a merge patch.
+    pub(crate) old: Option<Json>,
+    /// Annotation `deleted`.
+    pub(crate) is_deleted: bool,
+    /// `allowed`, or a part of the reason against it; annotation `expect`.
+    pub(crate) expected: String,
+}
+
+impl Asked {
+    fn of(mut object: Json) -> Option<Self> {
+        let annotation = |name: &str| access::annotation(&object, name).map(str::to_owned);
+        let expected = annotation("expect")?;
+        let (was, is_deleted) = (annotation("was"), annotation("deleted").is_some());
+        object["metadata"]["namespace"] = json!(NAMESPACE);
+        let old = was.map(|patch| {
+            let mut old = object.clone();
+            merge(&mut old, &fitout::yaml::helm::read_object(&patch).unwrap());
+            old
+        });
+        Some(Self { object, old, is_deleted, expected })
+    }
+}
+
+fn merge(object: &mut Json, patch: &Json) {
+    match patch {
+        Json::Object(fields) => {
+            for (name, value) in fields {
+                merge(&mut object[name], value);
+            }
+        }
+        value => *object = value.clone(),
+    }
 }
 
 /// All of them, by name.
@@ -43,12 +80,8 @@ fn case(path: &std::path::Path) -> Case {
         objects: Vec::new(),
     };
     for document in text.split("---\n") {
-        let mut object: Json = fitout::yaml::helm::read_object(document).unwrap();
-        match access::annotation(&object, "expect").map(str::to_owned) {
-            Some(expected) => {
-                object["metadata"]["namespace"] = json!(NAMESPACE);
-                case.objects.push((object, expected));
-            }
+        match Asked::of(fitout::yaml::helm::read_object(document).unwrap()) {
+            Some(asked) => case.objects.push(asked),
             None => writeln!(case.policies, "---\n{document}").unwrap(),
         }
     }
@@ -68,26 +101,36 @@ fn verdicts_are_as_expected() {
         let guardrails = read::read(&source(&case.policies));
         let told = diagnostics::text(&guardrails.diagnostics, false);
         assert!(guardrails.diagnostics.is_empty(), "{}: {told}", case.name);
-        for (object, expected) in &case.objects {
-            let mut object = object.clone();
-            defaults::apply(&mut object);
+        for asked in &case.objects {
+            let whole = |object: &Json| {
+                let mut object = object.clone();
+                as_stored(&mut object);
+                object
+            };
+            let (object, old) = (whole(&asked.object), asked.old.as_ref().map(whole));
             let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {
                 "name": NAMESPACE, "labels": {"kubernetes.io/metadata.name": NAMESPACE}}});
             let subject = Subject {
                 object: &object,
+                operation: match &old {
+                    _ if asked.is_deleted => Operation::Delete,
+                    Some(old) => Operation::Update(old),
+                    None => Operation::Create,
+                },
                 namespace: NAMESPACE,
                 resource: matching::resource_of(access::kind(&object)),
                 namespace_of: Some(&namespace),
             };
-            let outcomes = judge::judge(&guardrails.value, &subject);
+            let outcomes = judge::judge(&guardrails.value, &[subject]);
             let told: Vec<String> = outcomes.iter().map(Outcome::as_told_by_server).collect();
-            let is_right = match expected.as_str() {
+            let is_right = match asked.expected.as_str() {
                 "allowed" => told.is_empty(),
                 expected => told.iter().any(|told| told.contains(expected)),
             };
             if !is_right {
                 let name = access::name(&object);
-                writeln!(wrong, "{}/{name}: expected {expected}, got {told:?}", case.name).unwrap();
+                writeln!(wrong, "{}/{name}: expected {}, got {told:?}", case.name, asked.expected)
+                    .unwrap();
             }
         }
     }

@@ -311,3 +311,73 @@ fn clusters_that_are_asked_say_what_would_change_there() {
     ];
     assert_snapshot!(told.map(run).join("\n"));
 }
+
+const GUARDRAIL: &str = "\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: calm}
+spec:
+  matchConstraints:
+    resourceRules:
+      - {apiGroups: [apps], apiVersions: [v1], operations: [UPDATE], resources: [deployments]}
+      - {apiGroups: [apps], apiVersions: [v1], operations: [DELETE], resources: ['*']}
+  variables:
+    - {name: memory, expression: 'object.spec.template.spec.containers[0].resources.limits.memory'}
+    - {name: oldMemory, expression: 'oldObject.spec.template.spec.containers[0].resources.limits.memory'}
+  validations:
+    - expression: object != null && variables.memory == variables.oldMemory
+      messageExpression: >-
+        object == null ? 'workloads are not deleted'
+        : 'memory stays ' + variables.oldMemory + ', and does not get ' + variables.memory
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: calm}
+spec: {policyName: calm, validationActions: [Deny]}
+";
+
+#[test]
+fn guardrails_judge_what_is_done_with_objects() {
+    let env = Env::example();
+    env.write("policies/guardrails/calm.yaml", GUARDRAIL);
+    env.commit("A guardrail about changes");
+    env.replace("addons/traefik/values/prod.yaml", "1Gi", "2Gi");
+    let placement = "placement: {matchLabels: {environment: nowhere}}";
+    let addon = env.read("addons/prometheus/addon.yaml");
+    let at = addon.find("placement:").expect("it has one");
+    let end = at + addon[at..].find('\n').expect("a line ends");
+    env.write(
+        "addons/prometheus/addon.yaml",
+        &format!("{}{placement}{}", &addon[..at], &addon[end..]),
+    );
+    let run = |args: &str| without_revisions(&env, &env.run(args));
+    assert_snapshot!([run("preview"), run("preview -o markdown"), run("validate")].join("\n"));
+}
+
+#[test]
+fn more_deletions_than_the_policy_allows_are_a_finding() {
+    let env = Env::small();
+    let policy = |limits: &str| {
+        format!(
+            "apiVersion: fitout.dev/v1alpha1\nkind: RolloutPolicy\nmetadata: {{name: careful}}\nspec:\n  \
+             stages: [{{name: all, clusters: {{}}}}]\n{limits}"
+        )
+    };
+    env.write("policies/careful.yaml", &policy("  limits: {deletedObjects: 1}\n"));
+    let addon = env.read("addons/web/addon.yaml");
+    env.write("addons/web/addon.yaml", &format!("{addon}  rollout: {{policy: careful}}\n"));
+    let more = "{{- range untilStep 0 3 1 }}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: more-{{ . }}}\n{{- end }}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: more}\n";
+    env.write("addons/web/chart/templates/more.yaml", more);
+    env.commit("Begin");
+    env.remove("addons/web/chart/templates/more.yaml");
+    let run = |args: &str| without_revisions(&env, &env.run(args));
+    let mut told = vec![run("preview")];
+    let waiver = "apiVersion: fitout.dev/v1alpha1\nkind: Waiver\nmetadata: {name: once}\nspec: {code: blast-radius, addon: web, reason: they moved, until: \"2999-12-31\"}\n";
+    env.write("policies/waiver.yaml", waiver);
+    told.push(run("preview"));
+    env.remove("policies/waiver.yaml");
+    let limits = "  limits: {deletedObjects: 10, deletedNamespaces: 1}\n";
+    env.write("policies/careful.yaml", &policy(limits));
+    told.push(run("preview"));
+    assert_snapshot!(told.join("\n"));
+}

@@ -13,6 +13,7 @@ use crate::chart::source::ChartStore;
 use crate::cli::context::Context;
 use crate::cli::exit::{CommandError, Exit};
 use crate::cli::load;
+use crate::findings;
 use crate::fleet::Desired;
 use crate::fleet::instance::Instance;
 use crate::forge;
@@ -22,7 +23,7 @@ use crate::preview::{Preview, Side, preview, reach};
 use crate::render::{Release, RenderOptions, render_fleet};
 use crate::report::errors::chain;
 use crate::report::preview as report;
-use crate::report::{diagnostics, findings};
+use crate::report::{diagnostics, findings as report_findings};
 
 /// Arguments of `fitout preview`.
 #[derive(Debug, clap::Args)]
@@ -113,8 +114,8 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let found: Vec<Diagnostic> =
         made.findings.iter().map(|finding| finding.diagnostic.clone()).collect();
     let files = [
-        (&args.sarif, findings::sarif as fn(&[Diagnostic]) -> serde_json::Value),
-        (&args.code_quality, findings::code_quality),
+        (&args.sarif, report_findings::sarif as fn(&[Diagnostic]) -> serde_json::Value),
+        (&args.code_quality, report_findings::code_quality),
     ];
     for (path, write) in files {
         let Some(path) = path else { continue };
@@ -176,11 +177,19 @@ struct Revision {
 }
 
 impl Revision {
-    fn new(checked: Checked<Desired>, reached: &[Instance], store: &ChartStore) -> Self {
+    fn new(
+        checked: Checked<Desired>,
+        reached: &[Instance],
+        base: Option<&Self>,
+        store: &ChartStore,
+    ) -> Self {
         let Checked { value: desired, diagnostics: mut findings } = checked;
         let rendered = render_fleet(reached, &desired.source, store, &RenderOptions::install());
         findings.extend(rendered.diagnostics);
-        let judged = load::findings(&desired, &rendered.value);
+        let head = findings::Side { desired: &desired, releases: &rendered.value };
+        let base =
+            base.map(|one| findings::Side { desired: &one.desired, releases: &one.releases });
+        let judged = load::findings(head, base);
         Self { desired, releases: rendered.value, findings, judged }
     }
 
@@ -207,8 +216,8 @@ fn rendered(
         head.diagnostics.extend(refused);
     }
     let store = load::chart_store();
-    let base = Revision::new(base, &reached.base, &store);
-    let head = Revision::new(head, &reached.head, &store);
+    let base = Revision::new(base, &reached.base, None, &store);
+    let head = Revision::new(head, &reached.head, Some(&base), &store);
     (base, head)
 }
 

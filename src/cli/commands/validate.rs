@@ -9,6 +9,7 @@ use crate::base::diagnostic::{Diagnostic, has_errors};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::load;
+use crate::findings::Side;
 use crate::render::RenderOptions;
 use crate::report::{diagnostics, findings as report};
 
@@ -41,7 +42,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let checked = load::check(context)?;
     let (desired, mut found) = (checked.value, checked.diagnostics);
     if args.no_render {
-        found.extend(load::findings(&desired, &[]));
+        found.extend(load::findings(Side { desired: &desired, releases: &[] }, None));
     } else {
         let options = RenderOptions::install();
         let rendered = load::render(&desired, &desired.instances, &options);
@@ -49,7 +50,8 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         let told: BTreeSet<String> = found.iter().filter_map(place).collect();
         let is_news = |one: &Diagnostic| place(one).is_none_or(|place| !told.contains(&place));
         found.extend(rendered.diagnostics.into_iter().filter(is_news));
-        found.extend(load::findings(&desired, &rendered.value));
+        let head = Side { desired: &desired, releases: &rendered.value };
+        found.extend(load::findings(head, None));
     }
     let is_wrong = has_errors(&found);
     let counts = (desired.fleet.clusters.len(), desired.fleet.addons.len());

@@ -1,0 +1,141 @@
+//! Releases of which the same is found: judged once, told of all their clusters.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use super::Side;
+use crate::base::ids::{ClusterName, InstanceKey};
+use crate::object::access;
+use crate::render::Release;
+
+/// One render, in place of one render, on clusters with the same Namespaces and the same
+/// Kubernetes.
+pub(super) struct Shared<'a> {
+    /// What is wanted; none where the instance goes.
+    pub(super) head: Option<&'a Release>,
+    /// What it takes the place of.
+    pub(super) before: Before<'a>,
+    pub(super) clusters: BTreeSet<ClusterName>,
+    /// The Namespaces that the fleet renders for these clusters.
+    pub(super) namespaces: BTreeMap<String, Json>,
+    /// The resources of the kinds that the release defines.
+    pub(super) resources: BTreeMap<(String, String), String>,
+}
+
+/// What a release takes the place of.
+#[derive(Clone, Copy)]
+pub(super) enum Before<'a> {
+    /// Nobody knows.
+    Unknown,
+    /// Nothing: it is new.
+    Nothing,
+    /// This one.
+    Release(&'a Release),
+}
+
+impl<'a> Shared<'a> {
+    /// The release that it takes the place of, if there is one.
+    pub(super) fn replaced(&self) -> Option<&'a Release> {
+        match self.before {
+            Before::Release(release) => Some(release),
+            Before::Unknown | Before::Nothing => None,
+        }
+    }
+
+    /// The release that a finding is about.
+    pub(super) fn release(&self) -> Option<&'a Release> {
+        self.head.or(self.replaced())
+    }
+}
+
+/// Every release of the head, and those of the base that the head certainly does not want.
+pub(super) fn all<'a>(head: Side<'a>, base: Option<Side<'a>>) -> Vec<Shared<'a>> {
+    let namespaces = namespaces(head.releases);
+    let texts: BTreeMap<&ClusterName, String> = namespaces
+        .iter()
+        .map(|(cluster, namespaces)| (*cluster, json!(namespaces).to_string()))
+        .collect();
+    let old: BTreeMap<&InstanceKey, &Release> = base
+        .iter()
+        .flat_map(|base| base.releases)
+        .map(|release| (&release.instance.key, release))
+        .collect();
+    let before = |key: &InstanceKey| match (base, old.get(key)) {
+        (_, Some(release)) => Before::Release(release),
+        (Some(base), None) if base.desired.instance(key).is_none() => Before::Nothing,
+        _ => Before::Unknown,
+    };
+    let coming = head
+        .releases
+        .iter()
+        .map(|release| (&release.instance.key, Some(release), before(&release.instance.key)));
+    let going = old
+        .iter()
+        .filter(|(key, _)| goes(head, key))
+        .map(|(key, release)| (*key, None, Before::Release(release)));
+    let mut grouped: BTreeMap<_, Shared<'a>> = BTreeMap::new();
+    for (key, release, before) in coming.chain(going) {
+        let was = match before {
+            Before::Unknown => (0, None),
+            Before::Nothing => (1, None),
+            Before::Release(release) => (2, Some(address(release))),
+        };
+        let version = release.map(|release| release.instance.kubernetes_version.as_str());
+        let same = (&key.addon, release.map(address), was, texts.get(&key.cluster), version);
+        let one = grouped.entry(same).or_insert_with(|| Shared {
+            head: release,
+            before,
+            clusters: BTreeSet::new(),
+            namespaces: namespaces.get(&key.cluster).cloned().unwrap_or_default(),
+            resources: resources(release, before),
+        });
+        one.clusters.insert(key.cluster.clone());
+    }
+    grouped.into_values().collect()
+}
+
+/// Whether the head certainly does not want an instance, on a cluster that it still has.
+fn goes(head: Side<'_>, key: &InstanceKey) -> bool {
+    let fleet = &head.desired.fleet;
+    head.desired.instance(key).is_none()
+        && fleet.clusters.contains_key(&key.cluster)
+        && fleet.broken.is_empty()
+}
+
+fn address(release: &Release) -> usize {
+    Arc::as_ptr(&release.rendered).addr()
+}
+
+/// The Namespaces that releases make, by cluster and name.
+fn namespaces(releases: &[Release]) -> BTreeMap<&ClusterName, BTreeMap<String, Json>> {
+    let mut by_cluster: BTreeMap<&ClusterName, BTreeMap<String, Json>> = BTreeMap::new();
+    for release in releases {
+        let namespaces = by_cluster.entry(&release.instance.key.cluster).or_default();
+        for manifest in &release.rendered.manifests {
+            if manifest.key.kind == "Namespace" && manifest.key.group.is_empty() {
+                namespaces.insert(manifest.key.name.clone(), manifest.object.clone());
+            }
+        }
+    }
+    by_cluster
+}
+
+fn resources(head: Option<&Release>, before: Before<'_>) -> BTreeMap<(String, String), String> {
+    let old = match before {
+        Before::Release(release) => Some(release),
+        Before::Unknown | Before::Nothing => None,
+    };
+    let manifests = [old, head].into_iter().flatten().flat_map(|release| {
+        release.rendered.crds.manifests.iter().chain(&release.rendered.manifests)
+    });
+    manifests
+        .filter(|one| one.key.kind == "CustomResourceDefinition")
+        .filter_map(|crd| {
+            let spec = |path: &[&str]| access::text(&crd.object, path).map(str::to_owned);
+            let key = (spec(&["spec", "group"])?, spec(&["spec", "names", "kind"])?);
+            Some((key, spec(&["spec", "names", "plural"])?))
+        })
+        .collect()
+}
