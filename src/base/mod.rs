@@ -5,4 +5,5 @@ pub mod codes;
 pub mod diagnostic;
 pub mod ids;
 pub mod limits;
+pub mod parallel;
 pub mod span;

@@ -8,7 +8,7 @@ use super::exit::CommandError;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::diagnostic::{Checked, Diagnostic};
 use crate::chart::source::ChartStore;
-use crate::findings::{self, Side};
+use crate::findings::{self, Extent, Findings, Side};
 use crate::fleet::Desired;
 use crate::fleet::instance::Instance;
 use crate::git::{GitError, Repository, Source};
@@ -89,9 +89,9 @@ pub fn render(
 }
 
 /// What guardrails and the other checks of rendered objects find, waivers of today left out.
-pub fn findings(head: Side<'_>, base: Option<Side<'_>>) -> Vec<Diagnostic> {
+pub fn findings(head: Side<'_>, base: Option<Side<'_>>, extent: Extent<'_>) -> Findings {
     let today = SystemClock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    findings::check(head, base, today)
+    findings::check(head, base, extent, today)
 }
 
 /// A wrong name on the command line, or a file that is too large, is not a failure of the world.

@@ -47,9 +47,8 @@ pub(super) fn doomed<'a>(before: &'a [Object<'a>], after: &[Object<'_>]) -> Vec<
         .filter(|object| {
             !kept.contains(&object.key)
                 && annotation(object, "helm.sh/resource-policy").is_none_or(|is| is.trim() != "keep")
-                // Hooks are deleted by their own policies, CRDs of `crds/` never.
+                // Hooks are deleted by their own policies.
                 && annotation(object, "helm.sh/hook").is_none()
-                && !object.is_crd_of_folder
         })
         .collect()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::blast_radius::doomed;
-use super::shared::{Before, Shared};
+use super::shared::{Before, Part, Shared};
 use super::{Finding, Object, place};
 use crate::base::diagnostic::{Diagnostic, Severity};
 use crate::fleet::Desired;
@@ -33,7 +33,9 @@ pub(super) fn check(
             found.extend(told.kept(old.as_ref()));
         }
     }
-    if let (Some(release), true) = (shared.replaced(), guardrails.judge_deletions()) {
+    // CRDs of `crds/` are never deleted.
+    let deletes = shared.part == Part::Rest && guardrails.judge_deletions();
+    if let (Some(release), true) = (shared.replaced(), deletes) {
         for object in doomed(before, wanted) {
             found.extend(Judging { desired, shared, guardrails, release, object }.deleted());
         }

@@ -19,10 +19,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
-use self::shared::Shared;
+use self::shared::{Part, Shared};
 use self::waive::Waivers;
 use crate::base::diagnostic::{Checked, Diagnostic, few};
 use crate::base::ids::{AddonName, ClusterName};
+use crate::base::parallel::in_parallel;
 use crate::chart::model::Manifest;
 use crate::fleet::Desired;
 use crate::graph::scopes::Scopes;
@@ -42,33 +43,70 @@ pub struct Side<'a> {
     pub releases: &'a [Release],
 }
 
+/// What is looked at.
+#[derive(Clone, Copy, Debug)]
+pub enum Extent<'a> {
+    /// Everything.
+    All,
+    /// Objects of these names.
+    Objects(&'a BTreeSet<String>),
+}
+
+impl Extent<'_> {
+    fn has(self, object: &Object<'_>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Objects(names) => names.contains(&object.key.to_string()),
+        }
+    }
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// The same finding on many clusters is one.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The names of the objects that they are about.
+    pub objects: BTreeSet<String>,
+}
+
 /// Everything that is found in a revision's releases, errors of the guardrails themselves included.
 /// What is waived on that day is only a note. With a base, objects are judged by what is done with
 /// them: those that it has are updated, those that only it has are deleted.
-pub fn check(head: Side<'_>, base: Option<Side<'_>>, today: Date) -> Vec<Diagnostic> {
+pub fn check(head: Side<'_>, base: Option<Side<'_>>, extent: Extent<'_>, today: Date) -> Findings {
     let desired = head.desired;
-    let Checked { value: guardrails, mut diagnostics } = guardrail::read::read(&desired.source);
+    let Checked { value: guardrails, diagnostics } = guardrail::read::read(&desired.source);
+    let mut findings = Findings { diagnostics, objects: BTreeSet::new() };
     let mut waivers = Waivers::of(&desired.fleet, today);
     let mut found = Found::default();
-    for shared in shared::all(head, base) {
-        let told = of_shared(desired, &shared, &guardrails);
-        for finding in told {
-            waivers.split(finding, &shared.clusters, &mut found);
-        }
-    }
-    for (finding, clusters) in collisions::check(desired, head.releases) {
+    let all = shared::all(head, base);
+    let told = in_parallel(&all, |shared| of_shared(desired, shared, extent, &guardrails));
+    let told = told.into_iter().zip(&all).flat_map(|(told, shared)| {
+        told.into_iter().map(|finding| (finding, shared.clusters.clone()))
+    });
+    for (finding, clusters) in told.chain(collisions::check(desired, head.releases)) {
+        findings.objects.insert(finding.object.clone());
         waivers.split(finding, &clusters, &mut found);
     }
-    diagnostics.extend(waivers.into_diagnostics());
-    diagnostics.extend(found.into_diagnostics());
-    diagnostics
+    findings.diagnostics.extend(waivers.into_diagnostics());
+    findings.diagnostics.extend(found.into_diagnostics());
+    findings
 }
 
 /// What is found of releases that are the same.
-fn of_shared(desired: &Desired, shared: &Shared<'_>, guardrails: &Guardrails) -> Vec<Finding> {
+fn of_shared(
+    desired: &Desired,
+    shared: &Shared<'_>,
+    extent: Extent<'_>,
+    guardrails: &Guardrails,
+) -> Vec<Finding> {
+    let of = |release| -> Vec<Object<'_>> {
+        let objects = objects(release, shared.part).into_iter();
+        objects.filter(|object| extent.has(object)).collect()
+    };
+    let wanted = shared.head.map(of).unwrap_or_default();
+    let before = shared.replaced().map(of).unwrap_or_default();
     let mut found = Vec::new();
-    let wanted = shared.head.map(objects).unwrap_or_default();
-    let before = shared.replaced().map(objects).unwrap_or_default();
     if let Some(release) = shared.head {
         let version = &release.instance.kubernetes_version;
         for object in &wanted {
@@ -80,7 +118,9 @@ fn of_shared(desired: &Desired, shared: &Shared<'_>, guardrails: &Guardrails) ->
         }
     }
     found.extend(guarded::check(desired, shared, (&wanted, &before), guardrails));
-    found.extend(blast_radius::check(desired, shared, (&wanted, &before)));
+    if shared.part == Part::Rest {
+        found.extend(blast_radius::check(desired, shared, (&wanted, &before)));
+    }
     found
 }
 
@@ -107,25 +147,21 @@ impl Finding {
 pub(crate) struct Object<'a> {
     pub(crate) key: ObjectKey,
     pub(crate) manifest: Cow<'a, Manifest>,
-    /// Whether it is of a chart's `crds/` folder.
-    pub(crate) is_crd_of_folder: bool,
 }
 
-/// Every object of a release, hooks and CRDs included.
-fn objects(release: &Release) -> Vec<Object<'_>> {
+/// The objects of a part of a release; hooks are objects as well.
+fn objects(release: &Release, part: Part) -> Vec<Object<'_>> {
     let rendered = &release.rendered;
     let scopes = Scopes::of(rendered);
     let hooks = rendered.hooks.iter().map(|hook| std::slice::from_ref(&hook.manifest));
-    let parts = std::iter::once(&*rendered.manifests).chain(hooks).map(|part| (part, false));
-    let crds = std::iter::once((&*rendered.crds.manifests, true));
-    let mut objects = Vec::new();
-    for (part, is_crd_of_folder) in crds.chain(parts) {
-        for manifest in manifest::each(part, &release.instance.namespace) {
-            let key = scopes.settle(&manifest.key);
-            objects.push(Object { key, manifest, is_crd_of_folder });
-        }
-    }
-    objects
+    let manifests: Vec<&[Manifest]> = match part {
+        Part::Crds => vec![&rendered.crds.manifests],
+        Part::Rest => std::iter::once(&*rendered.manifests).chain(hooks).collect(),
+    };
+    let expanded = manifests
+        .into_iter()
+        .flat_map(|manifests| manifest::each(manifests, &release.instance.namespace));
+    expanded.map(|manifest| Object { key: scopes.settle(&manifest.key), manifest }).collect()
 }
 
 /// Findings with who has them; equal ones at the same place are one.

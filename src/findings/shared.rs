@@ -11,8 +11,10 @@ use crate::object::access;
 use crate::render::Release;
 
 /// One render, in place of one render, on clusters with the same Namespaces and the same
-/// Kubernetes.
+/// Kubernetes; or the CRDs alone, which many renders have in common.
 pub(super) struct Shared<'a> {
+    /// Which objects of the releases.
+    pub(super) part: Part,
     /// What is wanted; none where the instance goes.
     pub(super) head: Option<&'a Release>,
     /// What it takes the place of.
@@ -22,6 +24,15 @@ pub(super) struct Shared<'a> {
     pub(super) namespaces: BTreeMap<String, Json>,
     /// The resources of the kinds that the release defines.
     pub(super) resources: BTreeMap<(String, String), String>,
+}
+
+/// A part of a release's objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    /// The CRDs of the chart's `crds/` folder.
+    Crds,
+    /// All others.
+    Rest,
 }
 
 /// What a release takes the place of.
@@ -76,15 +87,20 @@ pub(super) fn all<'a>(head: Side<'a>, base: Option<Side<'a>>) -> Vec<Shared<'a>>
         .filter(|(key, _)| goes(head, key))
         .map(|(key, release)| (*key, None, Before::Release(release)));
     let mut grouped: BTreeMap<_, Shared<'a>> = BTreeMap::new();
-    for (key, release, before) in coming.chain(going) {
+    let parts = [Part::Crds, Part::Rest];
+    let each = coming.chain(going).flat_map(|one| parts.map(|part| (one, part)));
+    for ((key, release, before), part) in each {
+        let address = |release| address(release, part);
         let was = match before {
             Before::Unknown => (0, None),
             Before::Nothing => (1, None),
             Before::Release(release) => (2, Some(address(release))),
         };
         let version = release.map(|release| release.instance.kubernetes_version.as_str());
-        let same = (&key.addon, release.map(address), was, texts.get(&key.cluster), version);
+        let namespaced = texts.get(&key.cluster).filter(|_| part == Part::Rest);
+        let same = (&key.addon, part, release.map(address), was, namespaced, version);
         let one = grouped.entry(same).or_insert_with(|| Shared {
+            part,
             head: release,
             before,
             clusters: BTreeSet::new(),
@@ -104,8 +120,12 @@ fn goes(head: Side<'_>, key: &InstanceKey) -> bool {
         && fleet.broken.is_empty()
 }
 
-fn address(release: &Release) -> usize {
-    Arc::as_ptr(&release.rendered).addr()
+/// What makes parts of two releases the same.
+fn address(release: &Release, part: Part) -> usize {
+    match part {
+        Part::Crds => Arc::as_ptr(&release.rendered.crds).addr(),
+        Part::Rest => Arc::as_ptr(&release.rendered).addr(),
+    }
 }
 
 /// The Namespaces that releases make, by cluster and name.

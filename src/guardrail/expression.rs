@@ -74,6 +74,7 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     // They are declared once, each under a name of its own.
     let added = env.add_extension(cel::extensions::strings);
     debug_assert!(added.is_ok(), "{added:?}");
+    library::declare(&mut env);
     Arc::new(env)
 });
 
@@ -303,8 +304,120 @@ impl Walk {
         if matches!(name, "format" | "join" | "replace") {
             self.replaces += 1;
         }
-        if !is_operator && !FUNCTIONS.contains(&name) && !library::NAMES.contains(&name) {
+        if !is_operator && !FUNCTIONS.contains(&name) && !library::has(name) {
             self.unfit.get_or_insert(Unfit::Function(name.to_owned()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::health::check::value;
+
+    /// Pieces of which expressions are put together, right and wrong ones.
+    const PIECES: [&str; 46] = [
+        "object",
+        "object.list",
+        "object.text",
+        "object.map",
+        "x",
+        "null",
+        "true",
+        "1",
+        "-1",
+        "1u",
+        "2.5",
+        "'a'",
+        "b'a'",
+        "[]",
+        "[1, 'a']",
+        "{}",
+        "{'a': 1}",
+        " + ",
+        " - ",
+        " * ",
+        " / ",
+        " % ",
+        " < ",
+        " == ",
+        " in ",
+        " && ",
+        " || ",
+        " ? ",
+        " : ",
+        "!",
+        "(",
+        ")",
+        "[",
+        "]",
+        ".",
+        ",",
+        "has(",
+        "size(",
+        ".map(x, ",
+        ".filter(x, ",
+        ".all(x, ",
+        ".exists_one(x, ",
+        ".matches('(a+)+$')",
+        ".sum()",
+        ".orValue(1)",
+        ".?a",
+    ];
+
+    fn evaluated(source: &str) -> Option<Result<Value, Failure>> {
+        let expression = Expression::compile(source).ok()?;
+        let object = json!({"list": [1, 2, 3], "text": "aaaa", "map": {"a": 1, "b": null}});
+        let mut scope = scope();
+        let (object, mut size) = (value(&object), Size::default());
+        size.add(&object);
+        scope.add_variable_from_value("object", object);
+        Some(expression.evaluate(&scope, size))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn whatever_is_written_ends_in_a_value_or_a_reason(
+            pieces in prop::collection::vec(prop::sample::select(PIECES.to_vec()), 1..14),
+        ) {
+            evaluated(&pieces.concat());
+        }
+
+        #[test]
+        fn any_text_ends_in_a_value_or_a_reason(text in "\\PC{0,80}") {
+            evaluated(&text);
+        }
+    }
+
+    #[test]
+    fn what_is_too_deep_or_too_long_is_refused_before_it_is_read() {
+        for source in [
+            "(".repeat(100_000),
+            "[".repeat(50),
+            "!".repeat(10_000),
+            format!("1{}", " + 1".repeat(1_000)),
+            format!("'{}'", "a".repeat(SOURCE_BYTES_MAX)),
+            "object.list.map(a, object.list.map(b, object.list.map(c, object.list.map(d, d))))"
+                .to_owned(),
+        ] {
+            let told: String = source.chars().take(40).collect();
+            assert!(matches!(Expression::compile(&source), Err(Unfit::TooLarge)), "{told}");
+        }
+    }
+
+    #[test]
+    fn work_that_multiplies_is_refused_for_a_large_object() {
+        let source = "object.list.all(a, object.list.all(b, object.list.all(c, a + b + c >= 0)))";
+        let expression = Expression::compile(source).unwrap();
+        let mut scope = scope();
+        let (object, mut size) = (value(&json!({"list": vec![1; 1_000]})), Size::default());
+        size.add(&object);
+        scope.add_variable_from_value("object", object);
+        assert!(matches!(expression.evaluate(&scope, size), Err(Failure::Unable(_))));
     }
 }

@@ -123,13 +123,29 @@ impl Outcome<'_> {
 /// Everything that guardrails have against an object. Of several things that may be done with it,
 /// each guardrail judges the first that it is about.
 pub fn judge<'g>(guardrails: &'g Guardrails, subjects: &[Subject<'_>]) -> Vec<Outcome<'g>> {
+    FUNCTIONS.with(|functions| judge_with(functions, guardrails, subjects))
+}
+
+thread_local! {
+    /// To add them takes longer than to evaluate an expression.
+    static FUNCTIONS: cel::Context<'static, 'static> = scope();
+}
+
+fn judge_with<'g>(
+    functions: &cel::Context<'static, 'static>,
+    guardrails: &'g Guardrails,
+    subjects: &[Subject<'_>],
+) -> Vec<Outcome<'g>> {
     let mut outcomes = Vec::new();
+    let mut bound: Vec<Option<Bound<'_>>> = subjects.iter().map(|_| None).collect();
     for policy in &guardrails.policies {
         for binding in &policy.bindings {
-            let fits = |subject: &&Subject<'_>| {
+            let fits = |subject: &Subject<'_>| {
                 policy.constraints.fit(subject) && binding.matches.fit(subject)
             };
-            let Some(subject) = subjects.iter().find(fits) else { continue };
+            let Some(at) = subjects.iter().position(fits) else { continue };
+            let subject = &subjects[at];
+            let bound = bound[at].get_or_insert_with(|| Bound::new(functions, subject));
             let told = |(validation, message, is_unjudged)| Outcome {
                 policy,
                 binding,
@@ -140,7 +156,7 @@ pub fn judge<'g>(guardrails: &'g Guardrails, subjects: &[Subject<'_>]) -> Vec<Ou
             match params(guardrails, policy, binding, subject) {
                 Ok(params) => {
                     for param in params {
-                        let found = Judging::new(policy, subject, param).run();
+                        let found = Judging::new(policy, bound, subject, param).run();
                         outcomes.extend(found.into_iter().map(told));
                     }
                 }
@@ -195,40 +211,59 @@ fn is_chosen(param: &Json, reference: &ParamRef, subject: &Subject<'_>) -> Resul
 
 type Told<'g> = (Option<&'g Validation>, String, bool);
 
-/// One policy, one object, one parameter.
-struct Judging<'g, 'a> {
-    policy: &'g Policy,
-    is_secret: bool,
-    scope: cel::Context<'a, 'a>,
+/// An object with its variables bound, for all policies.
+struct Bound<'f> {
+    scope: cel::Context<'f, 'static>,
     size: Size,
-    /// Variables that failed, with the reason.
-    failed: Vec<(String, Failure)>,
 }
 
-impl<'g> Judging<'g, '_> {
-    fn new(policy: &'g Policy, subject: &Subject<'_>, param: Option<&Json>) -> Self {
-        let is_secret =
-            subject.versions().any(secret::is_secret) || param.is_some_and(secret::is_secret);
-        let mut judging =
-            Self { policy, is_secret, scope: scope(), size: Size::default(), failed: Vec::new() };
+impl<'f> Bound<'f> {
+    fn new(functions: &'f cel::Context<'f, 'static>, subject: &Subject<'_>) -> Self {
+        let mut bound = Self { scope: functions.new_inner_scope(), size: Size::default() };
         let null = Json::Null;
         let (object, old) = match subject.operation {
             Operation::Create => (subject.object, &null),
             Operation::Update(old) => (subject.object, old),
             Operation::Delete => (&null, subject.object),
         };
-        judging.bind("object", object);
-        judging.bind("oldObject", old);
-        judging.bind("request", &subject.request());
-        judging.bind("params", param.unwrap_or(&null));
-        judging.bind("namespaceObject", subject.namespace_of.unwrap_or(&null));
-        judging
+        bound.bind("object", object);
+        bound.bind("oldObject", old);
+        bound.bind("request", &subject.request());
+        bound.bind("namespaceObject", subject.namespace_of.unwrap_or(&null));
+        bound
     }
 
     fn bind(&mut self, name: &str, json: &Json) {
         let value = value(json);
         self.size.add(&value);
         self.scope.add_variable_from_value(name, value);
+    }
+}
+
+/// One policy, one object, one parameter.
+struct Judging<'g, 'a> {
+    policy: &'g Policy,
+    is_secret: bool,
+    scope: cel::Context<'a, 'static>,
+    size: Size,
+    /// Variables that failed, with the reason.
+    failed: Vec<(String, Failure)>,
+}
+
+impl<'g, 'a> Judging<'g, 'a> {
+    fn new(
+        policy: &'g Policy,
+        bound: &'a Bound<'a>,
+        subject: &Subject<'_>,
+        param: Option<&Json>,
+    ) -> Self {
+        let is_secret =
+            subject.versions().any(secret::is_secret) || param.is_some_and(secret::is_secret);
+        let (mut scope, mut size) = (bound.scope.new_inner_scope(), bound.size);
+        let params = value(param.unwrap_or(&Json::Null));
+        size.add(&params);
+        scope.add_variable_from_value("params", params);
+        Self { policy, is_secret, scope, size, failed: Vec::new() }
     }
 
     fn run(mut self) -> Vec<Told<'g>> {

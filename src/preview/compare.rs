@@ -1,5 +1,6 @@
 //! Objects of both sides against each other.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
@@ -7,6 +8,7 @@ use serde_json::Value as Json;
 use super::Pair;
 use super::risk::{self, Risk};
 use crate::base::ids::{AddonName, ClusterName};
+use crate::base::parallel::in_parallel;
 use crate::chart::model::{Manifest, Rendered};
 use crate::diff::{Change, Op, between, is_meant};
 use crate::fleet::model::IgnoreDifference;
@@ -32,9 +34,10 @@ pub struct Compared {
 
 /// Every object that differs.
 pub(super) fn all(pairs: &[Pair<'_>]) -> Vec<Compared> {
+    let differing: Vec<&Pair<'_>> = pairs.iter().filter(|pair| pair.differs()).collect();
+    let all = in_parallel(&differing, |pair| changes(pair.base, pair.head));
     let mut compared = Vec::new();
-    for pair in pairs.iter().filter(|pair| pair.differs()) {
-        let changes = changes(pair.base, pair.head);
+    for (pair, changes) in differing.into_iter().zip(all) {
         compared.extend(changes.into_iter().map(|(change, risk)| Compared {
             addon: pair.addon.clone(),
             change,
@@ -75,7 +78,7 @@ fn objects(rendered: Option<&Rendered>) -> Objects<'_> {
 fn changes<'a>(base: Option<&'a Release>, head: Option<&'a Release>) -> Vec<(Change, Risk)> {
     let rendered = |release: Option<&'a Release>| release.map(|release| &*release.rendered);
     let (before, after) = (objects(rendered(base)), objects(rendered(head)));
-    let random = Random::of(head);
+    let random = LazyCell::new(|| Random::of(head));
     let ignored = head.map_or(&[][..], |release| &release.instance.ignore_differences);
     let mut changes = Vec::new();
     let renamed = renamed(&before, &after);
@@ -105,7 +108,7 @@ fn update(
     old: &Manifest,
     new: &Manifest,
     ignored: &[IgnoreDifference],
-    random: &Random,
+    random: &LazyCell<Random, impl FnOnce() -> Random>,
 ) -> Option<(Change, Risk)> {
     if old.object == new.object {
         return None;

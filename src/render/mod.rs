@@ -7,7 +7,6 @@
 mod digest;
 mod explain;
 mod merge;
-mod work;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +15,7 @@ use serde_json::Value as Json;
 
 use crate::base::diagnostic::{Checked, Diagnostic, few};
 use crate::base::ids::{Digest, Rev};
+use crate::base::parallel::in_parallel;
 use crate::chart;
 use crate::chart::error::RenderError;
 use crate::chart::model::{Chart, RenderInput, Rendered};
@@ -108,7 +108,7 @@ pub fn render_fleet(
         assigned.push((instance, chart, values.values, job));
     }
     let kept = Kept::default();
-    let results = work::in_parallel(&inputs, |(chart, input)| {
+    let results = in_parallel(&inputs, |(chart, input)| {
         render(chart, input).map(|rendered| kept.once(chart, input, rendered))
     });
     let mut releases = Vec::new();
@@ -150,7 +150,7 @@ fn load_charts(
     let distinct: BTreeMap<String, &Instance> =
         instances.iter().map(|instance| (location(instance), instance)).collect();
     let order: Vec<(String, &Instance)> = distinct.into_iter().collect();
-    let loaded = work::in_parallel(&order, |(_, instance)| store.load(&instance.chart, source));
+    let loaded = in_parallel(&order, |(_, instance)| store.load(&instance.chart, source));
     order.into_iter().map(|(location, _)| location).zip(loaded).collect()
 }
 

@@ -37,7 +37,7 @@ mod strings;
 mod text;
 mod time;
 mod toml;
-mod url;
+pub mod url;
 mod words;
 
 use std::collections::{BTreeSet, HashMap};

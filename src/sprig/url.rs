@@ -12,18 +12,23 @@ use crate::template::value::{Map, Value};
 pub(super) const FUNCTIONS: &[Function] =
     &[fixed("urlParse", &[Param::Str], url_parse), fixed("urlJoin", &[Param::Map], url_join)];
 
-#[derive(Debug, Default)]
-struct Url {
-    scheme: String,
+/// A URL as Go's `net/url` takes it apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Url {
+    /// In lower case.
+    pub scheme: String,
     opaque: String,
     user: Option<User>,
-    host: String,
+    /// With its port.
+    pub host: String,
     path: String,
+    /// As it was written, where that is not how the path would be escaped.
+    raw_path: String,
     query: String,
     fragment: String,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct User {
     name: String,
     password: Option<String>,
@@ -67,6 +72,7 @@ fn url_join(_: &mut dyn Runtime, args: &[Value]) -> Outcome {
         query: part(&parts, "query")?,
         opaque: part(&parts, "opaque")?,
         fragment: part(&parts, "fragment")?,
+        raw_path: String::new(),
         user: None,
     };
     let userinfo = part(&parts, "userinfo")?;
@@ -126,6 +132,9 @@ fn parse(raw: &str) -> Result<Url, String> {
         path = behind;
     }
     url.path = unescape(path, Part::Path)?;
+    if escape(&url.path, Part::Path) != path {
+        path.clone_into(&mut url.raw_path);
+    }
     Ok(url)
 }
 
@@ -249,6 +258,67 @@ impl User {
 }
 
 impl Url {
+    /// Reads any URL, relative ones as well.
+    ///
+    /// # Errors
+    /// In Go's words.
+    pub fn parse(raw: &str) -> Result<Self, String> {
+        parse(raw)
+    }
+
+    /// Reads what a request may have: an absolute URL or an absolute path. Nothing in it is a
+    /// fragment. Follows Go's `url.ParseRequestURI`.
+    ///
+    /// # Errors
+    /// In Go's words.
+    pub fn of_request(raw: &str) -> Result<Self, String> {
+        let told = |reason: &str| format!("parse {}: {reason}", quote(raw));
+        if raw.is_empty() {
+            return Err(told("empty url"));
+        }
+        // A `#` is a character like others there.
+        let url = parse(&raw.replace('#', "%23")).map_err(|reason| told(&reason))?;
+        let is_absolute = !url.scheme.is_empty() || raw.starts_with('/') || raw == "*";
+        if is_absolute { Ok(url) } else { Err(told("invalid URI for request")) }
+    }
+
+    /// The host without its port and without the brackets of an IPv6 address.
+    pub fn hostname(&self) -> &str {
+        hostname(&self.host)
+    }
+
+    /// The port; empty where there is none.
+    pub fn port(&self) -> &str {
+        match self.host.rsplit_once(':') {
+            // A colon within an IPv6 address.
+            Some((name, _)) if name.contains('[') && !name.ends_with(']') => "",
+            Some((_, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => port,
+            _ => "",
+        }
+    }
+
+    /// The path as it was written where it is validly escaped, else as it is escaped.
+    pub fn escaped_path(&self) -> String {
+        let is_plain =
+            |byte: u8| byte == b'%' || b"!'()*[]".contains(&byte) || !must_escape(byte, Part::Path);
+        if !self.raw_path.is_empty() && self.raw_path.bytes().all(is_plain) {
+            return self.raw_path.clone();
+        }
+        if self.path == "*" { "*".to_owned() } else { escape(&self.path, Part::Path) }
+    }
+
+    /// Keys and values of the query, unescaped; pairs that make no sense are left out.
+    pub fn query(&self) -> Vec<(String, String)> {
+        let unescaped = |text: &str| unescape(&text.replace('+', " "), Part::Fragment).ok();
+        let pairs = self.query.split('&').filter(|pair| !pair.is_empty() && !pair.contains(';'));
+        pairs
+            .filter_map(|pair| {
+                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+                Some((unescaped(key)?, unescaped(value)?))
+            })
+            .collect()
+    }
+
     fn to_text(&self) -> String {
         let mut out = String::new();
         if !self.scheme.is_empty() {

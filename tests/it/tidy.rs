@@ -24,7 +24,11 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["base", "yaml", "git", "sprig", "template", "chart", "graph", "health", "net"],
     ),
     ("forge", &["net"]),
-    ("guardrail", &["base", "git", "health", "object", "yaml"]),
+    (
+        "guardrail",
+        // `sprig` for URLs as Go reads them.
+        &["base", "git", "health", "object", "sprig", "yaml"],
+    ),
     (
         "findings",
         // `sim` for the defaults that an API server fills in.

@@ -13,7 +13,7 @@ use crate::chart::source::ChartStore;
 use crate::cli::context::Context;
 use crate::cli::exit::{CommandError, Exit};
 use crate::cli::load;
-use crate::findings;
+use crate::findings::{self, Extent};
 use crate::fleet::Desired;
 use crate::fleet::instance::Instance;
 use crate::forge;
@@ -177,20 +177,15 @@ struct Revision {
 }
 
 impl Revision {
-    fn new(
-        checked: Checked<Desired>,
-        reached: &[Instance],
-        base: Option<&Self>,
-        store: &ChartStore,
-    ) -> Self {
+    fn new(checked: Checked<Desired>, reached: &[Instance], store: &ChartStore) -> Self {
         let Checked { value: desired, diagnostics: mut findings } = checked;
         let rendered = render_fleet(reached, &desired.source, store, &RenderOptions::install());
         findings.extend(rendered.diagnostics);
-        let head = findings::Side { desired: &desired, releases: &rendered.value };
-        let base =
-            base.map(|one| findings::Side { desired: &one.desired, releases: &one.releases });
-        let judged = load::findings(head, base);
-        Self { desired, releases: rendered.value, findings, judged }
+        Self { desired, releases: rendered.value, findings, judged: Vec::new() }
+    }
+
+    fn to_judge(&self) -> findings::Side<'_> {
+        findings::Side { desired: &self.desired, releases: &self.releases }
     }
 
     fn side(&self) -> Side<'_> {
@@ -216,8 +211,12 @@ fn rendered(
         head.diagnostics.extend(refused);
     }
     let store = load::chart_store();
-    let base = Revision::new(base, &reached.base, None, &store);
-    let head = Revision::new(head, &reached.head, Some(&base), &store);
+    let mut base = Revision::new(base, &reached.base, &store);
+    let mut head = Revision::new(head, &reached.head, &store);
+    let found = load::findings(head.to_judge(), Some(base.to_judge()), Extent::All);
+    // Whether a finding is a new one is all that the base is asked for.
+    let of_base = load::findings(base.to_judge(), None, Extent::Objects(&found.objects));
+    (head.judged, base.judged) = (found.diagnostics, of_base.diagnostics);
     (base, head)
 }
 

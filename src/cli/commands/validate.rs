@@ -9,7 +9,7 @@ use crate::base::diagnostic::{Diagnostic, has_errors};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::load;
-use crate::findings::Side;
+use crate::findings::{Extent, Side};
 use crate::render::RenderOptions;
 use crate::report::{diagnostics, findings as report};
 
@@ -42,7 +42,8 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let checked = load::check(context)?;
     let (desired, mut found) = (checked.value, checked.diagnostics);
     if args.no_render {
-        found.extend(load::findings(Side { desired: &desired, releases: &[] }, None));
+        let head = Side { desired: &desired, releases: &[] };
+        found.extend(load::findings(head, None, Extent::All).diagnostics);
     } else {
         let options = RenderOptions::install();
         let rendered = load::render(&desired, &desired.instances, &options);
@@ -51,7 +52,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         let is_news = |one: &Diagnostic| place(one).is_none_or(|place| !told.contains(&place));
         found.extend(rendered.diagnostics.into_iter().filter(is_news));
         let head = Side { desired: &desired, releases: &rendered.value };
-        found.extend(load::findings(head, None));
+        found.extend(load::findings(head, None, Extent::All).diagnostics);
     }
     let is_wrong = has_errors(&found);
     let counts = (desired.fleet.clusters.len(), desired.fleet.addons.len());

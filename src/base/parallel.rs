@@ -3,14 +3,11 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Templates may nest deeply: [`crate::base::limits::TEMPLATE_DEPTH_MAX`] calls need this much.
+/// Templates may nest deeply: [`super::limits::TEMPLATE_DEPTH_MAX`] calls need this much.
 const STACK_BYTES: usize = 256 << 20;
 
 /// The results, in the order of the inputs.
-pub(super) fn in_parallel<I: Sync, O: Send + Sync>(
-    inputs: &[I],
-    work: impl Fn(&I) -> O + Sync,
-) -> Vec<O> {
+pub fn in_parallel<I: Sync, O: Send + Sync>(inputs: &[I], work: impl Fn(&I) -> O + Sync) -> Vec<O> {
     let results: Vec<OnceLock<O>> = inputs.iter().map(|_| OnceLock::new()).collect();
     let next = AtomicUsize::new(0);
     let run = || {
