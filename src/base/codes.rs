@@ -178,6 +178,12 @@ pub const CODES: &[Code] = &[
         "Run it within the fleet's repository, or name that with `--repo`.",
     ),
     code(
+        "encrypted-values",
+        "An instance has values that sops has encrypted, and would be rendered for a cluster.",
+        "`fitout validate` and `fitout preview` look at them as they are. Keep secrets on the clusters \
+         for now, and refer to them by name.",
+    ),
+    code(
         "exactly-one-of",
         "Of some fields exactly one must be given.",
         "Keep one of those that are listed.",
@@ -279,6 +285,11 @@ pub const CODES: &[Code] = &[
         "not-a-document",
         "A file below `clusters/`, `addons/` or `policies/` is no document and named by no Addon.",
         "Name it as a values layer, move it, or give it `apiVersion` and `kind`.",
+    ),
+    code(
+        "not-encrypted",
+        "A file that an Addon names as `secrets` is readable by everybody who has the repository.",
+        "Encrypt it with sops, and change the secrets: they stay in the history.",
     ),
     code("not-read", "A file looks like a document and is not read.", "Rename it to `.yaml`."),
     code(

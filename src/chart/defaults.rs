@@ -141,9 +141,11 @@ fn at(layer: &Layer, path: &str) -> Option<Layer> {
     let steps: Vec<&str> = path.split('.').collect();
     let values = steps.iter().try_fold(&*layer.values, |values, step| values.get(step))?;
     let node = layer.node.at(&steps)?;
-    values
-        .is_object()
-        .then(|| Layer { values: Arc::new(values.clone()), node: Arc::new(node.clone()) })
+    values.is_object().then(|| Layer {
+        values: Arc::new(values.clone()),
+        node: Arc::new(node.clone()),
+        is_encrypted: false,
+    })
 }
 
 /// A layer whose values are tables within tables.
@@ -154,6 +156,7 @@ fn below(keys: &[String], layer: Layer) -> Layer {
         let name = Node { span: span.clone(), tag: None, kind };
         let kind = NodeKind::Mapping(vec![(name, (*layer.node).clone())]);
         let values: Json = json!({key: *layer.values});
-        Layer { values: Arc::new(values), node: Arc::new(Node { span, tag: None, kind }) }
+        let node = Arc::new(Node { span, tag: None, kind });
+        Layer { values: Arc::new(values), node, is_encrypted: false }
     })
 }

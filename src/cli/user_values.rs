@@ -135,7 +135,8 @@ impl SetLine<'_> {
         let file = SourceFile::new(self.flag, self.line);
         let here = Span::new(&file, 0..self.line.len());
         let node = Written { here, before }.node(set, after, &mut Vec::new());
-        Layer { values: Arc::new(visible(set, after)), node: Arc::new(node) }
+        let values = Arc::new(visible(set, after));
+        Layer { values, node: Arc::new(node), is_encrypted: false }
     }
 }
 

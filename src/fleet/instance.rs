@@ -44,6 +44,14 @@ pub struct Instance {
     pub span: Span,
 }
 
+impl Instance {
+    /// The layer whose values are encrypted, if one is: what is rendered with it must not get to a
+    /// cluster.
+    pub fn encrypted(&self) -> Option<&Layer> {
+        self.values.iter().find(|layer| layer.is_encrypted)
+    }
+}
+
 /// Where a chart is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ChartLocation {
@@ -82,6 +90,8 @@ pub struct Layer {
     pub values: Arc<Json>,
     /// The tree they were read from, for `why` and diagnostics.
     pub node: Arc<Node>,
+    /// Whether they are a sops file's, as they stand there: nothing is decrypted.
+    pub is_encrypted: bool,
 }
 
 impl Layer {

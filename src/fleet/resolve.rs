@@ -120,6 +120,8 @@ struct Resolution<'a> {
     templates: Templates,
     /// By path, and for templated files by what they rendered to.
     files: BTreeMap<(String, Option<String>), Result<Layer, Diagnostic>>,
+    /// Sops files by path.
+    secrets: BTreeMap<String, Result<Layer, Diagnostic>>,
     /// By the byte at which the node begins, in the file of that path.
     written: BTreeMap<(String, usize), Option<Layer>>,
 }
@@ -132,6 +134,7 @@ impl<'a> Resolution<'a> {
             findings: Findings::default(),
             templates: Templates::default(),
             files: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             written: BTreeMap::new(),
         }
     }
@@ -230,7 +233,8 @@ impl<'a> Resolution<'a> {
         if !self.written.contains_key(&id) {
             let layer = match helm::to_json(node, Numbers::Floats) {
                 Ok(values) if values.is_object() => {
-                    Some(Layer { values: Arc::new(values), node: Arc::new(node.clone()) })
+                    let (values, node) = (Arc::new(values), Arc::new(node.clone()));
+                    Some(Layer { values, node, is_encrypted: false })
                 }
                 Ok(_) => None,
                 Err(problem) => {
@@ -254,7 +258,7 @@ impl<'a> Resolution<'a> {
                 String::new()
             })
         });
-        let layer = Layer { values: Arc::new(values), node: Arc::clone(&layer.node) };
+        let layer = Layer { values: Arc::new(values), ..layer.clone() };
         if let Some((text, problem)) = problem {
             let span = scalar_span(node, &text).unwrap_or(&node.span);
             self.findings.add(template_error(&problem, span), on.name());
@@ -264,8 +268,11 @@ impl<'a> Resolution<'a> {
 
     /// A file named by a layer. `node` is the layer.
     fn file_layer(&mut self, layer: &ValuesLayer, node: &Node, on: &On<'_>) -> Option<Layer> {
-        let written = layer.file.as_deref()?;
-        let span = node.span_at(&["file"]);
+        let (written, field) = match (&layer.file, &layer.secrets) {
+            (Some(file), _) => (file.as_str(), "file"),
+            (None, secrets) => (secrets.as_deref()?, "secrets"),
+        };
+        let span = node.span_at(&[field]);
         let is_template = text::is_template(written);
         let name = if is_template {
             match self.templates.render(written, on.view) {
@@ -289,6 +296,12 @@ impl<'a> Resolution<'a> {
             return None;
         };
         let text = std::str::from_utf8(bytes).ok()?;
+        if field == "secrets" {
+            let read = self.secrets.entry(path.clone()).or_insert_with(|| {
+                super::secrets::read(&SourceFile::new(path.as_str(), text), span)
+            });
+            return told(read, &mut self.findings, on);
+        }
         let rendered = if text::is_template(text) {
             match self.templates.render(text, on.view) {
                 Ok(rendered) => Some(rendered),
@@ -308,12 +321,17 @@ impl<'a> Resolution<'a> {
             let read = read_values(&SourceFile::new(key.0.as_str(), content));
             self.files.insert(key.clone(), read);
         }
-        match self.files.get(&key)? {
-            Ok(layer) => Some(layer.clone()),
-            Err(found) => {
-                self.findings.add(found.clone(), on.name());
-                None
-            }
+        told(self.files.get(&key)?, &mut self.findings, on)
+    }
+}
+
+/// A layer that was read; what is wrong with it is told.
+fn told(read: &Result<Layer, Diagnostic>, findings: &mut Findings, on: &On<'_>) -> Option<Layer> {
+    match read {
+        Ok(layer) => Some(layer.clone()),
+        Err(found) => {
+            findings.add(found.clone(), on.name());
+            None
         }
     }
 }
@@ -339,7 +357,7 @@ pub fn read_values(file: &Arc<SourceFile>) -> Result<Layer, Diagnostic> {
         Ok(_) => return Err(bad("values are a mapping".to_owned(), &node.span)),
         Err(reason) => return Err(bad(reason, &start)),
     };
-    Ok(Layer { values: Arc::new(values), node: Arc::new(node) })
+    Ok(Layer { values: Arc::new(values), node: Arc::new(node), is_encrypted: false })
 }
 
 /// The diagnostic for a values file that is not there.

@@ -6,7 +6,7 @@ use crate::base::span::{SourceFile, Span};
 use crate::chart::error::RenderError;
 use crate::chart::model::Chart;
 use crate::chart::source::{SourceError, file_in_repository};
-use crate::fleet::instance::{ChartLocation, Instance};
+use crate::fleet::instance::{ChartLocation, Instance, Layer};
 use crate::fleet::origin::label;
 use crate::git::Source;
 use crate::yaml::parse;
@@ -73,4 +73,13 @@ fn field_of(source: &Source, path: &str, field: &str) -> Option<Span> {
     let file = SourceFile::new(path, source.text(path)?);
     let documents = parse::parse(&file).ok()?;
     Some(documents.first()?.get(field)?.span.clone())
+}
+
+/// Values that are encrypted must not get to a cluster as they are.
+pub(super) fn explain_encrypted(layer: &Layer) -> Diagnostic {
+    let message = format!("`{}` is encrypted, and fitout does not decrypt", layer.file());
+    Diagnostic::error("encrypted-values", message)
+        .label(&layer.node.span, "these values")
+        .help("`fitout validate` and `fitout preview` look at encrypted values as they are")
+        .help("keep secrets on the clusters for now, and refer to them by name")
 }

@@ -58,13 +58,21 @@ pub struct RenderOptions {
     pub is_upgrade: bool,
     /// `.Capabilities.APIVersions` beyond the built-in ones.
     pub api_versions: Vec<String>,
+    /// Whether values that are encrypted are taken as they are, for what is only looked at; else
+    /// their instances are not rendered.
+    pub takes_encrypted: bool,
 }
 
 impl RenderOptions {
     /// As a first installation: what is compared between revisions, so that how often a release
     /// was upgraded makes no difference.
     pub fn install() -> Self {
-        Self { revision: 1, is_upgrade: false, api_versions: Vec::new() }
+        Self { revision: 1, is_upgrade: false, api_versions: Vec::new(), takes_encrypted: false }
+    }
+
+    /// As [`Self::install`], for what no cluster gets.
+    pub fn to_look_at() -> Self {
+        Self { takes_encrypted: true, ..Self::install() }
     }
 }
 
@@ -86,6 +94,10 @@ pub fn render_fleet(
     let mut inputs: Vec<(Arc<Chart>, RenderInput)> = Vec::new();
     let mut assigned = Vec::new();
     for instance in instances {
+        if let Some(layer) = instance.encrypted().filter(|_| !options.takes_encrypted) {
+            failures.add(explain::explain_encrypted(layer), instance);
+            continue;
+        }
         let chart = match &charts[&location(instance)] {
             Ok(chart) => Arc::clone(chart),
             Err(error) => {

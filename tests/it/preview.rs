@@ -381,3 +381,35 @@ fn more_deletions_than_the_policy_allows_are_a_finding() {
     told.push(run("preview"));
     assert_snapshot!(told.join("\n"));
 }
+
+/// As sops writes it.
+const ENCRYPTED: &str = "\
+colour: ENC[AES256_GCM,data:Zm9v,iv:aXY=,tag:dGFn,type:str]
+token: ENC[AES256_GCM,data:YmFy,iv:aXY=,tag:dGFn,type:str]
+sops:
+  mac: ENC[AES256_GCM,data:bWFj,iv:aXY=,tag:dGFn,type:str]
+  lastmodified: \"2026-01-01T00:00:00Z\"
+";
+
+#[test]
+fn encrypted_values_stay_encrypted_and_get_to_no_cluster() {
+    let env = Env::small();
+    let addon = env.read("addons/web/addon.yaml");
+    let layer =
+        "  values:\n    - {secrets: \"secrets/{{ .Cluster.name }}.yaml\", optional: true}\n";
+    env.write("addons/web/addon.yaml", &addon.replacen("  values:\n", layer, 1));
+    env.write("addons/web/secrets/prod.yaml", ENCRYPTED);
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: web}\nstringData: {token: {{ .Values.token | default \"none\" | quote }}}\n";
+    env.write("addons/web/chart/templates/secret.yaml", secret);
+    env.commit("Begin");
+    let changed = ENCRYPTED.replace("Zm9v", "YmF6").replace("YmFy", "cXV4").replace("2026", "2027");
+    env.write("addons/web/secrets/prod.yaml", &changed);
+    let run = |args: &str| without_revisions(&env, &env.run(args));
+    let mut told =
+        vec![run("preview"), run("validate"), run("diff prod"), run("render prod --addon web")];
+    told.push(run("preview --live prod"));
+    env.write("addons/web/secrets/prod.yaml", "token: hunter2\n");
+    told.push(run("preview"));
+    assert!(!told.concat().contains("hunter2"), "{told:?}");
+    assert_snapshot!(told.join("\n"));
+}

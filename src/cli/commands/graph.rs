@@ -47,7 +47,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let mut exit = Exit::Done;
     let pictures = if args.objects {
         let selected = args.instances.select(&desired)?;
-        let rendered = load::render(&desired, &selected, &RenderOptions::install());
+        let rendered = load::render(&desired, &selected, &RenderOptions::to_look_at());
         let told = diagnostics::text(&rendered.diagnostics, context.is_coloured);
         write!(context.err, "{told}")?;
         exit = Exit::of_findings(&rendered.diagnostics);

@@ -179,7 +179,7 @@ struct Revision {
 impl Revision {
     fn new(checked: Checked<Desired>, reached: &[Instance], store: &ChartStore) -> Self {
         let Checked { value: desired, diagnostics: mut findings } = checked;
-        let rendered = render_fleet(reached, &desired.source, store, &RenderOptions::install());
+        let rendered = render_fleet(reached, &desired.source, store, &RenderOptions::to_look_at());
         findings.extend(rendered.diagnostics);
         Self { desired, releases: rendered.value, findings, judged: Vec::new() }
     }

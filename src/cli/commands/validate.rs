@@ -45,7 +45,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         let head = Side { desired: &desired, releases: &[] };
         found.extend(load::findings(head, None, Extent::All).diagnostics);
     } else {
-        let options = RenderOptions::install();
+        let options = RenderOptions::to_look_at();
         let rendered = load::render(&desired, &desired.instances, &options);
         // A chart that is not there was told with the document that names it.
         let told: BTreeSet<String> = found.iter().filter_map(place).collect();

@@ -177,22 +177,20 @@ impl<'a> Checking<'a> {
         let layers = &self.addon.value.spec.values;
         for (at, layer) in layers.iter().enumerate() {
             let at = at.to_string();
-            if let Some(secrets) = self.node(&["spec", "values", &at, "secrets"])
-                && layer.secrets.is_some()
-            {
-                self.push(
-                    Diagnostic::error("not-supported", "secrets layers are not supported yet")
-                        .label(&secrets.span, "this file would not be decrypted")
-                        .help("keep secrets on the clusters for now, and refer to them by name"),
-                );
-            }
-            let Some(written) = layer.file.as_deref().filter(|name| !is_template(name)) else {
-                continue;
+            let (written, field) = match (&layer.file, &layer.secrets) {
+                (Some(file), _) => (file, "file"),
+                (None, Some(secrets)) => (secrets, "secrets"),
+                (None, None) => continue,
             };
-            let field = ["spec", "values", &at, "file"];
+            if is_template(written) {
+                continue;
+            }
+            let field = ["spec", "values", &at, field];
             let Some(path) = self.path(written, &field) else { continue };
             match self.source.text(&path) {
-                Some(text) if self.on.is_empty() && !is_template(text) => {
+                Some(text)
+                    if self.on.is_empty() && layer.secrets.is_none() && !is_template(text) =>
+                {
                     self.found.extend(read_values(&SourceFile::new(path, text)).err());
                 }
                 Some(_) => {}

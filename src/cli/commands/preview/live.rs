@@ -112,6 +112,11 @@ impl Asking<'_> {
     }
 
     async fn instance(&self, client: &ClusterClient, key: &InstanceKey) -> Answer {
+        let wanted = self.head.releases.get(key);
+        if let Some(layer) = wanted.and_then(|release| release.instance.encrypted()) {
+            let told = format!("it is not compared: `{}` is encrypted", layer.file());
+            return Answer { problems: vec![told], ..Answer::default() };
+        }
         let mut options = ApplyOptions::new(holder::current());
         options.is_read_only = true;
         let compared = match (self.head.releases.get(key), self.base.releases.get(key)) {
