@@ -287,6 +287,12 @@ pub const CODES: &[Code] = &[
         "Name it as a values layer, move it, or give it `apiVersion` and `kind`.",
     ),
     code(
+        "not-decrypted",
+        "A sops file cannot be decrypted with the keys that are given, or was changed without sops.",
+        "Give the age key of one of its recipients in `SOPS_AGE_KEY` or `SOPS_AGE_KEY_FILE`; edit such \
+         files with sops alone.",
+    ),
+    code(
         "not-encrypted",
         "A file that an Addon names as `secrets` is readable by everybody who has the repository.",
         "Encrypt it with sops, and change the secrets: they stay in the history.",

@@ -14,7 +14,7 @@ pub mod range;
 pub mod read;
 pub mod resolve;
 pub mod schema;
-mod secrets;
+pub mod secrets;
 pub mod selector;
 mod shape;
 mod text;

@@ -18,6 +18,7 @@ pub mod group;
 mod immutable;
 pub mod leaving;
 pub mod live;
+pub mod mask;
 pub mod noise;
 pub mod reach;
 pub mod risk;

@@ -413,3 +413,44 @@ fn encrypted_values_stay_encrypted_and_get_to_no_cluster() {
     assert!(!told.concat().contains("hunter2"), "{told:?}");
     assert_snapshot!(told.join("\n"));
 }
+
+#[test]
+fn decrypted_values_are_compared_and_hidden() {
+    let env = Env::small();
+    let case = |name: &str| {
+        std::fs::read_to_string(crate::env::repository().join("tests/cases/sops").join(name))
+            .unwrap()
+    };
+    let addon = env.read("addons/web/addon.yaml");
+    let layer = "  values:\n    - {secrets: secrets.yaml}\n";
+    env.write("addons/web/addon.yaml", &addon.replacen("  values:\n", layer, 1));
+    env.write("addons/web/secrets.yaml", &case("secrets.yaml"));
+    let templates = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: leaky}\ndata:\n  url: \"db://eos:{{ .Values.adminPassword }}@db:{{ .Values.database.port }}\"\n  encoded: {{ .Values.adminPassword | b64enc }}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: web}\nstringData: {token: {{ .Values.adminPassword | quote }}}\n";
+    env.write("addons/web/chart/templates/secret.yaml", templates);
+    env.commit("Begin");
+    env.write("addons/web/secrets.yaml", &case("changed.yaml"));
+    let run = |args: &[&str], key: &str| {
+        let output = env.fitout(args).env("SOPS_AGE_KEY", key).output().unwrap();
+        without_revisions(&env, &env.tell(args, &output))
+    };
+    let key = case("key.txt");
+    let mut told = vec![
+        run(&["preview", "--decrypt"], &key),
+        run(&["preview", "--decrypt"], &case("other-key.txt")),
+        run(&["preview", "--decrypt"], "mine"),
+        env.run("preview --decrypt"),
+    ];
+    for format in ["json", "html", "markdown"] {
+        let report = run(&["preview", "--decrypt", "-o", format], &key);
+        assert!(!report.contains("hunter") && !report.contains("aHVudGVy"), "{report}");
+    }
+    // A chart that fails with a secret in its words.
+    env.write(
+        "addons/web/chart/templates/fail.yaml",
+        "{{ fail (printf \"no %s\" .Values.adminPassword) }}",
+    );
+    told.push(run(&["preview", "--decrypt"], &key));
+    let told = told.join("\n");
+    assert!(!told.contains("hunter") && !told.contains("aHVudGVy"), "{told}");
+    assert_snapshot!(told);
+}

@@ -21,8 +21,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "fleet",
         // `graph`, `health` and `net` only to check what documents say about them.
-        &["base", "yaml", "git", "sprig", "template", "chart", "graph", "health", "net"],
+        &["base", "yaml", "git", "sops", "sprig", "template", "chart", "graph", "health", "net"],
     ),
+    ("sops", &["base", "yaml"]),
     ("forge", &["net"]),
     (
         "guardrail",

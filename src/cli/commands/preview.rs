@@ -2,6 +2,7 @@
 
 mod live;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -18,12 +19,14 @@ use crate::fleet::Desired;
 use crate::fleet::instance::Instance;
 use crate::forge;
 use crate::git::{Repository, Source};
+use crate::preview::mask::Mask;
 use crate::preview::sources::Sources;
 use crate::preview::{Preview, Side, preview, reach};
 use crate::render::{Release, RenderOptions, render_fleet};
 use crate::report::errors::chain;
 use crate::report::preview as report;
 use crate::report::{diagnostics, findings as report_findings};
+use crate::sops::Keys;
 
 /// Arguments of `fitout preview`.
 #[derive(Debug, clap::Args)]
@@ -59,6 +62,10 @@ pub struct Args {
     /// Fetch charts from where the base revision fetches none: only for changes that you trust
     #[arg(long)]
     allow_new_sources: bool,
+    /// Decrypt what sops has encrypted, with the age keys in `SOPS_AGE_KEY` or `SOPS_AGE_KEY_FILE`; no
+    /// value of it is shown. Only for changes that you trust: a template can give a value any form
+    #[arg(long)]
+    decrypt: bool,
     #[command(flatten)]
     live: live::LiveArgs,
 }
@@ -87,12 +94,14 @@ enum Format {
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let repository = load::repository(context)?;
     let (base, head) = sources(&args, context, &repository)?;
-    let (base, head) = (Desired::read(base), Desired::read(head));
+    let (mut base, mut head) = (Desired::read(base), Desired::read(head));
+    let mask = if args.decrypt { decrypt(&mut base, &mut head)? } else { Mask::default() };
     args.live.check(&base.value.fleet, &head.value.fleet)?;
     let (base, head) = rendered(base, head, &args);
     let (base, head) = (base.side(), head.side());
     let mut made = preview(&base, &head, SystemClock.now());
     made.live = args.live.ask((&base, &head), &made, &repository, context).await?;
+    mask.apply(&mut made);
     let text = match args.output {
         Format::Text => {
             report::text::text(&made, context.is_coloured && args.output_file.is_none())
@@ -166,6 +175,30 @@ fn sources(
         }
     };
     Ok((repository.source(&base).map_err(load::usage)?, head))
+}
+
+/// Decrypts both sides; what must not be shown of them.
+fn decrypt(base: &mut Checked<Desired>, head: &mut Checked<Desired>) -> anyhow::Result<Mask> {
+    let usage = |message: String| CommandError::Usage {
+        message,
+        help: vec![
+            "give age keys in `SOPS_AGE_KEY`, or their file in `SOPS_AGE_KEY_FILE`".to_owned(),
+        ],
+    };
+    let file = |path| std::fs::read_to_string(path).context("reading `SOPS_AGE_KEY_FILE`");
+    let text = match (std::env::var("SOPS_AGE_KEY"), std::env::var_os("SOPS_AGE_KEY_FILE")) {
+        (Ok(keys), _) => keys,
+        (Err(_), Some(path)) => file(path)?,
+        (Err(_), None) => return Err(usage("`--decrypt` needs a key".to_owned()).into()),
+    };
+    let keys = Keys::parse(&text).map_err(|error| usage(error.to_string()))?;
+    let mut secrets = BTreeSet::new();
+    for side in [base, head] {
+        let done = side.value.decrypt(&keys);
+        secrets.extend(done.secrets);
+        side.diagnostics.extend(done.diagnostics);
+    }
+    Ok(Mask::new(&secrets))
 }
 
 /// A revision, with what the change can reach rendered.
