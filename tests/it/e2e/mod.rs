@@ -3,6 +3,7 @@
 
 mod browser;
 mod changes;
+mod chart_flow;
 mod charts;
 mod clusters;
 mod controller;
