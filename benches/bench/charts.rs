@@ -162,7 +162,7 @@ fn fastest(program: &Path, folder: &Path, case: &Case) -> Option<Duration> {
 }
 
 /// `FITOUT_HELM`, else helm on PATH, else the one that `make e2e` has built.
-fn helm() -> Option<PathBuf> {
+pub(crate) fn helm() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("FITOUT_HELM") {
         return Some(PathBuf::from(path));
     }

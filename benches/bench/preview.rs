@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::fleet;
 use crate::measure::{children_peak_mb, quantile, shown, tell, timed};
+use crate::{charts, fleet};
 
 /// The argument that makes this program the child that is measured.
 pub(crate) const CHILD: &str = "--preview-fleet";
@@ -14,6 +14,9 @@ const RUNS: usize = 5;
 
 /// A change: what it is, the target, and how it is made in the folder of a fleet.
 type Edit = (&'static str, &'static str, fn(&Path));
+
+/// Helm renders one in so many of the cells, and the time is taken times as many.
+const HELM_SHARE: usize = 5;
 
 const EDITS: [Edit; 2] = [
     ("one line of a values layer, on 500 clusters", "3 s, 500 MB", values_layer),
@@ -29,21 +32,52 @@ fn measure(folder: &Path) {
     git(folder, &["init", "--quiet", "--initial-branch=main"]);
     git(folder, &["add", "--all"]);
     git(folder, &["commit", "--quiet", "--message", "Begin"]);
-    println!("  of one chart: {}", chart_name(&largest(folder)));
-    let program = std::env::current_exe().expect("a program knows where it is");
-    for (what, target, edit) in EDITS {
-        edit(folder);
-        // The child has no other children than these, so that their peak is theirs.
-        let output = Command::new(&program).arg(CHILD).arg(folder).output();
-        match output {
-            Ok(output) if output.status.success() => {
-                let measured = String::from_utf8_lossy(&output.stdout);
-                tell(&format!("  {what}"), measured.trim(), target);
+    for addon in subjects(folder) {
+        println!("  {}", chart_name(&addon));
+        let program = std::env::current_exe().expect("a program knows where it is");
+        for (what, target, edit) in EDITS {
+            edit(&addon);
+            // The child has no other children than these, so that their peak is theirs.
+            let output = Command::new(&program).arg(CHILD).arg(folder).output();
+            match output {
+                Ok(output) if output.status.success() => {
+                    let measured = String::from_utf8_lossy(&output.stdout);
+                    tell(&format!("  {what}"), measured.trim(), target);
+                }
+                _ => println!("  {what}: the child that measures it has failed"),
             }
-            _ => println!("  {what}: the child that measures it has failed"),
+            git(folder, &["checkout", "--quiet", "--", "."]);
         }
-        git(folder, &["checkout", "--quiet", "--", "."]);
+        by_helm(&addon);
     }
+}
+
+/// The same renders of both sides by a loop of `helm template`.
+fn by_helm(addon: &Path) {
+    let Some(helm) = charts::helm() else { return println!("    helm: skipped, it is not there") };
+    let cells = (0..fleet::CELLS).step_by(HELM_SHARE);
+    let calls = cells.map(|cell| {
+        format!("\"$0\" template a chart -f values.yaml --set cell=c{cell:02} > /dev/null\n")
+    });
+    let script: String = calls.collect::<String>().repeat(2);
+    let (time, status) = timed(|| {
+        Command::new("sh").args(["-e", "-c", &script]).arg(&helm).current_dir(addon).status()
+    });
+    if !status.is_ok_and(|status| status.success()) {
+        return println!("    helm: skipped, it does not render the chart");
+    }
+    let time = time * HELM_SHARE as u32;
+    let what = format!("  the {} renders of both sides by a loop of helm", 2 * fleet::CELLS);
+    tell(&what, &shown(time), "");
+}
+
+/// The addons that are changed: the one of a usual chart, and the one with the most templates.
+fn subjects(folder: &Path) -> Vec<PathBuf> {
+    let largest = largest(folder);
+    let addons = std::fs::read_dir(folder.join("addons")).expect("they are there").flatten();
+    let usual = addons.map(|entry| entry.path()).find(|path| chart_name(path) == fleet::USUAL);
+    let usual = usual.filter(|usual| *usual != largest);
+    usual.into_iter().chain([largest]).collect()
 }
 
 /// Looks at the change in a folder, and tells time and memory.
@@ -68,12 +102,12 @@ pub(crate) fn child(folder: &Path) {
     println!("{}{peak}", shown(quantile(&times, 0.5)));
 }
 
-fn values_layer(folder: &Path) {
-    replace(&largest(folder).join("values.yaml"), "disk: ssd", "disk: nvme");
+fn values_layer(addon: &Path) {
+    replace(&addon.join("values.yaml"), "disk: ssd", "disk: nvme");
 }
 
-fn chart_version(folder: &Path) {
-    let path = largest(folder).join("chart/Chart.yaml");
+fn chart_version(addon: &Path) {
+    let path = addon.join("chart/Chart.yaml");
     let text = std::fs::read_to_string(&path).expect("a chart has this file");
     let line = text.lines().find(|line| line.starts_with("version:"));
     replace(&path, line.expect("a chart has a version"), "version: 999.0.0");
