@@ -264,8 +264,12 @@ impl Walk {
             Expr::Comprehension(each) => {
                 self.expression(&each.iter_range, loops);
                 self.expression(&each.accu_init, loops);
+                // A loop over nothing only gives a value a name.
+                let is_binding =
+                    matches!(&each.iter_range.expr, Expr::List(list) if list.elements.is_empty());
+                let loops = if is_binding { loops } else { loops + 1 };
                 for inner in [&each.loop_cond, &each.loop_step, &each.result] {
-                    self.expression(inner, loops + 1);
+                    self.expression(inner, loops);
                 }
             }
             Expr::List(list) => list.elements.iter().for_each(|one| self.expression(one, loops)),

@@ -4,6 +4,7 @@
 mod addresses;
 mod collections;
 mod formats;
+mod loops;
 mod quantities;
 mod urls;
 mod versions;
@@ -28,6 +29,7 @@ pub(super) fn has(name: &str) -> bool {
         addresses::NAMES,
         collections::NAMES,
         formats::NAMES,
+        loops::NAMES,
         quantities::NAMES,
         urls::NAMES,
         versions::NAMES,
@@ -39,6 +41,7 @@ pub(super) fn has(name: &str) -> bool {
 pub(super) fn declare(env: &mut cel::Env) {
     addresses::declare(env);
     collections::declare(env);
+    loops::declare(env);
 }
 
 type Text = Arc<String>;
@@ -62,6 +65,7 @@ pub(super) fn add(scope: &mut Context<'_, '_>) {
     addresses::add(scope);
     collections::add(scope);
     formats::add(scope);
+    loops::add(scope);
     urls::add(scope);
     versions::add(scope);
 }
