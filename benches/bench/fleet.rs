@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use fitout::base::clock::today;
 use fitout::chart::source::ChartStore;
 use fitout::fleet::Desired;
 use fitout::git::Repository;
@@ -60,9 +61,10 @@ fn real_charts(folder: &Path) -> Vec<PathBuf> {
     let largest = stretches.filter_map(|stretch| stretch.iter().max_by_key(|path| bytes(path)));
     let mut charts: Vec<PathBuf> = largest.cloned().collect();
     // One that everybody has, whatever is larger beside it.
-    let usual = paths.iter().find(|path| path.ends_with(USUAL));
-    if let (Some(usual), Some(last)) = (usual, charts.last_mut()) {
-        usual.clone_into(last);
+    let usual = cases(folder).into_iter().find(|case| case.chart.ends_with(USUAL));
+    let usual = usual.map(|case| folder.join("charts").join(case.chart));
+    if let (Some(usual), Some(last)) = (usual.filter(|path| path.exists()), charts.last_mut()) {
+        *last = usual;
     }
     charts
 }
@@ -144,7 +146,7 @@ pub(crate) fn child(folder: &Path) {
     let location = folder.display().to_string();
     let (read, desired) = timed(|| {
         let repository = Repository::open_with(&location, settings).expect("the fleet is there");
-        Desired::read(repository.worktree().expect("the fleet is readable"))
+        Desired::read(repository.worktree().expect("the fleet is readable"), today())
     });
     tell_findings("read", &desired.diagnostics);
     let desired = desired.value;

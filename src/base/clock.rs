@@ -62,3 +62,8 @@ impl Clock for FastClock {
 pub fn now() -> Timestamp {
     Timestamp::now()
 }
+
+/// The computer's day, in UTC.
+pub fn today() -> jiff::civil::Date {
+    now().to_zoned(jiff::tz::TimeZone::UTC).date()
+}

@@ -5,7 +5,7 @@ use anyhow::Context as _;
 
 use super::context::Context;
 use super::exit::CommandError;
-use crate::base::clock::{Clock, SystemClock};
+use crate::base::clock::today;
 use crate::base::diagnostic::{Checked, Diagnostic};
 use crate::chart::source::ChartStore;
 use crate::findings::{self, Extent, Findings, Side};
@@ -43,7 +43,7 @@ pub fn source(repository: &Repository, rev: Option<&str>) -> anyhow::Result<Sour
 pub fn check(context: &Context) -> anyhow::Result<Checked<Desired>> {
     let repository = repository(context)?;
     let source = source(&repository, context.global.rev.as_deref())?;
-    Ok(Desired::read(source))
+    Ok(Desired::read(source, today()))
 }
 
 /// Reads the fleet at the revision that the arguments name. Warnings are told on stderr.
@@ -90,8 +90,7 @@ pub fn render(
 
 /// What guardrails and the other checks of rendered objects find, waivers of today left out.
 pub fn findings(head: Side<'_>, base: Option<Side<'_>>, extent: Extent<'_>) -> Findings {
-    let today = SystemClock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    findings::check(head, base, extent, today)
+    findings::check(head, base, extent, today())
 }
 
 /// A wrong name on the command line, or a file that is too large, is not a failure of the world.

@@ -12,6 +12,7 @@ use super::load;
 use super::selection::InstanceArgs;
 use crate::apply::{self, ApplyError, ApplyOptions, Comparison};
 use crate::base::clock::SystemClock;
+use crate::base::clock::today;
 use crate::base::ids::{AddonName, ClusterName, InstanceKey, Rev};
 use crate::base::limits::CLUSTERS_IN_PARALLEL;
 use crate::fleet::Desired;
@@ -85,7 +86,7 @@ pub async fn of_args(
 ) -> anyhow::Result<Survey> {
     let rev = context.global.rev.clone();
     let repository = load::repository(context)?;
-    let checked = Desired::read(load::source(&repository, rev.as_deref())?);
+    let checked = Desired::read(load::source(&repository, rev.as_deref())?, today());
     let desired = load::accept(context, checked)?;
     let scope = Scope::of(args, &desired)?;
     let connect = clusters::options(context, &repository);

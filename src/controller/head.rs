@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
+use crate::base::clock::today;
 use crate::base::diagnostic::{Diagnostic, Severity, few};
 use crate::base::ids::{AddonName, Digest, InstanceKey, Rev};
 use crate::chart::source::ChartStore;
@@ -63,7 +64,7 @@ impl Origin {
         if known == Some(&rev) {
             return Ok(None);
         }
-        let checked = Desired::read(repository.source(&rev)?);
+        let checked = Desired::read(repository.source(&rev)?, today());
         let mut findings = checked.diagnostics;
         let desired = checked.value;
         let options = RenderOptions::install();
@@ -106,7 +107,7 @@ impl Revisions {
         let repository = Repository::open(&self.origin.location).map_err(told)?;
         let commit = repository.resolve(rev.as_str()).map_err(told)?;
         let source = repository.source(&commit).map_err(told)?;
-        let desired = Arc::new(Desired::read(source).value);
+        let desired = Arc::new(Desired::read(source, today()).value);
         read.push_front(Arc::clone(&desired));
         read.truncate(REVISIONS_MAX);
         Ok(desired)

@@ -58,7 +58,13 @@ fn explain(
 ) -> Option<Finding> {
     let names: BTreeSet<&AddonName> =
         claims.iter().map(|(release, _)| &release.instance.key.addon).collect();
-    if names.len() < 2 {
+    let releases: BTreeSet<(&str, &str)> = claims
+        .iter()
+        .map(|(release, _)| &release.instance)
+        .map(|instance| (instance.namespace.as_str(), instance.release_name.as_str()))
+        .collect();
+    // Two addons that are the same release were told as that.
+    if names.len() < 2 || releases.len() < 2 {
         return None;
     }
     let message = format!("`{key}` belongs to the addons {}", addons(&names));

@@ -11,12 +11,14 @@ use crate::base::span::Span;
 use crate::fleet::model::{Document, Fleet, Waiver};
 
 /// Codes of findings that can be waived, sorted.
-pub const WAIVABLE: [&str; 7] = [
+pub const WAIVABLE: [&str; 9] = [
     "blast-radius",
     "broken-guardrail",
+    "dependency-version",
     "deprecated-api",
     "floating-image",
     "guardrail-not-judged",
+    "kubernetes-version",
     "object-conflict",
     "removed-api",
 ];
@@ -69,8 +71,7 @@ impl<'a> Waivers<'a> {
             let (waived, others): (BTreeSet<_>, BTreeSet<_>) = left.into_iter().partition(covers);
             left = others;
             if !waived.is_empty() {
-                let spec = &one.waiver.spec;
-                let note = format!("waived until {}: {}", spec.until, spec.reason);
+                let note = one.waiver.told();
                 let diagnostic =
                     Diagnostic { severity: Severity::Note, ..finding.diagnostic.clone() };
                 found.add(diagnostic.label(&one.span, "waived here").note(note), &waived);

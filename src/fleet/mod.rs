@@ -4,7 +4,7 @@
 
 pub mod calendar;
 mod check;
-mod findings;
+pub mod findings;
 pub mod instance;
 pub mod layers;
 pub mod model;
@@ -21,6 +21,8 @@ mod text;
 mod versions;
 
 use std::collections::BTreeMap;
+
+use jiff::civil::Date;
 
 use crate::base::diagnostic::Checked;
 use crate::base::ids::InstanceKey;
@@ -45,11 +47,11 @@ impl Desired {
     }
 
     /// Reads, resolves and checks. What is wrong is left out of the value, so that the rest of the
-    /// fleet can go on.
-    pub fn read(source: Source) -> Checked<Self> {
+    /// fleet can go on. What a waiver that holds `today` puts up with is only a note.
+    pub fn read(source: Source, today: Date) -> Checked<Self> {
         let Checked { value: fleet, mut diagnostics } = read::read(&source);
         let resolved = resolve::resolve(&fleet, &source);
-        diagnostics.extend(check::check(&fleet, &source, &resolved.value));
+        diagnostics.extend(check::check(&fleet, &source, &resolved.value, today));
         diagnostics.extend(resolved.diagnostics);
         Checked { value: Self { source, fleet, instances: resolved.value }, diagnostics }
     }

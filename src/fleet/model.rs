@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -721,6 +722,19 @@ pub struct Waiver {
     pub metadata: WaiverMetadata,
     /// The rest.
     pub spec: WaiverSpec,
+}
+
+impl Waiver {
+    /// Whether it holds on a day: it has a reason, and a last day that is not over.
+    pub fn holds(&self, day: Date) -> bool {
+        let until = self.spec.until.parse::<Date>();
+        !self.spec.reason.trim().is_empty() && until.is_ok_and(|until| until >= day)
+    }
+
+    /// For how long and why, as a note.
+    pub fn told(&self) -> String {
+        format!("waived until {}: {}", self.spec.until, self.spec.reason)
+    }
 }
 
 /// `spec` of a Waiver. What is not given matches everything.

@@ -576,6 +576,40 @@ mod findings {
     }
 
     #[test]
+    fn versions_that_do_not_fit_can_be_waived() {
+        let told = after(|env| {
+            let addon = env.read("addons/web/addon.yaml");
+            env.write("addons/web/addon.yaml", &format!("{addon}  kubernetes: \">=1.40\"\n"));
+            env.replace("addons/web/addon.yaml", "version: \">=1\"", "version: \">=9\"");
+            let waiver = |name: &str, spec: &str| {
+                format!(
+                    "---\napiVersion: fitout.dev/v1alpha1\nkind: Waiver\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n"
+                )
+            };
+            let waivers = [
+                waiver(
+                    "dev-is-old",
+                    "code: kubernetes-version, clusters: {matchLabels: {environment: dev}}, reason: it goes in spring, until: \"2999-12-31\"",
+                ),
+                waiver(
+                    "base-is-enough",
+                    "code: dependency-version, addon: web, reason: it was tried, until: \"2999-12-31\"",
+                ),
+                waiver(
+                    "over",
+                    "code: kubernetes-version, reason: it was new, until: \"2020-01-31\"",
+                ),
+                waiver(
+                    "other",
+                    "code: kubernetes-version, addon: base, reason: not this one, until: \"2999-12-31\"",
+                ),
+            ];
+            env.write("policies/waivers.yaml", &waivers.concat());
+        });
+        assert_snapshot!(told);
+    }
+
+    #[test]
     fn a_waiver_holds_until_its_day() {
         let told = [
             "{code: broken-guardrail, guardrail: missing-key, reason: soon gone, until: \"2999-12-31\"}",

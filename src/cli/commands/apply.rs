@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::diff::{Output, exit};
 use crate::apply::{ApplyOptions, holder};
+use crate::base::clock::today;
 use crate::cli::clusters;
 use crate::cli::context::Context;
 use crate::cli::execute::{Progress, StepResult, StepStatus, execute};
@@ -99,7 +100,7 @@ async fn saved(
         let why = "the files of the work tree have changed since the plan was made";
         return Err(CommandError::Refused(why.to_owned()).into());
     }
-    let desired = load::accept(context, Desired::read(source))?;
+    let desired = load::accept(context, Desired::read(source, today()))?;
     let scope = Scope {
         clusters: plan.steps.iter().map(|step| step.key.cluster.clone()).collect(),
         addons: plan.steps.iter().map(|step| step.key.addon.clone()).collect(),

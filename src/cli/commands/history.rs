@@ -3,6 +3,7 @@
 use futures::StreamExt as _;
 use serde::Serialize;
 
+use crate::base::clock::today;
 use crate::base::ids::{ClusterName, InstanceKey};
 use crate::base::limits::CLUSTERS_IN_PARALLEL;
 use crate::cli::clusters;
@@ -50,7 +51,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let repository = load::repository(context)?;
     let rev = context.global.rev.clone();
     let source = load::source(&repository, rev.as_deref())?;
-    let desired = load::accept(context, Desired::read(source))?;
+    let desired = load::accept(context, Desired::read(source, today()))?;
     let connect = clusters::options(context, &repository);
     let (rows, failures) = match (&args.cluster, &args.addon) {
         (Some(cluster), Some(addon)) => {

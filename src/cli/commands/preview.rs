@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::ValueEnum;
 
-use crate::base::clock::{Clock as _, SystemClock};
+use crate::base::clock::{Clock as _, SystemClock, today};
 use crate::base::diagnostic::{Checked, Diagnostic};
 use crate::chart::source::ChartStore;
 use crate::cli::context::Context;
@@ -94,7 +94,7 @@ enum Format {
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let repository = load::repository(context)?;
     let (base, head) = sources(&args, context, &repository)?;
-    let (mut base, mut head) = (Desired::read(base), Desired::read(head));
+    let (mut base, mut head) = (Desired::read(base, today()), Desired::read(head, today()));
     let mask = if args.decrypt { decrypt(&mut base, &mut head)? } else { Mask::default() };
     args.live.check(&base.value.fleet, &head.value.fleet)?;
     let (base, head) = rendered(base, head, &args);

@@ -3,6 +3,7 @@
 use super::history::instance;
 use crate::apply::{self, ApplyOptions, HEALTH_TIMEOUT, Rules, holder};
 use crate::base::clock::SystemClock;
+use crate::base::clock::today;
 use crate::cli::clusters;
 use crate::cli::context::Context;
 use crate::cli::execute::{status_of, told};
@@ -31,7 +32,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let repository = load::repository(context)?;
     let rev = context.global.rev.clone();
     let source = load::source(&repository, rev.as_deref())?;
-    let desired = load::accept(context, Desired::read(source))?;
+    let desired = load::accept(context, Desired::read(source, today()))?;
     let instance = instance(&desired, &args.cluster, &args.addon)?;
     let connect = clusters::options(context, &repository);
     let names = [instance.key.cluster.clone()].into();

@@ -9,6 +9,7 @@ use clap::Subcommand;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::base::clock::SystemClock;
+use crate::base::clock::today;
 use crate::base::ids::ClusterName;
 use crate::cli::context::Context;
 use crate::cli::control;
@@ -107,7 +108,7 @@ fn of_fleet(context: &mut Context) -> anyhow::Result<(SimFleet, Vec<(ClusterName
     let repository = load::repository(context)?;
     let rev = context.global.rev.clone();
     let source = load::source(&repository, rev.as_deref())?;
-    let desired = load::accept(context, Desired::read(source))?;
+    let desired = load::accept(context, Desired::read(source, today()))?;
     let clusters = control::simulated_clusters(&desired);
     if clusters.is_empty() {
         return Err(CommandError::Usage {

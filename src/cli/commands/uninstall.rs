@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use crate::apply::{self, ApplyOptions, holder};
 use crate::base::clock::SystemClock;
+use crate::base::clock::today;
 use crate::base::ids::AddonName;
 use crate::cli::clusters;
 use crate::cli::context::Context;
@@ -36,7 +37,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let repository = load::repository(context)?;
     let rev = context.global.rev.clone();
     let source = load::source(&repository, rev.as_deref())?;
-    let desired = load::accept(context, Desired::read(source))?;
+    let desired = load::accept(context, Desired::read(source, today()))?;
     let names = args.clusters.select(&desired.fleet)?;
     let addon = AddonName::from(args.addon.as_str());
     if !args.yes && !agreed(context, &addon, names.len())? {

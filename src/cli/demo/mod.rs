@@ -19,6 +19,7 @@ use super::exit::{CommandError, Exit};
 use super::survey::{self, Scope};
 use super::{execute, load};
 use crate::apply::{ApplyOptions, holder};
+use crate::base::clock::today;
 use crate::base::clock::{Clock, FastClock};
 use crate::controller::{Options, Reconciler};
 use crate::fleet::Desired;
@@ -100,7 +101,7 @@ impl Stage {
     async fn bring_up(&self, teller: &mut Teller, context: &mut Context) -> anyhow::Result<()> {
         let repository = Repository::open(&self.options.origin.location)?;
         let source = repository.source(&repository.resolve("HEAD")?)?;
-        let desired = load::accept(context, Desired::read(source))?;
+        let desired = load::accept(context, Desired::read(source, today()))?;
         teller.fleet(&desired, self.speed, context)?;
         let options = ApplyOptions::new(holder::current());
         let scope = Scope {

@@ -11,6 +11,8 @@ mod policies;
 mod repositories;
 mod selectors;
 
+use jiff::civil::Date;
+
 use super::instance::Instance;
 use super::model::Fleet;
 use super::schema::Kind;
@@ -20,7 +22,12 @@ use crate::git::Source;
 use crate::graph;
 
 /// Everything that is wrong, by kind of document and name.
-pub(super) fn check(fleet: &Fleet, source: &Source, instances: &[Instance]) -> Vec<Diagnostic> {
+pub(super) fn check(
+    fleet: &Fleet,
+    source: &Source,
+    instances: &[Instance],
+    today: Date,
+) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     if fleet.clusters.is_empty() && fleet.addons.is_empty() && fleet.broken.is_empty() {
         found
@@ -33,7 +40,7 @@ pub(super) fn check(fleet: &Fleet, source: &Source, instances: &[Instance]) -> V
     addons::check(fleet, source, &mut found);
     policies::check(fleet, &mut found);
     found.extend(graph::addons::cycles(fleet));
-    placement::check(fleet, source, instances, &mut found);
+    placement::check(fleet, source, (instances, today), &mut found);
     found
 }
 

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
+
 use crate::base::diagnostic::Diagnostic;
 use crate::base::ids::{AddonName, ClusterName, InstanceKey};
 use crate::base::span::Span;
@@ -17,7 +19,7 @@ use crate::git::Source;
 pub(super) fn check(
     fleet: &Fleet,
     source: &Source,
-    instances: &[Instance],
+    (instances, today): (&[Instance], Date),
     found: &mut Vec<Diagnostic>,
 ) {
     let mut checking = Checking {
@@ -32,7 +34,7 @@ pub(super) fn check(
             checking.dependency(instance, at, dependency);
         }
     }
-    found.extend(checking.findings.into_diagnostics());
+    found.extend(checking.findings.into_waived(fleet, today));
 }
 
 struct Checking<'a> {
@@ -99,7 +101,7 @@ impl Checking<'_> {
             let span = cluster.node.span_at(&["spec", "kubernetesVersion"]);
             found = found.label(span, "a cluster of another version");
         }
-        self.findings.add(found, &instance.key.cluster);
+        self.findings.add_of(addon, found, &instance.key.cluster);
     }
 
     fn dependency(&mut self, instance: &Instance, at: usize, dependency: &Dependency) {
@@ -139,6 +141,6 @@ impl Checking<'_> {
         if let Some(chart) = self.span(on, &["spec", "chart"]) {
             found = found.label(&chart, format!("the chart of `{on}`"));
         }
-        self.findings.add(found, cluster);
+        self.findings.add_of(addon, found, cluster);
     }
 }

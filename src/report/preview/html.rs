@@ -100,12 +100,28 @@ fn findings(findings: &[Finding]) -> Markup {
             @for finding in findings {
                 @let found = &finding.diagnostic;
                 div class=(format!("finding {}", class(found.severity))) {
-                    code { (found.code) } " " (clean(&found.message))
+                    code { (found.code) } " " (prose(&found.message))
                     @if let Some(label) = found.labels.first() { " at " code { (label.span.to_string()) } }
                     @if !finding.is_new { " (the base has it, too)" }
+                    @for note in &found.notes { div.note { (prose(note)) } }
+                    @for help in &found.help { div.note { "help: " (prose(help)) } }
                 }
             }
         }
+    }
+}
+
+/// A sentence of ours, with names in backticks; without its partner, a backtick is part of a name.
+fn prose(text: &str) -> Markup {
+    let text = clean(text);
+    let parts: Vec<&str> = text.split('`').collect();
+    let has_names = !parts.len().is_multiple_of(2);
+    html! {
+        @if has_names {
+            @for (at, part) in parts.iter().enumerate() {
+                @if at % 2 == 1 { code { (part) } } @else { (part) }
+            }
+        } @else { (text) }
     }
 }
 
@@ -312,7 +328,7 @@ fn live(preview: &Preview) -> Markup {
         @if let Some(live) = &preview.live {
             h2 { "On the clusters now" }
             p { (live_summary(live)) }
-            @for problem in live_problems(live) { div.finding.warning { (problem) } }
+            @for problem in live_problems(live) { div.finding.warning { (prose(&problem)) } }
             @for one in &live.groups { (group(one, false)) }
             ul.plain {
                 @for one in &live.folded { li { (folded_line(one)) } }
