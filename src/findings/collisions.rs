@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Finding, addons, place};
+use super::{Finding, Side, addons, place};
 use crate::base::diagnostic::Diagnostic;
 use crate::base::ids::{AddonName, ClusterName};
 use crate::chart::model::Manifest;
@@ -13,12 +13,10 @@ use crate::object::key::ObjectKey;
 use crate::render::Release;
 
 /// Collisions with the clusters that have them. Clusters with the same renders are looked at once.
-pub(super) fn check(
-    desired: &Desired,
-    releases: &[Release],
-) -> Vec<(Finding, BTreeSet<ClusterName>)> {
+pub(super) fn check(side: Side<'_>) -> Vec<(Finding, BTreeSet<ClusterName>)> {
+    let desired = side.desired;
     let mut by_cluster: BTreeMap<&ClusterName, Vec<&Release>> = BTreeMap::new();
-    for release in releases {
+    for release in side.releases.iter().chain(side.beside) {
         by_cluster.entry(&release.instance.key.cluster).or_default().push(release);
     }
     let mut alike: BTreeMap<Vec<(&AddonName, usize)>, Alike<'_>> = BTreeMap::new();

@@ -41,6 +41,15 @@ pub struct Side<'a> {
     pub desired: &'a Desired,
     /// Its releases; perhaps not all.
     pub releases: &'a [Release],
+    /// More of them, which are only looked at for objects that one of the above has as well.
+    pub beside: &'a [Release],
+}
+
+impl<'a> Side<'a> {
+    /// Of a revision and what was rendered of it.
+    pub fn new(desired: &'a Desired, releases: &'a [Release]) -> Self {
+        Self { desired, releases, beside: &[] }
+    }
 }
 
 /// What is looked at.
@@ -84,7 +93,7 @@ pub fn check(head: Side<'_>, base: Option<Side<'_>>, extent: Extent<'_>, today: 
     let told = told.into_iter().zip(&all).flat_map(|(told, shared)| {
         told.into_iter().map(|finding| (finding, shared.clusters.clone()))
     });
-    for (finding, clusters) in told.chain(collisions::check(desired, head.releases)) {
+    for (finding, clusters) in told.chain(collisions::check(head)) {
         findings.objects.insert(finding.object.clone());
         waivers.split(finding, &clusters, &mut found);
     }

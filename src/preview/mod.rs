@@ -11,6 +11,7 @@
 //! - No value of a Secret is in a [`Preview`].
 //! - An instance that cannot be rendered on either side is told as such, never as removed.
 
+pub mod beside;
 pub mod compare;
 pub mod describe;
 pub mod documents;

@@ -454,3 +454,16 @@ fn decrypted_values_are_compared_and_hidden() {
     assert!(!told.contains("hunter") && !told.contains("aHVudGVy"), "{told}");
     assert_snapshot!(told);
 }
+
+#[test]
+fn an_object_that_an_addon_beside_has_is_found() {
+    let env = Env::small();
+    let shared = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shared, namespace: base}\n";
+    env.write("addons/base/chart/templates/shared.yaml", shared);
+    env.commit("Begin");
+    env.write("addons/web/chart/templates/shared.yaml", shared);
+    let told = env.run("preview");
+    assert!(told.contains("the change can reach 2 of 4 instances"), "{told}");
+    let found = told.find("error[object-conflict]").expect("it is found");
+    assert_snapshot!(&told[found..]);
+}

@@ -21,7 +21,7 @@ use crate::forge;
 use crate::git::{Repository, Source};
 use crate::preview::mask::Mask;
 use crate::preview::sources::Sources;
-use crate::preview::{Preview, Side, preview, reach};
+use crate::preview::{Preview, Side, beside, preview, reach};
 use crate::render::{Release, RenderOptions, render_fleet};
 use crate::report::errors::chain;
 use crate::report::preview as report;
@@ -207,6 +207,8 @@ struct Revision {
     releases: Vec<Release>,
     findings: Vec<Diagnostic>,
     judged: Vec<Diagnostic>,
+    /// Others that the change does not reach: see [`beside`].
+    beside: Vec<Release>,
 }
 
 impl Revision {
@@ -214,11 +216,13 @@ impl Revision {
         let Checked { value: desired, diagnostics: mut findings } = checked;
         let rendered = render_fleet(reached, &desired.source, store, &RenderOptions::to_look_at());
         findings.extend(rendered.diagnostics);
-        Self { desired, releases: rendered.value, findings, judged: Vec::new() }
+        let releases = rendered.value;
+        Self { desired, releases, findings, judged: Vec::new(), beside: Vec::new() }
     }
 
     fn to_judge(&self) -> findings::Side<'_> {
-        findings::Side { desired: &self.desired, releases: &self.releases }
+        let side = findings::Side::new(&self.desired, &self.releases);
+        findings::Side { beside: &self.beside, ..side }
     }
 
     fn side(&self) -> Side<'_> {
@@ -246,6 +250,10 @@ fn rendered(
     let store = load::chart_store();
     let mut base = Revision::new(base, &reached.base, &store);
     let mut head = Revision::new(head, &reached.head, &store);
+    // What of these cannot be rendered is nothing that the change has done.
+    let others = beside::beside(&base.side(), &head.side());
+    let options = RenderOptions::to_look_at();
+    head.beside = render_fleet(&others, &head.desired.source, &store, &options).value;
     let found = load::findings(head.to_judge(), Some(base.to_judge()), Extent::All);
     // Whether a finding is a new one is all that the base is asked for.
     let of_base = load::findings(base.to_judge(), None, Extent::Objects(&found.objects));

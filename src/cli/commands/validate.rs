@@ -42,7 +42,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let checked = load::check(context)?;
     let (desired, mut found) = (checked.value, checked.diagnostics);
     if args.no_render {
-        let head = Side { desired: &desired, releases: &[] };
+        let head = Side::new(&desired, &[]);
         found.extend(load::findings(head, None, Extent::All).diagnostics);
     } else {
         let options = RenderOptions::to_look_at();
@@ -51,7 +51,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         let told: BTreeSet<String> = found.iter().filter_map(place).collect();
         let is_news = |one: &Diagnostic| place(one).is_none_or(|place| !told.contains(&place));
         found.extend(rendered.diagnostics.into_iter().filter(is_news));
-        let head = Side { desired: &desired, releases: &rendered.value };
+        let head = Side::new(&desired, &rendered.value);
         found.extend(load::findings(head, None, Extent::All).diagnostics);
     }
     let is_wrong = has_errors(&found);
