@@ -42,8 +42,8 @@ pub struct Tick {
     pub next_in: Duration,
     /// Whether a rollout or an attempt is under way.
     pub is_busy: bool,
-    /// Whether nothing goes on before somebody approves or resumes.
-    pub waits_for_people: bool,
+    /// Whether nothing goes on before somebody approves or resumes, or a policy opens.
+    pub is_held: bool,
 }
 
 /// The controller's state between ticks. All of it but the log can be lost at any time.
@@ -182,10 +182,10 @@ impl Reconciler {
             .unwrap_or(now);
         let has_rollouts = self.active().next().is_some();
         let is_busy = !self.busy.is_empty() || has_rollouts;
-        let waits_for_people = self.busy.is_empty()
+        let is_held = self.busy.is_empty()
             && has_rollouts
             && self.active().all(|rollout| self.still.contains_key(&rollout.id))
-            && self.still.values().any(|asks| *asks);
+            && self.still.values().any(|is_held| *is_held);
         let mut next_in = until(poll_at).unsigned_abs();
         if is_busy {
             next_in = next_in.min(self.options.pace);
@@ -193,7 +193,7 @@ impl Reconciler {
         if let Some(at) = wake_at {
             next_in = next_in.min(until(at).unsigned_abs());
         }
-        Tick { next_in: next_in.max(Duration::from_millis(1)), is_busy, waits_for_people }
+        Tick { next_in: next_in.max(Duration::from_millis(1)), is_busy, is_held }
     }
 
     // Git.
@@ -328,8 +328,8 @@ impl Reconciler {
             self.record(&step.events)?;
             wake_at = [wake_at, step.wake_at].into_iter().flatten().min();
             if step.decisions.is_empty() && !step.waiting.values().any(WaitingOn::is_moving) {
-                let asks = step.waiting.values().any(WaitingOn::is_for_people);
-                self.still.insert(rollout.id.clone(), asks);
+                let is_held = step.waiting.values().any(WaitingOn::is_held);
+                self.still.insert(rollout.id.clone(), is_held);
             }
             for decision in step.decisions {
                 self.carry_out(head, &step.rollout, &decision);

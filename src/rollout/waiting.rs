@@ -120,12 +120,11 @@ impl fmt::Display for WaitingOn {
 }
 
 impl WaitingOn {
-    /// Whether it passes by itself: by what is under way, or by time.
+    /// Whether it passes by itself: by what is under way, or by time that it is measured over.
     pub fn is_moving(&self) -> bool {
         matches!(
             self,
             Self::Unreachable(_)
-                | Self::Closed(Closed { until: Some(_), .. })
                 | Self::Observation
                 | Self::Attempt { .. }
                 | Self::Health { .. }
@@ -134,9 +133,9 @@ impl WaitingOn {
         )
     }
 
-    /// Whether it passes when somebody says so.
-    pub fn is_for_people(&self) -> bool {
-        matches!(self, Self::Approval { .. } | Self::Resume { .. })
+    /// Whether it is held on purpose: until somebody says so, or a policy opens.
+    pub fn is_held(&self) -> bool {
+        matches!(self, Self::Approval { .. } | Self::Resume { .. } | Self::Closed(_))
     }
 
     /// What somebody can do about it, as a command.
@@ -146,6 +145,9 @@ impl WaitingOn {
             Self::Resume { .. } => {
                 Some(format!("fitout rollout resume {rollout}, or fitout rollout abort {rollout}"))
             }
+            Self::Closed(_) => Some(format!(
+                "change the policy, then fitout rollout abort {rollout}, and fitout rollout retry {rollout}"
+            )),
             _ => None,
         }
     }

@@ -408,6 +408,26 @@ fn what_waits_for_somebody_and_all_that_depends_on_it_ends_a_single_run() {
     assert_eq!(settle(&env), 0);
 }
 
+#[test]
+fn what_waits_for_its_window_ends_a_single_run() {
+    let env = fleet();
+    let _clusters = serve(&env, 2);
+    let quick = env.read("policies/quick.yaml");
+    let freeze = "spec:\n  freezes: [{from: 2020-01-01, to: 2999-12-31, reason: a long stop}]\n";
+    let frozen = quick.replacen("spec:\n", freeze, 1);
+    let frozen = frozen.replace("staging}}, soak: 300ms}", "staging}}, soak: 300ms, freezes: []}");
+    assert_ne!(frozen, quick);
+    env.write("policies/quick.yaml", &frozen);
+    env.commit("Nothing goes to production");
+    assert_eq!(settle(&env), 5);
+    let told = told(&env, "why sim-02 base");
+    assert!(
+        told.contains("waits for 3000-01-01 00:00:00Z, when its policy opens: frozen: a long stop"),
+        "{told}"
+    );
+    assert!(told.contains("fitout rollout abort base-1"), "{told}");
+}
+
 /// Everything that `args` print, without what differs from run to run.
 fn told(env: &Env, args: &str) -> String {
     let kubeconfig = env.root().join("kubeconfig").display().to_string();

@@ -135,7 +135,7 @@ async fn work(
             continue;
         }
         was_busy = tick.is_busy;
-        if is_once && tick.waits_for_people {
+        if is_once && tick.is_held {
             return Ok(Exit::Refused);
         }
         tokio::select! {
