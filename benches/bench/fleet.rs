@@ -63,8 +63,9 @@ fn real_charts(folder: &Path) -> Vec<PathBuf> {
     // One that everybody has, whatever is larger beside it.
     let usual = cases(folder).into_iter().find(|case| case.chart.ends_with(USUAL));
     let usual = usual.map(|case| folder.join("charts").join(case.chart));
-    if let (Some(usual), Some(last)) = (usual.filter(|path| path.exists()), charts.last_mut()) {
-        *last = usual;
+    let smallest = charts.iter_mut().min_by_key(|path| bytes(path));
+    if let (Some(usual), Some(smallest)) = (usual.filter(|path| path.exists()), smallest) {
+        *smallest = usual;
     }
     charts
 }

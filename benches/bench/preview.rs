@@ -1,7 +1,7 @@
 //! `fitout preview` as one whole process: changes to the generated fleet, from one line to all of it.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::measure::{children_peak_mb, quantile, shown, tell, timed};
 use crate::{charts, fleet};
@@ -30,7 +30,8 @@ pub(crate) fn run() {
 /// Commits the fleet, and makes one change after the other to the work tree.
 fn measure(folder: &Path) {
     git(folder, &["init", "--quiet", "--initial-branch=main"]);
-    git(folder, &["add", "--all"]);
+    // Charts of the corpus ignore the subcharts that they were packed with.
+    git(folder, &["add", "--all", "--force"]);
     git(folder, &["commit", "--quiet", "--message", "Begin"]);
     for addon in subjects(folder) {
         println!("  {}", chart_name(&addon));
@@ -61,7 +62,10 @@ fn by_helm(addon: &Path) {
     });
     let script: String = calls.collect::<String>().repeat(2);
     let (time, status) = timed(|| {
-        Command::new("sh").args(["-e", "-c", &script]).arg(&helm).current_dir(addon).status()
+        let mut shell = Command::new("sh");
+        shell.args(["-e", "-c", &script]).arg(&helm).current_dir(addon);
+        // Deprecated charts warn each time.
+        shell.stderr(Stdio::null()).status()
     });
     if !status.is_ok_and(|status| status.success()) {
         return println!("    helm: skipped, it does not render the chart");
@@ -95,7 +99,9 @@ pub(crate) fn child(folder: &Path) {
     for _ in 0..RUNS {
         let (time, output) = timed(look);
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(3), "a change is pending: {errors}");
+        // Old charts have findings, such as APIs that are gone.
+        let is_seen = matches!(output.status.code(), Some(1 | 3));
+        assert!(is_seen, "a change is pending: {errors}");
         times.push(time);
     }
     let peak = children_peak_mb().map_or_else(String::new, |peak| format!(", {peak} MB"));
