@@ -4,8 +4,9 @@
 CARGO ?= cargo
 SEEDS ?= 2000
 FUZZ_SECONDS ?= 60
+STATES ?= 150000
 
-.PHONY: help demo check test e2e fuzz bench oracle docs bless ci
+.PHONY: help demo check test explore e2e fuzz bench oracle docs bless ci
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -22,6 +23,9 @@ check: ## Format, lints, tidy, licences
 
 test: ## Unit and integration tests, without a network or a cluster
 	$(CARGO) test --locked
+
+explore: ## Every order of events of small rollouts with two faults, up to STATES states each
+	FITOUT_EXPLORE=$(STATES) $(CARGO) test --locked --lib explore_tests:: -- --nocapture
 
 e2e: ## The main job on three real control planes, with the real helm and kubectl
 	tools=$$(tests/controlplane/build.sh) && export $$tools && \

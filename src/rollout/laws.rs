@@ -30,31 +30,31 @@ pub fn check(log: &[Event]) -> Vec<Violation> {
         return found;
     };
     for (index, event) in log.iter().enumerate().skip(1) {
-        let mut tell = |law: u8, what: String| found.push(Violation { law, index, what });
-        if rollout.phase.is_ended() && !matches!(event.kind, EventKind::RolloutRetried { .. }) {
-            tell(8, format!("{:?} after the end", event.kind));
-        }
-        match &event.kind {
-            EventKind::InstanceStarted { .. } => {
-                for (law, what) in check_start(&rollout, event) {
-                    tell(law, what);
-                }
-            }
-            EventKind::InstanceHealthy { observed_at }
-            | EventKind::InstanceSoaked { observed_at } => {
-                if let Some(what) = check_evidence(&rollout, event, *observed_at) {
-                    tell(5, what);
-                }
-            }
-            EventKind::StagePassed => {
-                let open = unproven(&rollout);
-                if !open.is_empty() {
-                    tell(1, format!("stage {} passed without {open:?}", rollout.stage));
-                }
-            }
-            _ => {}
-        }
+        let broken = check_next(&rollout, event);
+        found.extend(broken.into_iter().map(|(law, what)| Violation { law, index, what }));
         rollout.take(event);
+    }
+    found
+}
+
+/// The laws that one more event breaks, in the state before it: their numbers, and what is wrong.
+pub fn check_next(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
+    let mut found = Vec::new();
+    if rollout.phase.is_ended() && !matches!(event.kind, EventKind::RolloutRetried { .. }) {
+        found.push((8, format!("{:?} after the end", event.kind)));
+    }
+    match &event.kind {
+        EventKind::InstanceStarted { .. } => found.extend(check_start(rollout, event)),
+        EventKind::InstanceHealthy { observed_at } | EventKind::InstanceSoaked { observed_at } => {
+            found.extend(check_evidence(rollout, event, *observed_at).map(|what| (5, what)));
+        }
+        EventKind::StagePassed => {
+            let open = unproven(rollout);
+            if !open.is_empty() {
+                found.push((1, format!("stage {} passed without {open:?}", rollout.stage)));
+            }
+        }
+        _ => {}
     }
     found
 }

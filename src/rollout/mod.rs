@@ -31,6 +31,8 @@ pub mod stages;
 pub mod waiting;
 
 #[cfg(test)]
+mod explore_tests;
+#[cfg(test)]
 mod tests;
 
 pub use advance::{Action, Advance, Decision, advance};
