@@ -181,13 +181,13 @@ impl Attempt<'_> {
     pub(super) fn check(&self, survey: &Survey) -> Result<(), Refused> {
         let mut seen: BTreeMap<&ObjectKey, &Manifest> = BTreeMap::new();
         for Wanted { manifest, .. } in &survey.wanted {
-            let template = manifest.source.clone();
+            let template = manifest.source.to_string();
             if manifest.key.name.is_empty() {
                 return Err(Refused::NoName { kind: manifest.key.kind.clone(), template });
             }
             if let Some(other) = seen.insert(&manifest.key, manifest) {
                 let object = manifest.key.clone();
-                return Err(Refused::Twice { object, template, other: other.source.clone() });
+                return Err(Refused::Twice { object, template, other: other.source.to_string() });
             }
             let Some(live) = survey.live.objects.get(&manifest.key) else { continue };
             match ownership::owner(live, &self.target.id) {

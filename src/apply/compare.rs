@@ -59,6 +59,24 @@ enum How {
     Here,
 }
 
+/// What an object would become, if that is anything else.
+type Compared = Result<(Option<Change>, How), ObjectError>;
+
+impl Comparison {
+    fn add(&mut self, key: &ObjectKey, found: Option<&Json>, compared: Compared) {
+        match compared {
+            Ok((change, how)) => {
+                self.is_worked_out |= how == How::Here;
+                if let Some(change) = change {
+                    self.states.insert(key.to_string(), state_of(found));
+                    self.changes.push(change);
+                }
+            }
+            Err(error) => self.problems.push(error),
+        }
+    }
+}
+
 /// A word for the state of an object, which changes whenever anything but its status does. For a
 /// Secret it is the version, so that nothing can be guessed from it.
 pub fn state_of(object: Option<&Json>) -> String {
@@ -145,25 +163,11 @@ impl Attempt<'_> {
     async fn compare_objects(&self, touched: &[&Wanted], live: &Live, comparison: &mut Comparison) {
         let jobs = touched.iter().map(|wanted| self.compare_object(wanted, live));
         for (result, wanted) in join_all(jobs).await.into_iter().zip(touched) {
-            let found = live.objects.get(wanted.key());
-            match result {
-                Ok((change, how)) => {
-                    comparison.is_worked_out |= how == How::Here;
-                    if let Some(change) = change {
-                        comparison.states.insert(wanted.key().to_string(), state_of(found));
-                        comparison.changes.push(change);
-                    }
-                }
-                Err(error) => comparison.problems.push(error),
-            }
+            comparison.add(wanted.key(), live.objects.get(wanted.key()), result);
         }
     }
 
-    async fn compare_object(
-        &self,
-        wanted: &Wanted,
-        live: &Live,
-    ) -> Result<(Option<Change>, How), ObjectError> {
+    async fn compare_object(&self, wanted: &Wanted, live: &Live) -> Compared {
         let manifest = &wanted.manifest;
         let found = live.objects.get(wanted.key());
         if live.gap_over(wanted.key()).is_some() {
@@ -182,25 +186,34 @@ impl Attempt<'_> {
             }
         };
         let rules: Vec<_> = ignored.iter().filter(|rule| is_meant(rule, &manifest.key)).collect();
-        let mut how = How::Server;
-        let predicted = match self.predict(resource, manifest.key.clone(), &body).await {
-            Err(RequestError::Forbidden { .. }) if self.options.is_read_only => {
-                how = How::Here;
-                self.work_out(found, &body)
-            }
-            predicted => predicted,
-        };
-        let (op, predicted) = match predicted {
-            Ok(predicted) => (Op::Update, predicted),
+        let (op, predicted, how) = match self.predict_over(resource, manifest, found, &body).await {
+            Ok((predicted, how)) => (Op::Update, predicted, how),
             Err(error)
                 if error.is_immutable()
                     && self.target.rules.upgrade.on_immutable == ImmutablePolicy::Recreate =>
             {
-                (Op::Replace, merged(found, &body))
+                (Op::Replace, merged(found, &body), How::Server)
             }
             Err(error) => return Err(at(Doing::Applying, manifest, error)),
         };
         Ok((Change::update(manifest, op, found, &predicted, &rules), how))
+    }
+
+    /// What an apply over a live object would come to: by the server, or here where it may not be
+    /// asked.
+    async fn predict_over(
+        &self,
+        resource: &Resource,
+        manifest: &Manifest,
+        found: &Json,
+        body: &Json,
+    ) -> Result<(Json, How), RequestError> {
+        match self.predict(resource, &manifest.key, body).await {
+            Err(RequestError::Forbidden { .. }) if self.options.is_read_only => {
+                self.work_out(found, body).map(|predicted| (predicted, How::Here))
+            }
+            predicted => predicted.map(|predicted| (predicted, How::Server)),
+        }
     }
 
     /// What an apply would come to, without the server.
@@ -222,7 +235,7 @@ impl Attempt<'_> {
         manifest: &Manifest,
         body: &Json,
     ) -> Result<How, ObjectError> {
-        match self.predict(resource, manifest.key.clone(), body).await {
+        match self.predict(resource, &manifest.key, body).await {
             Ok(_) | Err(RequestError::NotFound { .. }) => Ok(How::Server),
             Err(RequestError::Forbidden { .. }) if self.options.is_read_only => Ok(How::Here),
             Err(error) => Err(at(Doing::Applying, manifest, error)),
@@ -232,7 +245,7 @@ impl Attempt<'_> {
     async fn predict(
         &self,
         resource: &Resource,
-        key: ObjectKey,
+        key: &ObjectKey,
         body: &Json,
     ) -> Result<Json, RequestError> {
         let apply = Apply { is_dry_run: true, is_forced: self.options.is_forced };
@@ -269,37 +282,27 @@ impl Attempt<'_> {
                 Some(found) => self.compare_crd(crd, found).await,
                 None => self.new_crd(crd).await,
             };
-            match change {
-                Ok(Some(change)) => {
-                    comparison.states.insert(crd.key().to_string(), state_of(found));
-                    comparison.changes.push(change);
-                }
-                Ok(None) => {}
-                Err(error) => comparison.problems.push(error),
-            }
+            comparison.add(crd.key(), found, change);
         }
         Ok(())
     }
 
-    async fn new_crd(&self, crd: &Wanted) -> Result<Option<Change>, ObjectError> {
+    async fn new_crd(&self, crd: &Wanted) -> Compared {
         let body = body(&crd.manifest, false, None, None, &[]);
-        if let Some(resource) = &crd.resource {
-            self.try_create(resource, &crd.manifest, &body).await?;
-        }
-        Ok(Some(Change::create(&crd.manifest, &body)))
+        let how = match &crd.resource {
+            Some(resource) => self.try_create(resource, &crd.manifest, &body).await?,
+            None => How::Server,
+        };
+        Ok((Some(Change::create(&crd.manifest, &body)), how))
     }
 
-    async fn compare_crd(&self, crd: &Wanted, found: &Json) -> Result<Option<Change>, ObjectError> {
-        let Some(resource) = &crd.resource else { return Ok(None) };
+    async fn compare_crd(&self, crd: &Wanted, found: &Json) -> Compared {
+        let Some(resource) = &crd.resource else { return Ok((None, How::Server)) };
         let body = body(&crd.manifest, resource.is_namespaced, None, None, &[]);
-        let predicted = match self.predict(resource, crd.manifest.key.clone(), &body).await {
-            Err(RequestError::Forbidden { .. }) if self.options.is_read_only => {
-                self.work_out(found, &body)
-            }
-            predicted => predicted,
-        };
-        let predicted = predicted.map_err(|error| at(Doing::Applying, &crd.manifest, error))?;
-        Ok(Change::update(&crd.manifest, Op::Update, found, &predicted, &[]))
+        let predicted = self.predict_over(resource, &crd.manifest, found, &body).await;
+        let (predicted, how) =
+            predicted.map_err(|error| at(Doing::Applying, &crd.manifest, error))?;
+        Ok((Change::update(&crd.manifest, Op::Update, found, &predicted, &[]), how))
     }
 }
 

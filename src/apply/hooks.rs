@@ -90,7 +90,7 @@ async fn run_one(
     let failed = |reason: String| ApplyError::Hook {
         event,
         hook: key.clone(),
-        template: manifest.source.clone(),
+        template: manifest.source.to_string(),
         reason,
     };
     let started = applying.clock.now();

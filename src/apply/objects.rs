@@ -65,7 +65,7 @@ pub(super) fn body(
     live: Option<&Json>,
     ignored: &[IgnoreDifference],
 ) -> Json {
-    let mut object = manifest.object.clone();
+    let mut object = (*manifest.object).clone();
     if is_built_in(&manifest.key.group) {
         strip_nulls(&mut object);
         settle_env(&mut object);
@@ -247,9 +247,9 @@ mod tests {
         Manifest {
             key,
             api_version: access::api_version(&object).to_owned(),
-            object,
-            text: String::new(),
-            source: "web/templates/x.yaml".to_owned(),
+            object: object.into(),
+            text: "".into(),
+            source: "web/templates/x.yaml".into(),
             line: 1,
         }
     }

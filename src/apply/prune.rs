@@ -154,9 +154,9 @@ mod tests {
         Manifest {
             key: key.clone(),
             api_version: "v1".to_owned(),
-            object: json!({"kind": key.kind}),
-            text: String::new(),
-            source: String::new(),
+            object: json!({"kind": key.kind}).into(),
+            text: "".into(),
+            source: "".into(),
             line: 1,
         }
     }

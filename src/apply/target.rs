@@ -86,7 +86,7 @@ impl Target {
             info: ReleaseInfo { notes: rendered.notes.clone(), ..ReleaseInfo::default() },
             chart: recorded_chart(&release.chart),
             config: (*release.values).clone(),
-            manifest: rendered.text.clone(),
+            manifest: rendered.text(),
             hooks: rendered.hooks.iter().map(recorded_hook).collect(),
             version: 0,
             namespace: id.namespace.clone(),
@@ -135,7 +135,7 @@ pub(super) fn hooks_of(record: &ReleaseRecord) -> Result<Vec<Hook>, ManifestErro
     let mut hooks = Vec::new();
     for hook in &record.hooks {
         for mut object in manifest::parse(&hook.manifest, &record.namespace)? {
-            object.source.clone_from(&hook.path);
+            object.source = hook.path.as_str().into();
             hooks.push(Hook {
                 manifest: object,
                 events: hook.events.clone(),
@@ -169,8 +169,8 @@ fn recorded_hook(hook: &Hook) -> RecordedHook {
     RecordedHook {
         name: hook.manifest.key.name.clone(),
         kind: hook.manifest.key.kind.clone(),
-        path: hook.manifest.source.clone(),
-        manifest: hook.manifest.text.clone(),
+        path: hook.manifest.source.to_string(),
+        manifest: hook.manifest.text.to_string(),
         events: hook.events.clone(),
         last_run: HookRun::default(),
         weight: hook.weight,

@@ -85,6 +85,12 @@ impl Diagnostic {
         self
     }
 
+    /// With a note of the clusters that have it.
+    #[must_use]
+    pub fn on<'a>(self, clusters: impl Iterator<Item = &'a str>) -> Self {
+        self.note(format!("on {}", few(&clusters.collect::<Vec<_>>())))
+    }
+
     /// With a way out.
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Self {

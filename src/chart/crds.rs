@@ -55,7 +55,8 @@ pub(super) fn of(scope: &Scope, namespace: &str) -> Result<Arc<Crds>, RenderErro
     for (name, data) in files {
         let text = String::from_utf8_lossy(data);
         push_document(&mut crds.text, &name, &text);
-        let manifests = manifest::plain(&text, &name, namespace).map_err(RenderError::chart)?;
+        let manifests = manifest::plain(&text, &name, namespace, &scope.chart.documents)
+            .map_err(RenderError::chart)?;
         crds.manifests.extend(manifests);
     }
     let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use super::archive;
 use super::crds;
+use super::documents::Documents;
 use super::engine::Parsed;
 use super::metadata;
 use super::model::{Chart, ChartFile};
@@ -101,6 +102,7 @@ fn load(files: Vec<ChartFile>, depth: usize) -> Result<Chart, Diagnostic> {
         digest: OnceLock::new(),
         warnings: loading.warnings,
         parsed: Parsed::default(),
+        documents: Documents::default(),
     })
 }
 

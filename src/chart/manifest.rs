@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use super::documents::{Documents, Read};
 use super::model::{Hook, Manifest};
 use crate::object::access;
 use crate::object::key::ObjectKey;
@@ -133,19 +135,21 @@ pub(super) struct SortedDocument {
 ///
 /// # Errors
 /// Helm's text, such as `YAML parse error on …`.
-pub(super) fn sort(files: &BTreeMap<String, String>, namespace: &str) -> Result<Sorted, String> {
+pub(super) fn sort(
+    files: &BTreeMap<String, String>,
+    namespace: &str,
+    known: &Documents,
+) -> Result<Sorted, String> {
     let mut sorted = Sorted::default();
     for (path, content) in files {
         let name = path.rsplit('/').next().unwrap_or(path);
         if name.starts_with('_') || content.trim().is_empty() {
             continue;
         }
+        let source: Arc<str> = path.as_str().into();
         for document in split(content) {
-            let object = helm::read_object(document.text)
-                .and_then(|object| Head::of(&object).map(|head| (object, head)))
-                .map_err(|problem| format!("YAML parse error on {path}: {problem}"));
-            let (object, head) = object?;
-            let manifest = manifest(object, &head, &document, path, namespace);
+            let (read, head) = read(document.text, path, known)?;
+            let manifest = manifest(read, &head, document.line, &source, namespace);
             sorted.add(manifest, head);
         }
     }
@@ -201,14 +205,17 @@ fn hook_event(text: &str) -> Option<&'static str> {
 ///
 /// # Errors
 /// Helm's text.
-pub(super) fn plain(text: &str, path: &str, namespace: &str) -> Result<Vec<Manifest>, String> {
+pub(super) fn plain(
+    text: &str,
+    path: &str,
+    namespace: &str,
+    known: &Documents,
+) -> Result<Vec<Manifest>, String> {
     let mut manifests = Vec::new();
+    let source: Arc<str> = path.into();
     for document in split(text) {
-        let object = helm::read_object(document.text)
-            .and_then(|object| Head::of(&object).map(|head| (object, head)))
-            .map_err(|problem| format!("YAML parse error on {path}: {problem}"));
-        let (object, head) = object?;
-        let manifest = manifest(object, &head, &document, path, namespace);
+        let (read, head) = read(document.text, path, known)?;
+        let manifest = manifest(read, &head, document.line, &source, namespace);
         if !manifest.key.kind.is_empty() {
             manifests.push(manifest);
         }
@@ -230,29 +237,30 @@ pub(super) fn objects(manifest: Manifest, namespace: &str) -> Vec<Manifest> {
             Some(Manifest {
                 key: head.key(item, namespace),
                 api_version: head.api_version,
-                object: item.clone(),
-                text,
-                source: manifest.source.clone(),
+                object: Arc::new(item.clone()),
+                text: text.into(),
+                source: Arc::clone(&manifest.source),
                 line: manifest.line,
             })
         })
         .collect()
 }
 
-fn manifest(
-    object: Json,
-    head: &Head,
-    document: &Document<'_>,
-    path: &str,
-    namespace: &str,
-) -> Manifest {
+fn read(text: &str, path: &str, known: &Documents) -> Result<(Read, Head), String> {
+    known
+        .read(text)
+        .and_then(|read| Head::of(&read.object).map(|head| (read, head)))
+        .map_err(|problem| format!("YAML parse error on {path}: {problem}"))
+}
+
+fn manifest(read: Read, head: &Head, line: usize, source: &Arc<str>, namespace: &str) -> Manifest {
     Manifest {
-        key: head.key(&object, namespace),
+        key: head.key(&read.object, namespace),
         api_version: head.api_version.clone(),
-        object,
-        text: document.text.to_owned(),
-        source: path.to_owned(),
-        line: document.line,
+        object: read.object,
+        text: read.text,
+        source: Arc::clone(source),
+        line,
     }
 }
 

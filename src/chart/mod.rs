@@ -6,6 +6,7 @@ pub mod capabilities;
 pub mod crds;
 pub mod defaults;
 pub mod directory;
+mod documents;
 mod engine;
 pub mod error;
 mod expression;
@@ -35,9 +36,8 @@ use serde_json::Value as Json;
 use self::capabilities::Capabilities;
 use self::engine::Engine;
 use self::error::RenderError;
-use self::manifest::Sorted;
-use self::model::{Chart, RenderInput, Rendered};
-use self::print::push_document;
+use self::manifest::SortedDocument;
+use self::model::{Chart, Printed, RenderInput, Rendered};
 use self::scope::{Scope, is_compatible};
 use self::values::{Coalescing, Nulls, to_json, to_map};
 use self::world::Watched;
@@ -98,7 +98,7 @@ fn render_here(
     let mut files =
         engine.render().map_err(|error| RenderError::template(error, &scope, &coalesced))?;
     let notes = take_notes(&mut files, &scope);
-    let sorted = manifest::sort(&files, &input.namespace).map_err(|problem| {
+    let sorted = manifest::sort(&files, &input.namespace, &chart.documents).map_err(|problem| {
         manifest_error::error(&problem, &files, &scope, |name| {
             let fresh =
                 Coalescing::new(Nulls::Remove, &mut Vec::new()).values(&scope, &user).ok()?;
@@ -107,7 +107,11 @@ fn render_here(
     })?;
     warnings.extend(sorted.warnings.iter().cloned());
     let crds = if input.with_crds { crds::of(&scope, &input.namespace)? } else { Arc::default() };
-    let text = manifest_text(&sorted);
+    let printed = |document: &SortedDocument| Printed {
+        source: Arc::clone(&document.manifest.source),
+        text: Arc::clone(&document.manifest.text),
+    };
+    let documents = sorted.documents.iter().map(printed).collect();
     let manifests = sorted
         .documents
         .into_iter()
@@ -118,7 +122,7 @@ fn render_here(
         crds,
         manifests,
         hooks: sorted.hooks,
-        text,
+        documents,
         notes,
         impure: world.is_asked(),
         warnings,
@@ -177,12 +181,4 @@ fn take_notes(files: &mut BTreeMap<String, String>, scope: &Scope) -> String {
     let notes = files.get(&own).cloned().unwrap_or_default();
     files.retain(|name, _| !name.ends_with("NOTES.txt"));
     notes
-}
-
-fn manifest_text(sorted: &Sorted) -> String {
-    let mut text = String::new();
-    for document in &sorted.documents {
-        push_document(&mut text, &document.manifest.source, &document.manifest.text);
-    }
-    text
 }

@@ -6,8 +6,10 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::crds::{self, Crds};
+use super::documents::Documents;
 use super::engine::Parsed;
 use super::metadata::{Requirement, requirements};
+use super::print::push_document;
 use super::schema::Compiled;
 use crate::base::ids::Digest;
 use crate::object::key::ObjectKey;
@@ -42,6 +44,8 @@ pub struct Chart {
     pub(super) crds: crds::Read,
     /// Templates of the tree below this chart, parsed once for all renders of it.
     pub(super) parsed: Parsed,
+    /// What its renders have in common.
+    pub(super) documents: Documents,
 }
 
 impl Chart {
@@ -127,15 +131,34 @@ pub struct Rendered {
     pub manifests: Vec<Manifest>,
     /// Hooks in install order.
     pub hooks: Vec<Hook>,
-    /// Every document that is no hook, in install order, each below its `# Source:`: what a
-    /// release record has as its manifest.
-    pub text: String,
+    /// Every document that is no hook, in install order, also those without an object.
+    pub documents: Vec<Printed>,
     /// `NOTES.txt`, rendered.
     pub notes: String,
     /// Whether anything random or the time of day went in: two renders may differ.
     pub impure: bool,
     /// What Helm would log on the way.
     pub warnings: Vec<String>,
+}
+
+impl Rendered {
+    /// The documents, each below its `# Source:`: what a release record has as its manifest.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for document in &self.documents {
+            push_document(&mut text, &document.source, &document.text);
+        }
+        text
+    }
+}
+
+/// One document and the template it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Printed {
+    /// `CHART/templates/FILE`.
+    pub source: Arc<str>,
+    /// Its text.
+    pub text: Arc<str>,
 }
 
 /// One rendered object and where it came from.
@@ -146,12 +169,12 @@ pub struct Manifest {
     pub key: ObjectKey,
     /// `apiVersion`.
     pub api_version: String,
-    /// The object.
-    pub object: Json,
-    /// The YAML text as rendered.
-    pub text: String,
+    /// The object; shared with other renders that have the same.
+    pub object: Arc<Json>,
+    /// The YAML text as rendered; shared likewise.
+    pub text: Arc<str>,
     /// `CHART/templates/FILE`, as in Helm's `# Source:` comment.
-    pub source: String,
+    pub source: Arc<str>,
     /// The line of that template's output it starts at, from 1.
     pub line: usize,
 }

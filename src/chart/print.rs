@@ -1,13 +1,13 @@
 //! A render as `helm template` prints it.
 
 use std::fmt::Write as _;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 
 use super::ignore::matches;
 use super::manifest::split;
-use super::model::{Hook, Rendered};
+use super::model::{Hook, Printed, Rendered};
 
 /// What is printed.
 #[derive(Clone, Debug, Default)]
@@ -20,15 +20,6 @@ pub struct PrintOptions {
     pub skip_tests: bool,
     /// Only the documents of these templates, as patterns relative to the chart.
     pub show_only: Vec<String>,
-}
-
-/// One document and the template it came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Printed<'a> {
-    /// `CHART/templates/FILE`.
-    pub source: &'a str,
-    /// Its text.
-    pub text: &'a str,
 }
 
 /// Writes a document below its source.
@@ -45,7 +36,7 @@ pub fn text(rendered: &Rendered, options: &PrintOptions) -> Result<String, Strin
     if options.include_crds {
         manifest.push_str(&rendered.crds.text);
     }
-    manifest.push_str(&rendered.text);
+    manifest.push_str(&rendered.text());
     let mut out = format!("{}\n", manifest.trim());
     for hook in hooks(rendered, options) {
         push_document(&mut out, &hook.manifest.source, &hook.manifest.text);
@@ -63,21 +54,22 @@ pub fn hooks<'a>(rendered: &'a Rendered, options: &PrintOptions) -> Vec<&'a Hook
 }
 
 /// The documents that `helm template --output-dir` writes, in its order.
-pub fn documents<'a>(rendered: &'a Rendered, options: &PrintOptions) -> Vec<Printed<'a>> {
+pub fn documents(rendered: &Rendered, options: &PrintOptions) -> Vec<Printed> {
     let mut documents = Vec::new();
     if options.include_crds {
         documents.extend(sourced(&rendered.crds.text));
     }
-    documents.extend(sourced(&rendered.text));
+    documents.extend_from_slice(&rendered.documents);
     let hooks = hooks(rendered, options).into_iter();
-    documents.extend(
-        hooks.map(|hook| Printed { source: &hook.manifest.source, text: &hook.manifest.text }),
-    );
+    documents.extend(hooks.map(|hook| Printed {
+        source: Arc::clone(&hook.manifest.source),
+        text: Arc::clone(&hook.manifest.text),
+    }));
     documents
 }
 
 /// The parts of a text that [`push_document`] wrote.
-fn sourced(text: &str) -> Vec<Printed<'_>> {
+fn sourced(text: &str) -> Vec<Printed> {
     let mut starts: Vec<usize> = text.match_indices(HEADER).map(|(at, _)| at).collect();
     starts.retain(|at| *at == 0 || text[..*at].ends_with('\n'));
     let ends = starts.iter().skip(1).copied().chain([text.len()]);
@@ -86,7 +78,8 @@ fn sourced(text: &str) -> Vec<Printed<'_>> {
         .zip(ends)
         .filter_map(|(start, end)| {
             let (source, text) = text[start + HEADER.len()..end].split_once('\n')?;
-            Some(Printed { source, text: text.strip_suffix('\n').unwrap_or(text) })
+            let text = text.strip_suffix('\n').unwrap_or(text);
+            Some(Printed { source: source.into(), text: text.into() })
         })
         .collect()
 }

@@ -61,7 +61,7 @@ impl Provenance {
     /// Of a manifest; `None` where that is not known.
     pub fn of(manifest: &Manifest) -> Option<Self> {
         (!manifest.source.is_empty())
-            .then(|| Self { template: manifest.source.clone(), line: manifest.line })
+            .then(|| Self { template: manifest.source.to_string(), line: manifest.line })
     }
 }
 
@@ -137,9 +137,9 @@ mod tests {
         Manifest {
             key: access::key_of(object),
             api_version: access::api_version(object).to_owned(),
-            object: object.clone(),
-            text: String::new(),
-            source: "web/templates/x.yaml".to_owned(),
+            object: object.clone().into(),
+            text: "".into(),
+            source: "web/templates/x.yaml".into(),
             line: 4,
         }
     }

@@ -105,7 +105,7 @@ impl Judging<'_> {
 
 /// An object as the API server sees it.
 fn whole(object: &Object<'_>) -> Json {
-    let mut whole = object.manifest.object.clone();
+    let mut whole = (*object.manifest.object).clone();
     if !object.key.namespace.is_empty() {
         place::set_namespace(&mut whole, &object.key.namespace);
     }
@@ -119,9 +119,10 @@ fn namespace_of(shared: &Shared<'_>, key: &ObjectKey) -> Option<Json> {
         return None;
     }
     let name = &key.namespace;
-    let mut namespace = shared.namespaces.get(name).cloned().unwrap_or_else(
-        || json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
-    );
+    let mut namespace = match shared.namespaces.get(name) {
+        Some(rendered) => (**rendered).clone(),
+        None => json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+    };
     access::set_metadata(&mut namespace, "labels", "kubernetes.io/metadata.name", name);
     Some(namespace)
 }

@@ -12,7 +12,6 @@ pub mod images;
 mod place;
 pub mod removed;
 mod shared;
-mod waive;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,19 +19,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 
 use self::shared::{Part, Shared};
-use self::waive::Waivers;
 use crate::base::diagnostic::{Checked, Diagnostic, few};
 use crate::base::ids::{AddonName, ClusterName};
 use crate::base::parallel::in_parallel;
 use crate::chart::model::Manifest;
 use crate::fleet::Desired;
+use crate::fleet::model::WaiverSpec;
+use crate::fleet::waivers::{self, Waivers};
 use crate::graph::scopes::Scopes;
 use crate::guardrail::{self, Guardrails};
 use crate::object::key::ObjectKey;
 use crate::object::manifest;
 use crate::render::Release;
-
-pub use waive::WAIVABLE;
 
 /// A revision and what was rendered of it.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +84,7 @@ pub fn check(head: Side<'_>, base: Option<Side<'_>>, extent: Extent<'_>, today: 
     let desired = head.desired;
     let Checked { value: guardrails, diagnostics } = guardrail::read::read(&desired.source);
     let mut findings = Findings { diagnostics, objects: BTreeSet::new() };
-    let mut waivers = Waivers::of(&desired.fleet, today);
+    let holding = Waivers::of(&desired.fleet, today);
     let mut found = Found::default();
     let all = shared::all(head, base);
     let told = in_parallel(&all, |shared| of_shared(desired, shared, extent, &guardrails));
@@ -95,9 +93,12 @@ pub fn check(head: Side<'_>, base: Option<Side<'_>>, extent: Extent<'_>, today: 
     });
     for (finding, clusters) in told.chain(collisions::check(head)) {
         findings.objects.insert(finding.object.clone());
-        waivers.split(finding, &clusters, &mut found);
+        let diagnostic = finding.diagnostic.clone();
+        for (one, on) in holding.split(diagnostic, clusters, |spec| finding.is_meant(spec)) {
+            found.add(one, on);
+        }
     }
-    findings.diagnostics.extend(waivers.into_diagnostics());
+    findings.diagnostics.extend(waivers::check(&desired.fleet, today));
     findings.diagnostics.extend(found.into_diagnostics());
     findings
 }
@@ -150,6 +151,13 @@ impl Finding {
             guardrail: None,
         }
     }
+
+    /// Whether a waiver of its code is about it, whatever its clusters.
+    fn is_meant(&self, waiver: &WaiverSpec) -> bool {
+        waiver.guardrail.as_ref().is_none_or(|name| self.guardrail.as_ref() == Some(name))
+            && waiver.addon.as_ref().is_none_or(|addon| self.addons.contains(addon))
+            && waiver.object.as_ref().is_none_or(|object| *object == self.object)
+    }
 }
 
 /// A rendered object with its identity settled.
@@ -178,18 +186,16 @@ fn objects(release: &Release, part: Part) -> Vec<Object<'_>> {
 pub(crate) struct Found(BTreeMap<String, (Diagnostic, BTreeSet<ClusterName>)>);
 
 impl Found {
-    fn add(&mut self, one: Diagnostic, clusters: &BTreeSet<ClusterName>) {
+    fn add(&mut self, one: Diagnostic, clusters: BTreeSet<ClusterName>) {
         let place = one.labels.first().map(|label| label.span.to_string()).unwrap_or_default();
         let key = format!("{place}\0{}\0{}", one.code, one.message);
         let (_, on) = self.0.entry(key).or_insert((one, BTreeSet::new()));
-        on.extend(clusters.iter().cloned());
+        on.extend(clusters);
     }
 
     fn into_diagnostics(self) -> impl Iterator<Item = Diagnostic> {
-        self.0.into_values().map(|(one, clusters)| {
-            let names: Vec<&str> = clusters.iter().map(ClusterName::as_str).collect();
-            one.note(format!("on {}", few(&names)))
-        })
+        let told = self.0.into_values();
+        told.map(|(one, clusters)| one.on(clusters.iter().map(ClusterName::as_str)))
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Shared<'a> {
     pub(super) before: Before<'a>,
     pub(super) clusters: BTreeSet<ClusterName>,
     /// The Namespaces that the fleet renders for these clusters.
-    pub(super) namespaces: BTreeMap<String, Json>,
+    pub(super) namespaces: Namespaces,
     /// The resources of the kinds that the release defines.
     pub(super) resources: BTreeMap<(String, String), String>,
 }
@@ -35,6 +35,9 @@ pub(super) enum Part {
     Rest,
 }
 
+/// Namespaces by their names.
+type Namespaces = BTreeMap<String, Arc<Json>>;
+
 /// What a release takes the place of.
 #[derive(Clone, Copy)]
 pub(super) enum Before<'a> {
@@ -46,13 +49,19 @@ pub(super) enum Before<'a> {
     Release(&'a Release),
 }
 
+impl<'a> Before<'a> {
+    fn release(self) -> Option<&'a Release> {
+        match self {
+            Self::Release(release) => Some(release),
+            Self::Unknown | Self::Nothing => None,
+        }
+    }
+}
+
 impl<'a> Shared<'a> {
     /// The release that it takes the place of, if there is one.
     pub(super) fn replaced(&self) -> Option<&'a Release> {
-        match self.before {
-            Before::Release(release) => Some(release),
-            Before::Unknown | Before::Nothing => None,
-        }
+        self.before.release()
     }
 
     /// The release that a finding is about.
@@ -105,7 +114,7 @@ pub(super) fn all<'a>(head: Side<'a>, base: Option<Side<'a>>) -> Vec<Shared<'a>>
             before,
             clusters: BTreeSet::new(),
             namespaces: namespaces.get(&key.cluster).cloned().unwrap_or_default(),
-            resources: resources(release, before),
+            resources: resources([before.release(), release]),
         });
         one.clusters.insert(key.cluster.clone());
     }
@@ -129,25 +138,22 @@ fn address(release: &Release, part: Part) -> usize {
 }
 
 /// The Namespaces that releases make, by cluster and name.
-fn namespaces(releases: &[Release]) -> BTreeMap<&ClusterName, BTreeMap<String, Json>> {
-    let mut by_cluster: BTreeMap<&ClusterName, BTreeMap<String, Json>> = BTreeMap::new();
+fn namespaces(releases: &[Release]) -> BTreeMap<&ClusterName, Namespaces> {
+    let mut by_cluster: BTreeMap<&ClusterName, Namespaces> = BTreeMap::new();
     for release in releases {
         let namespaces = by_cluster.entry(&release.instance.key.cluster).or_default();
         for manifest in &release.rendered.manifests {
             if manifest.key.kind == "Namespace" && manifest.key.group.is_empty() {
-                namespaces.insert(manifest.key.name.clone(), manifest.object.clone());
+                namespaces.insert(manifest.key.name.clone(), Arc::clone(&manifest.object));
             }
         }
     }
     by_cluster
 }
 
-fn resources(head: Option<&Release>, before: Before<'_>) -> BTreeMap<(String, String), String> {
-    let old = match before {
-        Before::Release(release) => Some(release),
-        Before::Unknown | Before::Nothing => None,
-    };
-    let manifests = [old, head].into_iter().flatten().flat_map(|release| {
+/// The resources of the kinds that releases define; the last one says it.
+fn resources(releases: [Option<&Release>; 2]) -> BTreeMap<(String, String), String> {
+    let manifests = releases.into_iter().flatten().flat_map(|release| {
         release.rendered.crds.manifests.iter().chain(&release.rendered.manifests)
     });
     manifests

@@ -4,13 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
-use super::model::{Fleet, Waiver};
-use crate::base::diagnostic::{Diagnostic, Severity, few};
+use super::model::Fleet;
+use super::waivers::Waivers;
+use crate::base::diagnostic::Diagnostic;
 use crate::base::ids::{AddonName, ClusterName};
-use crate::base::span::Span;
-
-/// Codes of these findings that a Waiver may put up with.
-pub const WAIVABLE: [&str; 2] = ["dependency-version", "kubernetes-version"];
 
 /// Collects findings; equal ones at the same place are one.
 #[derive(Debug, Default)]
@@ -58,52 +55,19 @@ impl Findings {
 
     /// The same; what a waiver puts up with is a note.
     pub(super) fn into_waived(self, fleet: &Fleet, today: Date) -> Vec<Diagnostic> {
-        let waivers: Vec<(&Waiver, &Span)> = fleet
-            .waivers
-            .values()
-            .filter(|document| document.value.holds(today))
-            .map(|document| (&document.value, document.node.span_at(&["metadata", "name"])))
-            .collect();
-        let waived = |finding: Finding| finding.waived(fleet, &waivers);
-        self.found.into_values().flat_map(waived).collect()
-    }
-}
-
-impl Finding {
-    fn waived(self, fleet: &Fleet, waivers: &[(&Waiver, &Span)]) -> Vec<Diagnostic> {
-        let mut left = self.clusters;
-        let mut diagnostics = Vec::new();
-        for (waiver, span) in waivers {
-            let spec = &waiver.spec;
-            let is_meant = WAIVABLE.contains(&self.diagnostic.code)
-                && spec.code == self.diagnostic.code
-                && spec.guardrail.is_none()
-                && spec.object.is_none()
-                && spec.addon.as_ref().is_none_or(|addon| self.addon.as_ref() == Some(addon));
-            let covers = |cluster: &ClusterName| {
-                let document = fleet.clusters.get(cluster);
-                let labels = document.map(|document| &document.value.metadata.labels);
-                is_meant
-                    && spec.clusters.as_ref().is_none_or(|selector| {
-                        labels.is_some_and(|labels| selector.matches(labels))
-                    })
-            };
-            let (waived, others): (BTreeSet<_>, BTreeSet<_>) = left.into_iter().partition(covers);
-            left = others;
-            if !waived.is_empty() {
-                let note = Diagnostic { severity: Severity::Note, ..self.diagnostic.clone() };
-                let note = note.label(span, "waived here").note(waiver.told());
-                diagnostics.push(told(note, &waived));
-            }
-        }
-        if !left.is_empty() {
-            diagnostics.push(told(self.diagnostic, &left));
-        }
-        diagnostics
+        let waivers = Waivers::of(fleet, today);
+        let split = |Finding { diagnostic, addon, clusters }| {
+            waivers.split(diagnostic, clusters, |waiver| {
+                waiver.guardrail.is_none()
+                    && waiver.object.is_none()
+                    && waiver.addon.as_ref().is_none_or(|wanted| addon.as_ref() == Some(wanted))
+            })
+        };
+        let all = self.found.into_values().flat_map(split);
+        all.map(|(one, clusters)| told(one, &clusters)).collect()
     }
 }
 
 fn told(diagnostic: Diagnostic, clusters: &BTreeSet<ClusterName>) -> Diagnostic {
-    let names: Vec<&str> = clusters.iter().map(ClusterName::as_str).collect();
-    diagnostic.note(format!("on {}", few(&names)))
+    diagnostic.on(clusters.iter().map(ClusterName::as_str))
 }

@@ -19,6 +19,7 @@ pub mod selector;
 mod shape;
 mod text;
 mod versions;
+pub mod waivers;
 
 use std::collections::BTreeMap;
 

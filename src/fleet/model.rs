@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -725,12 +724,6 @@ pub struct Waiver {
 }
 
 impl Waiver {
-    /// Whether it holds on a day: it has a reason, and a last day that is not over.
-    pub fn holds(&self, day: Date) -> bool {
-        let until = self.spec.until.parse::<Date>();
-        !self.spec.reason.trim().is_empty() && until.is_ok_and(|until| until >= day)
-    }
-
     /// For how long and why, as a note.
     pub fn told(&self) -> String {
         format!("waived until {}: {}", self.spec.until, self.spec.reason)

@@ -79,9 +79,9 @@ mod tests {
         Manifest {
             key: access::key_of(&object),
             api_version: "v1".to_owned(),
-            object,
-            text: String::new(),
-            source: String::new(),
+            object: object.into(),
+            text: "".into(),
+            source: "".into(),
             line: 1,
         }
     }

@@ -1,6 +1,7 @@
 //! Manifest text, as release records keep it, back to objects.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
@@ -81,9 +82,9 @@ fn manifest(object: Json, text: String, source: &str, namespace: &str) -> Manife
     Manifest {
         key,
         api_version: access::api_version(&object).to_owned(),
-        object,
-        text,
-        source: source.to_owned(),
+        object: Arc::new(object),
+        text: text.into(),
+        source: source.into(),
         line: 1,
     }
 }
@@ -132,7 +133,7 @@ mod tests {
         let manifests = parse(text, "ns").unwrap();
         let keys: Vec<_> = manifests.iter().map(|manifest| manifest.key.to_string()).collect();
         assert_eq!(keys, ["ConfigMap/ns/a", "Secret/other/s"]);
-        assert_eq!(manifests[0].source, "a/templates/x.yaml");
+        assert_eq!(&*manifests[0].source, "a/templates/x.yaml");
         assert_eq!(manifests[0].object["data"]["k"], "---x\n");
     }
 

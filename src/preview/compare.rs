@@ -1,21 +1,20 @@
 //! Objects of both sides against each other.
 
-use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
-
-use serde_json::Value as Json;
+use std::sync::Arc;
 
 use super::Pair;
+use super::random::Random;
 use super::risk::{self, Risk};
 use crate::base::ids::{AddonName, ClusterName};
 use crate::base::parallel::in_parallel;
 use crate::chart::model::{Manifest, Rendered};
-use crate::diff::{Change, Op, between, is_meant};
+use crate::diff::{Change, Op, is_meant};
 use crate::fleet::model::IgnoreDifference;
 use crate::graph::scopes::Scopes;
 use crate::object::key::ObjectKey;
 use crate::object::{access, pointer};
-use crate::render::{Release, redrawn};
+use crate::render::Release;
 
 /// A change of one object, on the clusters whose renders are equal on both sides.
 #[derive(Clone, Debug)]
@@ -32,25 +31,87 @@ pub struct Compared {
     pub clusters: BTreeSet<ClusterName>,
 }
 
-/// Every object that differs.
+/// Every object that differs. What is compared is told apart by the documents themselves, which
+/// renders share: however many clusters have the same two, they are compared once.
 pub(super) fn all(pairs: &[Pair<'_>]) -> Vec<Compared> {
     let differing: Vec<&Pair<'_>> = pairs.iter().filter(|pair| pair.differs()).collect();
-    let all = in_parallel(&differing, |pair| changes(pair.base, pair.head));
-    let mut compared = Vec::new();
-    for (pair, changes) in differing.into_iter().zip(all) {
-        compared.extend(changes.into_iter().map(|(change, risk)| Compared {
-            addon: pair.addon.clone(),
-            change,
-            risk,
-            is_whole: pair.base.is_none() || pair.head.is_none(),
-            clusters: pair.clusters.clone(),
-        }));
+    let random = in_parallel(&differing, |pair| Random::of(pair.head));
+    let mut distinct: BTreeMap<Identity<'_>, Difference<'_>> = BTreeMap::new();
+    for (pair, random) in differing.into_iter().zip(&random) {
+        for one in differences(pair, random) {
+            let known = distinct.entry(one.identity()).or_insert(one);
+            known.clusters.extend(pair.clusters.iter().cloned());
+        }
     }
-    compared
+    let distinct: Vec<Difference<'_>> = distinct.into_values().collect();
+    in_parallel(&distinct, Difference::compared).into_iter().flatten().collect()
+}
+
+/// An object that is not the same on both sides.
+struct Difference<'a> {
+    addon: &'a AddonName,
+    /// What the object is called at the head, or was at the base where it goes.
+    key: ObjectKey,
+    kind: Kind<'a>,
+    is_whole: bool,
+    clusters: BTreeSet<ClusterName>,
+}
+
+/// What becomes of an object.
+#[derive(Clone, Copy)]
+enum Kind<'a> {
+    Comes(&'a Manifest),
+    Goes(&'a Manifest, Option<&'static str>),
+    Changes { old: &'a Manifest, new: &'a Manifest, apart: Apart<'a> },
+}
+
+/// What is left out of a comparison.
+#[derive(Clone, Copy)]
+struct Apart<'a> {
+    ignored: &'a [IgnoreDifference],
+    random: &'a [String],
+}
+
+/// What makes two differences the same: the documents' addresses, and what they are compared with.
+type Identity<'a> = (&'a AddonName, ObjectKey, bool, [usize; 2], Option<&'static str>, String);
+
+impl<'a> Difference<'a> {
+    fn identity(&self) -> Identity<'a> {
+        let address = |manifest: &Manifest| Arc::as_ptr(&manifest.object).addr();
+        let (documents, note, apart) = match self.kind {
+            Kind::Comes(new) => ([0, address(new)], None, String::new()),
+            Kind::Goes(old, note) => ([address(old), 0], note, String::new()),
+            Kind::Changes { old, new, apart } => {
+                let is_empty = apart.ignored.is_empty() && apart.random.is_empty();
+                let apart = format!("{:?}{:?}", apart.ignored, apart.random);
+                let apart = if is_empty { String::new() } else { apart };
+                ([address(old), address(new)], None, apart)
+            }
+        };
+        (self.addon, self.key.clone(), self.is_whole, documents, note, apart)
+    }
+
+    fn compared(&self) -> Option<Compared> {
+        let (change, risk) = match self.kind {
+            Kind::Comes(new) => (Change::create(new, &new.object), risk::of_creation(&self.key)),
+            Kind::Goes(old, note) => {
+                let risk = if note.is_some() { Risk::Other } else { Risk::Deletion };
+                (Change::remove(old, Some(&old.object), note.map(str::to_owned)), risk)
+            }
+            Kind::Changes { old, new, apart } => update(old, new, apart)?,
+        };
+        Some(Compared {
+            addon: self.addon.clone(),
+            change: Change { key: self.key.clone(), ..change },
+            risk,
+            is_whole: self.is_whole,
+            clusters: self.clusters.clone(),
+        })
+    }
 }
 
 /// Objects by their identity.
-type Objects<'a> = BTreeMap<ObjectKey, &'a Manifest>;
+pub(super) type Objects<'a> = BTreeMap<ObjectKey, &'a Manifest>;
 
 /// Why an object that is no longer rendered stays on the cluster, if it does.
 fn stays(rendered: &Rendered, manifest: &Manifest) -> Option<&'static str> {
@@ -67,7 +128,7 @@ fn stays(rendered: &Rendered, manifest: &Manifest) -> Option<&'static str> {
 
 /// The objects of a render; hooks and CRDs are objects as well. An object without a namespace of a
 /// kind that has none has none.
-fn objects(rendered: Option<&Rendered>) -> Objects<'_> {
+pub(super) fn objects(rendered: Option<&Rendered>) -> Objects<'_> {
     let Some(rendered) = rendered else { return Objects::new() };
     let scopes = Scopes::of(rendered);
     let hooks = rendered.hooks.iter().map(|hook| &hook.manifest);
@@ -75,48 +136,53 @@ fn objects(rendered: Option<&Rendered>) -> Objects<'_> {
     all.map(|manifest| (scopes.settle(&manifest.key), manifest)).collect()
 }
 
-fn changes<'a>(base: Option<&'a Release>, head: Option<&'a Release>) -> Vec<(Change, Risk)> {
+/// The objects of a pair that are not the same document.
+fn differences<'a>(pair: &Pair<'a>, random: &'a Random) -> Vec<Difference<'a>> {
     let rendered = |release: Option<&'a Release>| release.map(|release| &*release.rendered);
-    let (before, after) = (objects(rendered(base)), objects(rendered(head)));
-    let random = LazyCell::new(|| Random::of(head));
-    let ignored = head.map_or(&[][..], |release| &release.instance.ignore_differences);
-    let mut changes = Vec::new();
+    let (before, after) = (objects(rendered(pair.base)), objects(rendered(pair.head)));
+    let Some(either) = pair.head.or(pair.base) else { return Vec::new() };
+    let ignored = pair.head.map_or(&[][..], |release| &release.instance.ignore_differences);
+    let is_whole = pair.base.is_none() || pair.head.is_none();
     let renamed = renamed(&before, &after);
-    for (key, manifest) in &after {
-        let other = before.get(key).or_else(|| renamed.get(key).and_then(|old| before.get(*old)));
-        let Some(old) = other else {
-            let change = Change::create(manifest, &manifest.object);
-            changes.push((Change { key: key.clone(), ..change }, risk::of_creation(key)));
-            continue;
-        };
-        let change = update(old, manifest, ignored, &random);
-        changes.extend(change.map(|(change, risk)| (Change { key: key.clone(), ..change }, risk)));
-    }
-    let gone = before.iter().filter(|(key, _)| !after.contains_key(*key));
-    for (key, manifest) in gone.filter(|(key, _)| !renamed.values().any(|old| old == key)) {
-        let note = rendered(base).and_then(|rendered| stays(rendered, manifest));
-        let risk = if note.is_some() { Risk::Other } else { Risk::Deletion };
-        let note = note.map(str::to_owned);
-        let change = Change::remove(manifest, Some(&manifest.object), note);
-        changes.push((Change { key: key.clone(), ..change }, risk));
-    }
-    changes
+    let difference = |key: &ObjectKey, kind| Difference {
+        addon: &either.instance.key.addon,
+        key: key.clone(),
+        kind,
+        is_whole,
+        clusters: BTreeSet::new(),
+    };
+    let coming = after.iter().filter_map(|(key, new)| {
+        let old = before.get(key).or_else(|| before.get(*renamed.get(key)?));
+        let Some(old) = old else { return Some(difference(key, Kind::Comes(new))) };
+        let apart = Apart { ignored, random: random.of_object(key) };
+        (!Arc::ptr_eq(&old.object, &new.object))
+            .then(|| difference(key, Kind::Changes { old, new, apart }))
+    });
+    let gone = before
+        .iter()
+        .filter(|(key, _)| !after.contains_key(*key) && !renamed.values().any(|old| old == key));
+    let going = gone.map(|(key, old)| {
+        let note = rendered(pair.base).and_then(|rendered| stays(rendered, old));
+        difference(key, Kind::Goes(old, note))
+    });
+    coming.chain(going).collect()
 }
 
 /// What changes of an object that both sides have.
-fn update(
-    old: &Manifest,
-    new: &Manifest,
-    ignored: &[IgnoreDifference],
-    random: &LazyCell<Random, impl FnOnce() -> Random>,
-) -> Option<(Change, Risk)> {
+fn update(old: &Manifest, new: &Manifest, apart: Apart<'_>) -> Option<(Change, Risk)> {
     if old.object == new.object {
         return None;
     }
-    let (mut before, mut after) = (old.object.clone(), new.object.clone());
-    random.remove(&new.key, &mut before, &mut after);
+    let (mut before, mut after) = (Arc::clone(&old.object), Arc::clone(&new.object));
+    for path in apart.random {
+        // What only the head has is no redrawn value: it is new.
+        if path.contains("/*") || before.pointer(path).is_some() {
+            pointer::remove(Arc::make_mut(&mut before), path);
+            pointer::remove(Arc::make_mut(&mut after), path);
+        }
+    }
     let rules: Vec<&IgnoreDifference> =
-        ignored.iter().filter(|rule| is_meant(rule, &new.key)).collect();
+        apart.ignored.iter().filter(|rule| is_meant(rule, &new.key)).collect();
     let mut change = Change::update(new, Op::Update, &before, &after, &rules)?;
     // A hook is made anew each time it runs.
     let is_hook = access::annotation(&new.object, "helm.sh/hook").is_some();
@@ -173,44 +239,6 @@ fn stem(name: &str) -> Option<&str> {
         && last.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
         && last.bytes().any(|byte| byte.is_ascii_digit());
     is_digest.then_some(stem)
-}
-
-/// The fields of a release that are drawn at random: a render with other dice has other values
-/// there. An apply keeps what is live, so that they are no change.
-#[derive(Default)]
-struct Random(BTreeMap<ObjectKey, Vec<String>>);
-
-impl Random {
-    fn of(release: Option<&Release>) -> Self {
-        const OTHER_DICE: [u8; 32] = [7; 32];
-        let Some(release) = release.filter(|release| release.rendered.impure) else {
-            return Self::default();
-        };
-        let Ok(other) = redrawn(release, OTHER_DICE) else { return Self::default() };
-        let one = objects(Some(&release.rendered));
-        let mut fields = BTreeMap::new();
-        for (key, manifest) in objects(Some(&other)) {
-            let Some(first) = one.get(&key) else { continue };
-            let paths: Vec<String> = between(&first.object, &manifest.object)
-                .iter()
-                .filter_map(|field| field.path.pointer())
-                .collect();
-            if !paths.is_empty() {
-                fields.insert(manifest.key.clone(), paths);
-            }
-        }
-        Self(fields)
-    }
-
-    fn remove(&self, key: &ObjectKey, before: &mut Json, after: &mut Json) {
-        for path in self.0.get(key).into_iter().flatten() {
-            // What only the head has is no redrawn value: it is new.
-            if path.contains("/*") || before.pointer(path).is_some() {
-                pointer::remove(before, path);
-                pointer::remove(after, path);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

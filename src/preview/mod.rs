@@ -21,6 +21,7 @@ pub mod leaving;
 pub mod live;
 pub mod mask;
 pub mod noise;
+mod random;
 pub mod reach;
 pub mod risk;
 pub mod rollouts;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value as Json;
 
-use crate::base::diagnostic::{Checked, Diagnostic, few};
+use crate::base::diagnostic::{Checked, Diagnostic};
 use crate::base::ids::{Digest, Rev};
 use crate::base::parallel::in_parallel;
 use crate::chart;
@@ -202,7 +202,10 @@ fn render(chart: &Arc<Chart>, input: &RenderInput) -> Result<Rendered, RenderErr
 
 /// Renders that came out alike, kept once: values often differ in what a chart does not look at.
 #[derive(Default)]
-struct Kept(Mutex<BTreeMap<(Digest, Digest), Arc<Rendered>>>);
+struct Kept {
+    renders: Mutex<BTreeMap<(Digest, Digest), Arc<Rendered>>>,
+    documents: digest::Documents,
+}
 
 impl Kept {
     /// A render with its digest.
@@ -212,9 +215,9 @@ impl Kept {
         input: &RenderInput,
         rendered: Rendered,
     ) -> (Arc<Rendered>, Digest) {
-        let digest = digest::of(chart, input, &rendered);
-        let rest = digest::of_text(&rendered);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let digest = self.documents.digest(chart, input, &rendered);
+        let rest = self.documents.digest_of_text(&rendered);
+        let mut kept = self.renders.lock().unwrap_or_else(PoisonError::into_inner);
         let one = kept.entry((digest.clone(), rest)).or_insert_with(|| Arc::new(rendered));
         (Arc::clone(one), digest)
     }
@@ -251,10 +254,7 @@ impl Failures {
     fn into_diagnostics(self) -> Vec<Diagnostic> {
         self.found
             .into_values()
-            .map(|(diagnostic, clusters)| {
-                let names: Vec<&str> = clusters.iter().map(String::as_str).collect();
-                diagnostic.note(format!("on {}", few(&names)))
-            })
+            .map(|(diagnostic, clusters)| diagnostic.on(clusters.iter().map(String::as_str)))
             .collect()
     }
 }

@@ -256,7 +256,7 @@ fn markdown_of_a_hostile_change_stays_text() {
     }
     assert!(told.lines().any(|line| line == "`````diff"), "{told}");
     let short = env.run("preview -o markdown --max-chars 800");
-    assert!(short.chars().count() < 950 && short.contains("a comment has a limit"), "{short}");
+    assert!(short.chars().count() < 950 && short.contains("A comment has a limit"), "{short}");
 }
 
 #[test]

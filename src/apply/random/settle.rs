@@ -1,13 +1,14 @@
 //! Renders by two seeds and by chance to one render: what is random in it is kept or fresh.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
 use crate::base::ids::Digest;
-use crate::chart::model::{Manifest, Rendered};
+use crate::chart::model::{Manifest, Printed, Rendered};
 use crate::object::{access, manifest, secret};
 use crate::yaml::helm;
 use crate::yaml::write::json_to_yaml;
@@ -19,7 +20,7 @@ const TOKEN_BYTES_MIN: usize = 6;
 #[derive(Default)]
 pub(super) struct Before {
     /// By the name of the part: the text of an object's key, or [`hook_name`].
-    pub(super) objects: BTreeMap<String, Json>,
+    pub(super) objects: BTreeMap<String, Arc<Json>>,
     /// See [`crate::live::record::RecordHead::random`]; nothing where Helm made the record.
     pub(super) random: BTreeMap<String, String>,
 }
@@ -99,9 +100,9 @@ type Parts<'a> = Vec<(String, &'a Json)>;
 
 /// Objects and hooks, each with a name.
 fn parts(rendered: &Rendered) -> Parts<'_> {
-    let objects = rendered.manifests.iter().map(|part| (part.key.to_string(), &part.object));
+    let objects = rendered.manifests.iter().map(|part| (part.key.to_string(), &*part.object));
     let hooks = rendered.hooks.iter();
-    let hooks = hooks.map(|hook| (hook_name(&hook.manifest), &hook.manifest.object));
+    let hooks = hooks.map(|hook| (hook_name(&hook.manifest), &*hook.manifest.object));
     objects.chain(hooks).collect()
 }
 
@@ -227,20 +228,23 @@ fn replaced(fixed: &Rendered, values: &[(&Leaf<'_>, Json)]) -> Rendered {
         if of_part.peek().is_none() {
             continue;
         }
-        of_part.for_each(|(leaf, value)| set(&mut part.object, &leaf.path, value));
+        of_part.for_each(|(leaf, value)| set(Arc::make_mut(&mut part.object), &leaf.path, value));
         access::name(&part.object).clone_into(&mut part.key.name);
-        part.text = in_text(&part.text, values);
-        if helm::read_object(&part.text).as_ref() != Ok(&part.object) {
-            part.text = json_to_yaml(&part.object).unwrap_or_default();
+        part.text = in_text(&part.text, values).into();
+        if helm::read_object(&part.text).as_ref() != Ok(&*part.object) {
+            part.text = json_to_yaml(&part.object).unwrap_or_default().into();
         }
     }
     rendered.notes = in_text(&rendered.notes, values);
-    rendered.text = in_text(&rendered.text, values);
-    if !says(&rendered.text, &rendered.manifests) {
-        let documents = rendered.manifests.iter().map(|part| {
-            format!("---\n# Source: {}\n{}\n", part.source, part.text.trim_end_matches('\n'))
+    for document in &mut rendered.documents {
+        document.text = in_text(&document.text, values).into();
+    }
+    if !says(&rendered.text(), &rendered.manifests) {
+        let documents = rendered.manifests.iter().map(|part| Printed {
+            source: Arc::clone(&part.source),
+            text: part.text.trim_end_matches('\n').into(),
         });
-        rendered.text = documents.collect();
+        rendered.documents = documents.collect();
     }
     rendered
 }
@@ -336,7 +340,7 @@ data:
 
     /// What a record of a release keeps: its text, read back.
     fn kept((rendered, random): (Rendered, BTreeMap<String, String>)) -> Before {
-        let parts = manifest::parse(&rendered.text, "apps").unwrap();
+        let parts = manifest::parse(&rendered.text(), "apps").unwrap();
         let objects = parts.into_iter().map(|part| (part.key.to_string(), part.object));
         Before { objects: objects.collect(), random }
     }
@@ -381,7 +385,7 @@ data:
         let more = &second.objects["ConfigMap/apps/more"]["data"];
         assert_eq!(more["copy"], format!("user admin\npassword {password}\n"));
         let by_seed = rendered(0, &json!({"host": "two", "more": true}));
-        assert!(!by_seed.text.contains(more["other"].as_str().unwrap()));
+        assert!(!by_seed.text().contains(more["other"].as_str().unwrap()));
     }
 
     #[test]

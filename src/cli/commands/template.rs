@@ -238,7 +238,7 @@ fn write_files(
 ) -> anyhow::Result<()> {
     let mut written = BTreeSet::new();
     for document in print::documents(rendered, options) {
-        let path = folder.join(document.source);
+        let path = folder.join(&*document.source);
         let text = format!("---\n# Source: {}\n{}\n", document.source, document.text);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)

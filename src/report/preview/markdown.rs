@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::fit::{Part, fitted};
 use super::text::{LEAVING, leaving_line, sign, version_line};
 use super::{
     clean, counted, document_lines, folded_line, group_lines, left_out, live_problems,
@@ -17,12 +18,6 @@ pub const GITLAB_MAX: usize = 1_000_000;
 /// What a comment of GitHub may have, in characters.
 pub const GITHUB_MAX: usize = 65_536;
 
-/// A part of the report, long and short.
-struct Block {
-    full: String,
-    short: String,
-}
-
 /// The report, of at most so many characters.
 pub fn markdown(preview: &Preview, max: usize) -> String {
     let mut head = format!("### fitout: {}\n\n", escaped(&summary(preview)));
@@ -36,56 +31,17 @@ pub fn markdown(preview: &Preview, max: usize) -> String {
         ),
     );
     head.push('\n');
-    let mut blocks = Vec::new();
-    blocks.extend(findings(&preview.findings));
-    blocks.extend(versions(preview));
-    blocks.extend(documents(preview));
-    blocks.extend(leaving(preview));
-    blocks.extend(preview.groups.iter().map(group));
-    blocks.extend(folded(&preview.folded));
-    blocks.extend(unknown(preview));
-    blocks.extend(rollouts(preview));
-    blocks.extend(live(preview));
-    fitted(head, &blocks, max)
-}
-
-/// Puts blocks behind the head: whole ones as long as they fit, then short ones, then their number.
-fn fitted(head: String, blocks: &[Block], max: usize) -> String {
-    const ROOM_FOR_THE_REST: usize = 200;
-    let length = |text: &str| text.chars().count();
-    let mut left = max.saturating_sub(length(&head) + ROOM_FOR_THE_REST);
-    // Each block has its short form for sure before any gets its full one.
-    let mut short = 0;
-    for block in blocks {
-        let Some(rest) = left.checked_sub(length(&block.short)) else { break };
-        left = rest;
-        short += 1;
-    }
-    let mut text = head;
-    let mut is_folded = false;
-    for block in &blocks[..short] {
-        let more = length(&block.full).saturating_sub(length(&block.short));
-        match left.checked_sub(more) {
-            Some(rest) => {
-                left = rest;
-                text.push_str(&block.full);
-            }
-            None => {
-                is_folded = true;
-                text.push_str(&block.short);
-            }
-        }
-    }
-    let missing = blocks.len() - short;
-    if missing > 0 {
-        push(
-            &mut text,
-            &format!("\n_{} more did not fit into this comment._", counted(missing, "part")),
-        );
-    } else if is_folded {
-        push(&mut text, "\n_Some parts are told in one line, since a comment has a limit._");
-    }
-    text
+    let mut parts = Vec::new();
+    parts.extend(preview.findings.iter().map(finding));
+    parts.extend(versions(preview));
+    parts.extend(documents(preview));
+    parts.extend(leaving(preview));
+    parts.extend(preview.groups.iter().map(|one| group(one, "groups")));
+    parts.extend(folded(&preview.folded));
+    parts.extend(unknown(preview));
+    parts.extend(rollouts(preview));
+    parts.extend(live(preview));
+    fitted(head, &parts, max)
 }
 
 /// Something to open.
@@ -98,38 +54,21 @@ fn diff(lines: &str) -> String {
     format!("{fence}diff\n{lines}{fence}\n")
 }
 
-fn group(group: &Group) -> Block {
+fn group(group: &Group, list: &'static str) -> Part {
     let mut body = String::new();
     for line in group_lines(group) {
         push(&mut body, &line.signed());
     }
     let objects = counted(group.changes.len(), "object");
-    let summary =
-        format!("<b>{}</b>: {} ({objects})", html(group.risk.title()), html(&title(group)));
+    let risk = group.risk.title();
+    let summary = format!("<b>{}</b>: {} ({objects})", html(risk), html(&title(group)));
     let name = |one: &GroupedChange| format!("{}{}", sign(one.change.op), one.change.key);
     let names = prose(&some(group.changes.iter().map(name)));
-    Block {
-        full: details(&summary, &diff(&body)),
-        short: format!("- **{}**: {}: {names}\n", group.risk.title(), escaped(&title(group))),
-    }
+    let short = format!("- **{risk}**: {}: {names}\n", escaped(&title(group)));
+    Part::item(list, risk, (details(&summary, &diff(&body)), short))
 }
 
-fn findings(findings: &[Finding]) -> Option<Block> {
-    if findings.is_empty() {
-        return None;
-    }
-    let mut full = String::new();
-    for finding in findings {
-        push(&mut full, &finding_line(finding));
-    }
-    let new = findings.iter().filter(|finding| finding.is_new).count();
-    let all = counted(findings.len(), "finding");
-    let short = format!("- :warning: {all}, {new} of them new\n");
-    full.push('\n');
-    Some(Block { full, short })
-}
-
-fn finding_line(finding: &Finding) -> String {
+fn finding(finding: &Finding) -> Part {
     let Diagnostic { severity, code: name, message, labels, .. } = &finding.diagnostic;
     let sign = match severity {
         Severity::Error => ":x:",
@@ -138,10 +77,12 @@ fn finding_line(finding: &Finding) -> String {
     };
     let place = labels.first().map(|label| format!(" at {}", code(&label.span.to_string())));
     let old = if finding.is_new { "" } else { " (the base has it, too)" };
-    format!("- {sign} {}: {}{}{old}", code(name), prose(message), place.unwrap_or_default())
+    let place = place.unwrap_or_default();
+    let line = format!("- {sign} {}: {}{place}{old}\n", code(name), prose(message));
+    Part::item("findings", "findings", (line.clone(), line))
 }
 
-fn versions(preview: &Preview) -> Option<Block> {
+fn versions(preview: &Preview) -> Option<Part> {
     if preview.versions.is_empty() {
         return None;
     }
@@ -165,10 +106,10 @@ fn versions(preview: &Preview) -> Option<Block> {
     }
     full.push('\n');
     let short = format!("- **Charts**: {}\n", counted(preview.versions.len(), "other version"));
-    Some(Block { full, short })
+    Some(Part::single(full, short))
 }
 
-fn documents(preview: &Preview) -> Option<Block> {
+fn documents(preview: &Preview) -> Option<Part> {
     if preview.documents.is_empty() {
         return None;
     }
@@ -178,10 +119,10 @@ fn documents(preview: &Preview) -> Option<Block> {
     }
     let words = counted(preview.documents.len(), "document");
     let summary = format!("<b>fleet</b>: {words}");
-    Some(Block { full: details(&summary, &diff(&body)), short: format!("- **fleet**: {words}\n") })
+    Some(Part::single(details(&summary, &diff(&body)), format!("- **fleet**: {words}\n")))
 }
 
-fn leaving(preview: &Preview) -> Option<Block> {
+fn leaving(preview: &Preview) -> Option<Part> {
     if preview.leaving.is_empty() {
         return None;
     }
@@ -191,23 +132,21 @@ fn leaving(preview: &Preview) -> Option<Block> {
     }
     full.push('\n');
     let count = counted(preview.leaving.len(), "cluster");
-    Some(Block { full, short: format!("- :warning: **{LEAVING}**: {count}\n") })
+    Some(Part::single(full, format!("- :warning: **{LEAVING}**: {count}\n")))
 }
 
-fn folded(folded: &[Folded]) -> Option<Block> {
+fn folded(folded: &[Folded]) -> Option<Part> {
     if folded.is_empty() {
         return None;
     }
     let lines: Vec<String> =
         folded.iter().map(|one| format!("- {}\n", escaped(&folded_line(one)))).collect();
     let words = format!("labels and checksums ({})", counted(folded.len(), "kind"));
-    Some(Block {
-        full: details(&format!("<b>folded</b>: {words}"), &lines.concat()),
-        short: format!("- **folded**: {words}\n"),
-    })
+    let full = details(&format!("<b>folded</b>: {words}"), &lines.concat());
+    Some(Part::single(full, format!("- **folded**: {words}\n")))
 }
 
-fn unknown(preview: &Preview) -> Option<Block> {
+fn unknown(preview: &Preview) -> Option<Part> {
     if preview.unknown.is_empty() {
         return None;
     }
@@ -215,10 +154,10 @@ fn unknown(preview: &Preview) -> Option<Block> {
     let line = format!(
         "- :grey_question: unknown, since one revision cannot be read or rendered: {told}\n"
     );
-    Some(Block { full: line.clone(), short: line })
+    Some(Part::single(line.clone(), line))
 }
 
-fn rollouts(preview: &Preview) -> Option<Block> {
+fn rollouts(preview: &Preview) -> Option<Part> {
     if preview.rollouts.is_empty() {
         return None;
     }
@@ -233,23 +172,23 @@ fn rollouts(preview: &Preview) -> Option<Block> {
         }
     }
     let short = format!("- {} would start\n", counted(preview.rollouts.len(), "rollout"));
-    Some(Block { full, short })
+    Some(Part::single(full, short))
 }
 
-fn live(preview: &Preview) -> Vec<Block> {
+fn live(preview: &Preview) -> Vec<Part> {
     let Some(live) = &preview.live else { return Vec::new() };
     let line = format!("\n**On the clusters now**: {}\n\n", escaped(&live_summary(live)));
-    let mut blocks = vec![Block { full: line.clone(), short: line }];
+    let mut parts = vec![Part::single(line.clone(), line)];
     let mut lines: Vec<String> =
         live_problems(live).map(|one| format!("- :warning: {}\n", prose(&one))).collect();
     lines.extend(live_unchanged(live).map(|one| format!("- {}\n", escaped(&one))));
     if !lines.is_empty() {
         let short = format!("- {}\n", counted(lines.len(), "remark"));
-        blocks.push(Block { full: lines.concat() + "\n", short });
+        parts.push(Part::single(lines.concat() + "\n", short));
     }
-    blocks.extend(live.groups.iter().map(group));
-    blocks.extend(folded(&live.folded));
-    blocks
+    parts.extend(live.groups.iter().map(|one| group(one, "live")));
+    parts.extend(folded(&live.folded));
+    parts
 }
 
 /// Text that nothing of HTML, markdown and mentions is read from.
@@ -318,28 +257,6 @@ fn code(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn blocks() -> Vec<Block> {
-        (0..10)
-            .map(|at| Block {
-                full: format!("{at}: {}\n", "x".repeat(90)),
-                short: format!("{at}\n"),
-            })
-            .collect()
-    }
-
-    #[test]
-    fn what_does_not_fit_is_told_in_one_line_and_nothing_is_cut() {
-        for max in (220..1_500).step_by(20) {
-            let text = fitted("head\n".to_owned(), &blocks(), max);
-            assert!(text.chars().count() <= max, "{max}: {text}");
-            for line in text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())) {
-                assert!(line.len() == 1 || line.ends_with(&"x".repeat(90)), "{line}");
-            }
-        }
-        assert!(fitted(String::new(), &blocks(), 10_000).matches('x').count() == 900);
-        assert!(fitted("head\n".to_owned(), &blocks(), 220).contains("did not fit"));
-    }
 
     #[test]
     fn hostile_text_stays_text() {

@@ -1,5 +1,6 @@
 //! What a change does to every cluster: text, markdown and JSON.
 
+mod fit;
 pub mod html;
 pub mod json;
 pub mod markdown;
