@@ -589,6 +589,21 @@ impl RolloutPolicySpec {
             freezes: stage.freezes.as_deref().unwrap_or(&self.freezes),
         }
     }
+
+    /// The same with the windows and freezes of another; those of stages by their names.
+    #[must_use]
+    pub fn with_calendar_of(&self, other: &Self) -> Self {
+        let mut policy = self.clone();
+        policy.windows.clone_from(&other.windows);
+        policy.freezes.clone_from(&other.freezes);
+        for stage in &mut policy.stages {
+            if let Some(other) = other.stages.iter().find(|other| other.name == stage.name) {
+                stage.windows.clone_from(&other.windows);
+                stage.freezes.clone_from(&other.freezes);
+            }
+        }
+        policy
+    }
 }
 
 /// A representative sample of a stage's clusters.

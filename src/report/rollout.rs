@@ -192,6 +192,9 @@ pub fn told(event: &Event) -> String {
         EventKind::RolloutSuperseded { by: None } => "superseded".to_owned(),
         EventKind::InstanceJoined { .. } => "joined the fleet".to_owned(),
         EventKind::InstanceLeft => "left the fleet".to_owned(),
+        EventKind::RolloutRescheduled { calendar_of, .. } => {
+            format!("has the windows and freezes of {}", calendar_of.short())
+        }
         EventKind::RolloutRetried { by } => format!("may be tried again, says {by}"),
     }
 }

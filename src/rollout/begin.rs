@@ -48,7 +48,7 @@ pub enum Ensure {
 ///
 /// # Expected flow
 /// - The newest rollout is under way to the same goals: its members follow clusters that come and
-///   go.
+///   go, and its windows and freezes follow git.
 /// - It is under way to other goals: it is superseded, and the new one starts at the first stage.
 ///   Members that it had touched go through their stage again, and go back to where they were
 ///   before *it*.
@@ -110,7 +110,7 @@ fn short_of(newest: &Rollout, wish: &Wish, seen: &Observation) -> Option<String>
     (!same.is_empty() && same.into_iter().all(|is_same| is_same)).then_some(reason)
 }
 
-/// Clusters that came or went since a rollout began.
+/// Clusters that came or went since a rollout began, and a calendar that git has changed.
 fn follow(rollout: &Rollout, wish: &Wish, seen: &Observation, now: Timestamp) -> Ensure {
     let mut events = Vec::new();
     for name in rollout.members.keys().filter(|name| !wish.goals.contains_key(*name)) {
@@ -120,6 +120,12 @@ fn follow(rollout: &Rollout, wish: &Wish, seen: &Observation, now: Timestamp) ->
     }
     if matches!(rollout.phase, Phase::GoingBack { .. }) {
         return if events.is_empty() { Ensure::NotNeeded } else { Ensure::Changed(events) };
+    }
+    let policy = rollout.policy.with_calendar_of(&wish.policy);
+    if policy != rollout.policy {
+        let (calendar_of, policy) = (wish.rev.clone(), Box::new(policy));
+        let kind = EventKind::RolloutRescheduled { calendar_of, policy };
+        events.push(Event::of(rollout, kind, now));
     }
     for (name, goal) in wish.goals.iter().filter(|(name, _)| !rollout.members.contains_key(*name)) {
         let labels = wish.labels.get(name).cloned().unwrap_or_default();

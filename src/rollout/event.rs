@@ -182,6 +182,14 @@ pub enum EventKind {
     /// A cluster left the fleet.
     #[serde(rename = "instance.left")]
     InstanceLeft,
+    /// Git has other windows or freezes now.
+    #[serde(rename = "rollout.rescheduled", rename_all = "camelCase")]
+    RolloutRescheduled {
+        /// The commit that says so.
+        calendar_of: Rev,
+        /// The policy that it goes on by: its own, with the new calendar.
+        policy: Box<RolloutPolicySpec>,
+    },
     /// Somebody wants an ended rollout's goals to be tried again.
     #[serde(rename = "rollout.retried")]
     RolloutRetried {
@@ -219,6 +227,7 @@ impl EventKind {
             Self::RolloutSuperseded { .. } => "rollout.superseded",
             Self::InstanceJoined { .. } => "instance.joined",
             Self::InstanceLeft => "instance.left",
+            Self::RolloutRescheduled { .. } => "rollout.rescheduled",
             Self::RolloutRetried { .. } => "rollout.retried",
         }
     }
@@ -377,6 +386,7 @@ impl Rollout {
                 self.phase = Phase::RolledBack { reason: reason() };
             }
             EventKind::RolloutRetried { .. } => self.is_retried = true,
+            EventKind::RolloutRescheduled { policy, .. } => self.policy.clone_from(policy),
             EventKind::RolloutCompleted => self.phase = Phase::Completed,
             EventKind::RolloutSuperseded { by } => {
                 self.phase = Phase::Superseded { by: by.clone() };

@@ -18,7 +18,8 @@
 //! - An observation's time is when its reading began, by the same clock as `now`.
 //!
 //! # Caveats
-//! A rollout is pinned to its policy and goals: a policy that changes counts from the next one on.
+//! A rollout is pinned to its policy and goals: a policy that changes counts from the next one on. Only
+//! windows and freezes are what git says now, so that a freeze holds what is under way.
 
 pub mod advance;
 pub mod begin;

@@ -485,6 +485,28 @@ fn a_freeze_holds_what_has_not_begun() {
 }
 
 #[test]
+fn a_freeze_that_is_committed_holds_a_rollout_that_is_under_way() {
+    let mut world = World::new(standard(), 1, 3);
+    world.now = "2026-11-25T08:30:00Z".parse().expect("a time");
+    world.commit("r2", "d2");
+    world.run(15);
+    let begun = |world: &World| world.picture().matches("instance.started").count();
+    let (open, before) = (world.wish.policy.clone(), begun(&world));
+    let freeze = json!([{"from": "2026-11-25", "to": "2026-11-26", "reason": "an incident"}]);
+    world.wish.policy.freezes = serde_json::from_value(freeze).expect("a freeze");
+    // What else changes in the policy counts from the next rollout on.
+    world.wish.policy.stages[2].batch = None;
+    world.run(60);
+    assert_eq!(begun(&world), before, "{}", world.picture());
+    assert!(world.waiting.values().any(|waits| waits.to_string().contains("an incident")));
+    world.wish.policy = open;
+    world.run(60);
+    assert!(world.picture().contains("rollout.completed"), "{}", world.picture());
+    assert_eq!(world.violations(), []);
+    assert_eq!(world.newest().unwrap().id.number, 1);
+}
+
+#[test]
 fn what_an_instance_depends_on_holds_it_back() {
     let mut world = World::new(standard(), 1, 1);
     world.instance("staging-1").is_blocked = true;

@@ -145,9 +145,9 @@ impl WaitingOn {
             Self::Resume { .. } => {
                 Some(format!("fitout rollout resume {rollout}, or fitout rollout abort {rollout}"))
             }
-            Self::Closed(_) => Some(format!(
-                "change the policy, then fitout rollout abort {rollout}, and fitout rollout retry {rollout}"
-            )),
+            Self::Closed(_) => Some(
+                "change the policy's windows or freezes in git, if it must not wait".to_owned(),
+            ),
             _ => None,
         }
     }

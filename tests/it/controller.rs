@@ -425,7 +425,14 @@ fn what_waits_for_its_window_ends_a_single_run() {
         told.contains("waits for 3000-01-01 00:00:00Z, when its policy opens: frozen: a long stop"),
         "{told}"
     );
-    assert!(told.contains("fitout rollout abort base-1"), "{told}");
+    assert!(told.contains("change the policy's windows or freezes in git"), "{told}");
+    // The same rollout goes on once git lets it.
+    env.write("policies/quick.yaml", &quick);
+    env.commit("Production is open again");
+    assert_eq!(settle(&env), 0);
+    let log = self::told(&env, "rollout show base-1");
+    assert!(log.contains("has the windows and freezes of"), "{log}");
+    assert!(log.contains("completed"), "{log}");
 }
 
 /// Everything that `args` print, without what differs from run to run.
