@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Side;
 use crate::base::clock::Timestamp;
-use crate::base::ids::{AddonName, ClusterName, InstanceKey, PolicyName};
+use crate::base::ids::{AddonName, ClusterName, Digest, InstanceKey, PolicyName};
 use crate::fleet::calendar::{Closed, Freeze, Window};
 use crate::fleet::model::{Gate, OnFailure, RolloutPolicySpec, Stage};
+use crate::rollout::rehearsal::Part;
 use crate::rollout::stages::{Labels, allowed, assign, failures_max, without_policy};
+use crate::rollout::{Goal, Place, Wish};
 
 /// A rollout that would start.
 #[derive(Clone, Debug)]
@@ -61,6 +63,21 @@ pub(super) fn planned(
     changed: &BTreeSet<InstanceKey>,
     now: Timestamp,
 ) -> Vec<PlannedRollout> {
+    let planned = |(addon, clusters)| rollout(base, head, addon, &clusters, now);
+    by_addon(head, changed).into_iter().map(planned).collect()
+}
+
+/// The same rollouts to be rehearsed: what each addon has on the base, and shall have on the head.
+pub fn parts(base: &Side<'_>, head: &Side<'_>, changed: &BTreeSet<InstanceKey>) -> Vec<Part> {
+    let part = |(addon, changing)| part(base, head, addon, &changing);
+    by_addon(head, changed).into_iter().map(part).collect()
+}
+
+/// The clusters on which each addon changes.
+fn by_addon<'a>(
+    head: &Side<'_>,
+    changed: &'a BTreeSet<InstanceKey>,
+) -> BTreeMap<&'a AddonName, BTreeSet<ClusterName>> {
     let mut addons: BTreeMap<&AddonName, BTreeSet<ClusterName>> = BTreeMap::new();
     for key in changed {
         // A cluster that leaves the fleet is nobody's to change.
@@ -68,8 +85,63 @@ pub(super) fn planned(
             addons.entry(&key.addon).or_default().insert(key.cluster.clone());
         }
     }
-    let planned = |(addon, clusters)| rollout(base, head, addon, &clusters, now);
-    addons.into_iter().map(planned).collect()
+    addons
+}
+
+fn part(
+    base: &Side<'_>,
+    head: &Side<'_>,
+    addon: &AddonName,
+    changing: &BTreeSet<ClusterName>,
+) -> Part {
+    let rev = &head.desired.source.rev;
+    let (policy_name, policy) = policy(base, head, addon);
+    let labels = labels(head, addon, changing);
+    let digest = |side: &Side<'_>, cluster: &ClusterName| {
+        let key = InstanceKey { cluster: cluster.clone(), addon: addon.clone() };
+        // Of what is not rendered nothing changes.
+        if !changing.contains(cluster) {
+            return Some(Digest::of(b"unchanged"));
+        }
+        side.releases.get(&key).map(|release| release.digest.clone())
+    };
+    let goal = |cluster: &ClusterName| Goal { rev: rev.clone(), digest: digest(head, cluster) };
+    let place = |cluster: &ClusterName| {
+        let digest = digest(base, cluster)?;
+        let rev = Some(base.desired.source.rev.clone());
+        Some((cluster.clone(), Place { rev, digest: Some(digest), release_revision: 1 }))
+    };
+    let document = head.desired.fleet.addons.get(addon);
+    let depends_on = document.into_iter().flat_map(|addon| &addon.value.spec.depends_on);
+    Part {
+        before: labels.keys().filter_map(place).collect(),
+        depends_on: depends_on.map(|on| on.addon.clone()).collect(),
+        wish: Wish {
+            addon: addon.clone(),
+            rev: rev.clone(),
+            goals: labels.keys().map(|cluster| (cluster.clone(), goal(cluster))).collect(),
+            labels,
+            policy_name,
+            policy,
+        },
+    }
+}
+
+/// Of every cluster that has an addon at the head, or changes it.
+fn labels(
+    head: &Side<'_>,
+    addon: &AddonName,
+    changing: &BTreeSet<ClusterName>,
+) -> BTreeMap<ClusterName, Labels> {
+    let has_addon = |name: &ClusterName| {
+        let key = InstanceKey { cluster: name.clone(), addon: addon.clone() };
+        changing.contains(name) || head.wants(&key)
+    };
+    let clusters = head.desired.fleet.clusters.iter();
+    clusters
+        .filter(|(name, _)| has_addon(name))
+        .map(|(name, cluster)| (name.clone(), cluster.value.metadata.labels.clone()))
+        .collect()
 }
 
 fn rollout(
@@ -80,17 +152,7 @@ fn rollout(
     now: Timestamp,
 ) -> PlannedRollout {
     let (policy_name, policy) = policy(base, head, addon);
-    let fleet = &head.desired.fleet;
-    let has_addon = |name: &ClusterName| {
-        let key = InstanceKey { cluster: name.clone(), addon: addon.clone() };
-        changing.contains(name) || head.wants(&key)
-    };
-    let labels: BTreeMap<ClusterName, Labels> = fleet
-        .clusters
-        .iter()
-        .filter(|(name, _)| has_addon(name))
-        .map(|(name, cluster)| (name.clone(), cluster.value.metadata.labels.clone()))
-        .collect();
+    let labels = labels(head, addon, changing);
     let assigned = assign(&policy, &labels, changing);
     let stages = policy.stages.iter().enumerate().filter_map(|(index, stage)| {
         let clusters: BTreeSet<ClusterName> =

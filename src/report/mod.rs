@@ -9,5 +9,6 @@ pub mod origin;
 mod paint;
 pub mod plan;
 pub mod preview;
+pub mod rehearsal;
 pub mod rollout;
 pub mod status;

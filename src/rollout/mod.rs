@@ -28,6 +28,7 @@ pub mod event;
 pub mod laws;
 pub mod model;
 pub mod observation;
+pub mod rehearsal;
 pub mod stages;
 pub mod waiting;
 

@@ -491,3 +491,28 @@ fn a_damaged_state_is_told_with_a_way_out() {
     let told = env.run("apply --all --yes");
     assert!(told.contains("--- exit 0"), "{told}");
 }
+
+#[test]
+fn a_change_is_rehearsed() {
+    let env = Env::example();
+    env.replace("addons/traefik/values/prod.yaml", "1Gi", "2Gi");
+    env.replace("addons/eosxd/values.yaml", "cacheSizeMiB: 2048", "cacheSizeMiB: 4096");
+    let start = "--start 2026-12-01T09:00:00Z";
+    let told = [
+        format!("sim rollout {start}"),
+        format!("sim rollout {start} --addon eosxd --approve-after 2h"),
+        format!("sim rollout {start} --addon traefik --bad environment=prod,region=meyrin"),
+        format!(
+            "sim rollout {start} --addon eosxd --bad all --turns-bad-after 3h --approve-after 1h"
+        ),
+        format!("sim rollout {start} --addon traefik --unreachable region=prevessin"),
+        "sim rollout --bad colour=red".to_owned(),
+        "sim rollout --addon traefic".to_owned(),
+        "sim rollout --base HEAD --head HEAD".to_owned(),
+    ];
+    assert_snapshot!(told.map(|args| env.run(&args)).join("\n"));
+    let json = env.run(&format!("sim rollout {start} --addon traefik -o json"));
+    let json = json.split_once('\n').unwrap().1.rsplit_once("--- exit").unwrap().0;
+    let json: Json = serde_json::from_str(json).unwrap();
+    assert_eq!((&json[0]["phase"], &json[0]["clusters"]), (&json!("completed"), &json!(8)));
+}

@@ -1,6 +1,7 @@
 //! `fitout preview`: what a change in git does to every cluster, without asking any.
 
 mod live;
+pub mod sides;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -8,21 +9,16 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::ValueEnum;
 
+use self::sides::SideArgs;
 use crate::base::clock::{Clock as _, SystemClock, today};
 use crate::base::diagnostic::{Checked, Diagnostic};
-use crate::chart::source::ChartStore;
 use crate::cli::context::Context;
 use crate::cli::exit::{CommandError, Exit};
 use crate::cli::load;
-use crate::findings::{self, Extent};
 use crate::fleet::Desired;
-use crate::fleet::instance::Instance;
 use crate::forge;
-use crate::git::{Repository, Source};
 use crate::preview::mask::Mask;
-use crate::preview::sources::Sources;
-use crate::preview::{Preview, Side, beside, preview, reach};
-use crate::render::{Release, RenderOptions, render_fleet};
+use crate::preview::{Preview, preview};
 use crate::report::errors::chain;
 use crate::report::preview as report;
 use crate::report::{diagnostics, findings as report_findings};
@@ -31,12 +27,8 @@ use crate::sops::Keys;
 /// Arguments of `fitout preview`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What the change is compared with; by default the commit where it left the default branch
-    #[arg(long, value_name = "REV")]
-    base: Option<String>,
-    /// The change; by default the files of the working folder
-    #[arg(long, value_name = "REV")]
-    head: Option<String>,
+    #[command(flatten)]
+    sides: SideArgs,
     /// How it is printed
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
@@ -59,9 +51,6 @@ pub struct Args {
     /// End with exit code 3 when anything changes
     #[arg(long)]
     exit_code: bool,
-    /// Fetch charts from where the base revision fetches none: only for changes that you trust
-    #[arg(long)]
-    allow_new_sources: bool,
     /// Decrypt what sops has encrypted, with the age keys in `SOPS_AGE_KEY` or `SOPS_AGE_KEY_FILE`; no
     /// value of it is shown. Only for changes that you trust: a template can give a value any form
     #[arg(long)]
@@ -93,11 +82,11 @@ enum Format {
 /// Runs it. What is wrong with the change is told, and the rest is compared all the same.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let repository = load::repository(context)?;
-    let (base, head) = sources(&args, context, &repository)?;
+    let (base, head) = args.sides.sources(context, &repository)?;
     let (mut base, mut head) = (Desired::read(base, today()), Desired::read(head, today()));
     let mask = if args.decrypt { decrypt(&mut base, &mut head)? } else { Mask::default() };
     args.live.check(&base.value.fleet, &head.value.fleet)?;
-    let (base, head) = rendered(base, head, &args);
+    let (base, head) = args.sides.rendered(base, head);
     let (base, head) = (base.side(), head.side());
     let mut made = preview(&base, &head, SystemClock.now());
     made.live = args.live.ask((&base, &head), &made, &repository, context).await?;
@@ -157,26 +146,6 @@ fn posted(kind: forge::Kind, made: &Preview, max_chars: usize) -> anyhow::Result
     Ok(format!("{kind}: {done} on merge request {}", target.request))
 }
 
-/// The files of both revisions.
-fn sources(
-    args: &Args,
-    context: &Context,
-    repository: &Repository,
-) -> anyhow::Result<(Source, Source)> {
-    let rev = args.head.as_deref().or(context.global.rev.as_deref());
-    let head = load::source(repository, rev)?;
-    let base = match &args.base {
-        Some(rev) => repository.resolve(rev).map_err(load::usage)?,
-        None => {
-            let of_head = repository.resolve(rev.unwrap_or("HEAD")).map_err(load::usage)?;
-            let branch = repository.default_branch().map_err(load::usage)?;
-            let branch = repository.resolve(&branch).map_err(load::usage)?;
-            repository.merge_base(&branch, &of_head).map_err(load::usage)?
-        }
-    };
-    Ok((repository.source(&base).map_err(load::usage)?, head))
-}
-
 /// Decrypts both sides; what must not be shown of them.
 fn decrypt(base: &mut Checked<Desired>, head: &mut Checked<Desired>) -> anyhow::Result<Mask> {
     let usage = |message: String| CommandError::Usage {
@@ -199,69 +168,4 @@ fn decrypt(base: &mut Checked<Desired>, head: &mut Checked<Desired>) -> anyhow::
         side.diagnostics.extend(done.diagnostics);
     }
     Ok(Mask::new(&secrets))
-}
-
-/// A revision, with what the change can reach rendered.
-struct Revision {
-    desired: Desired,
-    releases: Vec<Release>,
-    findings: Vec<Diagnostic>,
-    judged: Vec<Diagnostic>,
-    /// Others that the change does not reach: see [`beside`].
-    beside: Vec<Release>,
-}
-
-impl Revision {
-    fn new(checked: Checked<Desired>, reached: &[Instance], store: &ChartStore) -> Self {
-        let Checked { value: desired, diagnostics: mut findings } = checked;
-        let rendered = render_fleet(reached, &desired.source, store, &RenderOptions::to_look_at());
-        findings.extend(rendered.diagnostics);
-        let releases = rendered.value;
-        Self { desired, releases, findings, judged: Vec::new(), beside: Vec::new() }
-    }
-
-    fn to_judge(&self) -> findings::Side<'_> {
-        let side = findings::Side::new(&self.desired, &self.releases);
-        findings::Side { beside: &self.beside, ..side }
-    }
-
-    fn side(&self) -> Side<'_> {
-        Side::new(&self.desired, &self.releases, &self.findings).judged(&self.judged)
-    }
-}
-
-/// Renders what the change can reach on both sides.
-fn rendered(
-    base: Checked<Desired>,
-    mut head: Checked<Desired>,
-    args: &Args,
-) -> (Revision, Revision) {
-    let mut reached = reach::reached(&base.value, &head.value);
-    if guardrails_differ(&base.value.source, &head.value.source) {
-        // What did not change may break what did.
-        reached.base.clone_from(&base.value.instances);
-        reached.head.clone_from(&head.value.instances);
-    }
-    if !args.allow_new_sources {
-        let (admitted, refused) = Sources::of(&base.value).admit(reached.head);
-        reached.head = admitted;
-        head.diagnostics.extend(refused);
-    }
-    let store = load::chart_store();
-    let mut base = Revision::new(base, &reached.base, &store);
-    let mut head = Revision::new(head, &reached.head, &store);
-    // What of these cannot be rendered is nothing that the change has done.
-    let others = beside::beside(&base.side(), &head.side());
-    let options = RenderOptions::to_look_at();
-    head.beside = render_fleet(&others, &head.desired.source, &store, &options).value;
-    let found = load::findings(head.to_judge(), Some(base.to_judge()), Extent::All);
-    // Whether a finding is a new one is all that the base is asked for.
-    let of_base = load::findings(base.to_judge(), None, Extent::Objects(&found.objects));
-    (head.judged, base.judged) = (found.diagnostics, of_base.diagnostics);
-    (base, head)
-}
-
-/// Whether policies or their parameters changed.
-fn guardrails_differ(base: &Source, head: &Source) -> bool {
-    !base.below("policies/guardrails").eq(head.below("policies/guardrails"))
 }

@@ -1,4 +1,6 @@
-//! `fitout sim`: simulated clusters on loopback.
+//! `fitout sim`: simulated clusters on loopback, and rollouts rehearsed.
+
+mod rollout;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -32,6 +34,9 @@ enum Subcommands {
     Serve(Serve),
     /// Forget what the fleet's simulated clusters have become
     Reset,
+    /// Rehearse the rollouts that a change would start: how long they take, which cluster is touched
+    /// when, and how far a bad version gets
+    Rollout(rollout::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -58,6 +63,7 @@ struct Serve {
 /// Runs it.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     match args.command {
+        Subcommands::Rollout(args) => rollout::run(&args, context),
         Subcommands::Serve(args) => serve_until_signal(args, context).await,
         Subcommands::Reset => {
             let repository = load::repository(context)?;
