@@ -15,8 +15,8 @@ use fitout::git::settings::Settings;
 use fitout::health::Health;
 use fitout::k8s::ConnectOptions;
 use fitout::rollout::{
-    Attempt, AttemptResult, Decision, Ensure, Event, Goal, Observation, Phase, Place, Rollout,
-    Seen, Wish, advance, ensure, fold,
+    Attempt, AttemptResult, Decision, Ensure, Event, Goal, Instances, Observation, Phase, Place,
+    Rollout, Seen, Wish, advance, ensure, fold,
 };
 use fitout::sim::SimFleet;
 use fitout::store::SqliteStore;
@@ -62,16 +62,17 @@ struct Ran {
 }
 
 fn run_machine(clusters: usize) -> Ran {
-    let (wish, mut seen) = world(clusters);
+    let (wish, seen) = world(clusters);
+    let mut seen = Observation::from(seen);
     let mut now = Timestamp::from_second(1_800_000_000).expect("in range");
     let mut rollout: Option<Rollout> = None;
     let mut ran = Ran { steps: Vec::new(), log: Vec::new() };
     while rollout.as_ref().is_none_or(|rollout| !rollout.phase.is_ended()) {
-        for one in seen.values_mut() {
+        for one in seen.instances.values_mut() {
             one.observed_at = now;
         }
         let (time, decisions) = timed(|| {
-            if let Ensure::Changed(events) = ensure(rollout.as_ref(), &wish, &seen, now) {
+            if let Ensure::Changed(events) = ensure(rollout.as_ref(), &wish, &seen.instances, now) {
                 ran.log.extend(events);
                 rollout = fold(&ran.log);
             }
@@ -84,14 +85,14 @@ fn run_machine(clusters: usize) -> Ran {
         ran.steps.push(time);
         assert!(ran.steps.len() < 1_000, "the rollout does not end");
         let Some(known) = &rollout else { break };
-        carry_out(known, decisions, &mut seen, now);
+        carry_out(known, decisions, &mut seen.instances, now);
         now += Duration::from_secs(2);
     }
     ran
 }
 
 /// What git wants, and clusters that are at the revision before.
-fn world(clusters: usize) -> (Wish, Observation) {
+fn world(clusters: usize) -> (Wish, Instances) {
     let mut wish = Wish {
         addon: "traefik".into(),
         rev: "r2".into(),
@@ -100,7 +101,7 @@ fn world(clusters: usize) -> (Wish, Observation) {
         policy_name: None,
         policy: serde_json::from_str::<RolloutPolicySpec>(POLICY).expect("it is a policy"),
     };
-    let mut seen = Observation::new();
+    let mut seen = Instances::new();
     for (environment, count) in sizes(clusters) {
         for number in 0..count {
             let name = ClusterName::from(format!("{environment}-{number:04}"));
@@ -127,7 +128,7 @@ fn world(clusters: usize) -> (Wish, Observation) {
 }
 
 /// Every attempt gets through within a second.
-fn carry_out(rollout: &Rollout, decisions: Vec<Decision>, seen: &mut Observation, now: Timestamp) {
+fn carry_out(rollout: &Rollout, decisions: Vec<Decision>, seen: &mut Instances, now: Timestamp) {
     for Decision { cluster, action } in decisions {
         let Some(one) = seen.get_mut(&cluster) else { continue };
         let goal = rollout.members[&cluster].goal.clone();

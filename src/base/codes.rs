@@ -30,6 +30,11 @@ pub const CODES: &[Code] = &[
         "Write it with units: `30s`, `10m`, `2h`, `1h 30m`.",
     ),
     code(
+        "bad-gate",
+        "A gate could never be broken, or could never pass.",
+        "Give bounds that some values keep and others do not, and a query that compares with something.",
+    ),
+    code(
         "bad-guardrail",
         "A ValidatingAdmissionPolicy or its binding is none that an API server would take.",
         "Try it on a cluster with `kubectl apply --dry-run=server`.",

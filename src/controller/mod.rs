@@ -15,6 +15,7 @@
 //! One controller for each event log at a time; [`lock`] sees to that on one machine.
 
 pub mod attempt;
+mod gates;
 pub mod head;
 mod heal;
 pub mod lock;

@@ -16,7 +16,7 @@ use crate::fleet::Desired;
 use crate::fleet::model::Dependency;
 use crate::k8s::ClusterClient;
 use crate::live::{self, Subject};
-use crate::rollout::{MemberState, Observation, Readiness, Rollout};
+use crate::rollout::{Instances, MemberState, Observation, Readiness, Rollout};
 
 /// Full looks at instances, made in this tick.
 type Observed = BTreeMap<InstanceKey, live::Observation>;
@@ -41,7 +41,7 @@ impl Reconciler {
             }
         }
         let observed = self.observe(head, looks, wanted).await;
-        let seen = |rollout: &Rollout| -> Observation {
+        let seen = |rollout: &Rollout| -> Instances {
             let clusters = rollout.members.keys();
             let seen = clusters.filter_map(|cluster| {
                 let key = InstanceKey { cluster: cluster.clone(), addon: rollout.addon().clone() };
@@ -63,11 +63,12 @@ impl Reconciler {
             });
             seen.collect()
         };
-        let with_seen = |rollout: Rollout| {
-            let seen = seen(&rollout);
-            (rollout, seen)
-        };
-        active.into_iter().map(with_seen).collect()
+        let mut known = Vec::new();
+        for rollout in active {
+            let (instances, gates) = (seen(&rollout), self.ask_gates(&rollout).await);
+            known.push((rollout, Observation { instances, gates }));
+        }
+        known
     }
 
     /// Full looks, many at a time; of clusters that just did not answer there are none. Each is

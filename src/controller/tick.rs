@@ -23,7 +23,7 @@ use crate::k8s::{ClusterClient, connect};
 use crate::live::ReleaseId;
 use crate::report::errors::chain;
 use crate::rollout::{
-    Action, Attempt, AttemptResult, Decision, Ensure, Event, Observation, Rollout, RolloutId,
+    Action, Attempt, AttemptResult, Decision, Ensure, Event, Instances, Rollout, RolloutId,
     WaitingOn, Wish, advance, ensure,
 };
 use crate::store::{Rollouts, Store, StoreError};
@@ -59,6 +59,8 @@ pub struct Reconciler {
     pub(super) busy: BTreeSet<InstanceKey>,
     pub(super) attempts: BTreeMap<InstanceKey, Attempt>,
     pub(super) tries: BTreeMap<InstanceKey, Tries>,
+    /// What gates have said.
+    pub(super) answers: std::sync::Mutex<super::gates::Answers>,
     held: BTreeMap<AddonName, String>,
     /// Rollouts in which nothing moves, and whether they ask for somebody.
     still: BTreeMap<RolloutId, bool>,
@@ -98,6 +100,7 @@ impl Reconciler {
             busy: BTreeSet::new(),
             attempts: BTreeMap::new(),
             tries: BTreeMap::new(),
+            answers: std::sync::Mutex::default(),
             held: BTreeMap::new(),
             still: BTreeMap::new(),
             polled_at: None,
@@ -282,7 +285,7 @@ impl Reconciler {
 
     /// What is to be made of one wish.
     pub(super) fn ensured(&self, wish: &Wish, looks: &Looks) -> Ensure {
-        let seen: Observation = wish
+        let seen: Instances = wish
             .goals
             .keys()
             .filter_map(|cluster| {

@@ -61,6 +61,12 @@ fn hindrance(head: &Head, addon: &AddonName) -> Option<String> {
     if !head.is_whole() && !head.desired.fleet.addons.contains_key(addon) {
         return Some(format!("commit {short} cannot be read as a whole"));
     }
+    // Without its policy, it would go to all clusters at once.
+    let document = head.desired.fleet.addons.get(addon);
+    let policy = document.and_then(|document| document.value.spec.rollout.policy.as_ref());
+    if let Some(name) = policy.filter(|name| !head.desired.fleet.policies.contains_key(*name)) {
+        return Some(format!("its policy `{name}` cannot be read at commit {short}"));
+    }
     (!head.is_rendered(addon)).then(|| format!("it cannot be rendered at commit {short}"))
 }
 

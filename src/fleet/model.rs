@@ -634,7 +634,46 @@ pub struct Batch {
 #[serde(deny_unknown_fields)]
 pub struct Gate {
     /// Somebody says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalGate>,
+    /// A query of Prometheus says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<PrometheusGate>,
+}
+
+/// A query whose every value has to be within bounds, asked again and again from when the stage's
+/// clusters are healthy. A value out of bounds stops the rollout; without data it waits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PrometheusGate {
+    /// What it is called, where a stage has several.
+    #[serde(default = "prometheus")]
+    pub name: String,
+    /// Where Prometheus answers, such as `https://prometheus.example.org`.
+    pub url: String,
+    /// PromQL that gives a vector or a scalar. `$clusters` stands for the clusters that the stage has
+    /// changed and `$control` for those that still have what was there before, both as a regular
+    /// expression: `{cluster=~"$clusters"}`.
+    pub query: String,
+    /// No value may be less.
+    pub min: Option<f64>,
+    /// No value may be more.
+    pub max: Option<f64>,
+    /// How often it is asked; every minute by default.
+    pub interval: Option<HumanDuration>,
+    /// Sent with each query.
+    pub credentials: Option<Credentials>,
+}
+
+impl PrometheusGate {
+    /// How often it is asked.
+    pub fn interval(&self) -> std::time::Duration {
+        self.interval.map_or(std::time::Duration::from_mins(1), |interval| interval.0)
+    }
+}
+
+fn prometheus() -> String {
+    "prometheus".to_owned()
 }
 
 /// Somebody says so.

@@ -17,8 +17,8 @@ use crate::yaml::strict;
 const UNSUPPORTED: [(Kind, &str, &str); 3] = [
     (
         Kind::RolloutPolicy,
-        "spec.stages[].gates[].prometheus",
-        "gates on metrics are not supported yet",
+        "spec.stages[].gates[].prometheus.compareTo",
+        "a test against a control is not supported yet: compare with `$control` in the query",
     ),
     (Kind::Addon, "spec.rollout.strategy", "only the strategy `inPlace` is supported yet"),
     (Kind::ChartRepository, "spec.verify.signature", "signatures are not supported yet"),

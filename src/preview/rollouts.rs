@@ -7,6 +7,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{AddonName, ClusterName, Digest, InstanceKey, PolicyName};
 use crate::fleet::calendar::{Closed, Freeze, Window};
 use crate::fleet::model::{Gate, OnFailure, RolloutPolicySpec, Stage};
+use crate::rollout::prometheus;
 use crate::rollout::rehearsal::Part;
 use crate::rollout::stages::{Labels, allowed, assign, failures_max, without_policy};
 use crate::rollout::{Goal, Place, Wish};
@@ -64,13 +65,13 @@ pub(super) fn planned(
     now: Timestamp,
 ) -> Vec<PlannedRollout> {
     let planned = |(addon, clusters)| rollout(base, head, addon, &clusters, now);
-    by_addon(head, changed).into_iter().map(planned).collect()
+    by_addon(head, changed).into_iter().filter_map(planned).collect()
 }
 
 /// The same rollouts to be rehearsed: what each addon has on the base, and shall have on the head.
 pub fn parts(base: &Side<'_>, head: &Side<'_>, changed: &BTreeSet<InstanceKey>) -> Vec<Part> {
     let part = |(addon, changing)| part(base, head, addon, &changing);
-    by_addon(head, changed).into_iter().map(part).collect()
+    by_addon(head, changed).into_iter().filter_map(part).collect()
 }
 
 /// The clusters on which each addon changes.
@@ -93,9 +94,9 @@ fn part(
     head: &Side<'_>,
     addon: &AddonName,
     changing: &BTreeSet<ClusterName>,
-) -> Part {
+) -> Option<Part> {
     let rev = &head.desired.source.rev;
-    let (policy_name, policy) = policy(base, head, addon);
+    let (policy_name, policy) = policy(base, head, addon)?;
     let labels = labels(head, addon, changing);
     let digest = |side: &Side<'_>, cluster: &ClusterName| {
         let key = InstanceKey { cluster: cluster.clone(), addon: addon.clone() };
@@ -113,7 +114,7 @@ fn part(
     };
     let document = head.desired.fleet.addons.get(addon);
     let depends_on = document.into_iter().flat_map(|addon| &addon.value.spec.depends_on);
-    Part {
+    Some(Part {
         before: labels.keys().filter_map(place).collect(),
         depends_on: depends_on.map(|on| on.addon.clone()).collect(),
         wish: Wish {
@@ -124,7 +125,7 @@ fn part(
             policy_name,
             policy,
         },
-    }
+    })
 }
 
 /// Of every cluster that has an addon at the head, or changes it.
@@ -150,8 +151,8 @@ fn rollout(
     addon: &AddonName,
     changing: &BTreeSet<ClusterName>,
     now: Timestamp,
-) -> PlannedRollout {
-    let (policy_name, policy) = policy(base, head, addon);
+) -> Option<PlannedRollout> {
+    let (policy_name, policy) = policy(base, head, addon)?;
     let labels = labels(head, addon, changing);
     let assigned = assign(&policy, &labels, changing);
     let stages = policy.stages.iter().enumerate().filter_map(|(index, stage)| {
@@ -159,7 +160,7 @@ fn rollout(
             changing.iter().filter(|name| assigned.get(*name) == Some(&index)).cloned().collect();
         (!clusters.is_empty()).then(|| planned_stage(&policy, stage, clusters, now))
     });
-    PlannedRollout {
+    Some(PlannedRollout {
         addon: addon.clone(),
         policy: policy_name,
         clusters: changing.len(),
@@ -167,7 +168,7 @@ fn rollout(
         left_out: changing.iter().filter(|name| !assigned.contains_key(*name)).cloned().collect(),
         failures_max: failures_max(policy.max_failures.as_ref(), changing.len()),
         on_failure: policy.on_failure,
-    }
+    })
 }
 
 fn planned_stage(
@@ -194,6 +195,9 @@ fn planned_stage(
 }
 
 fn gate(gate: &Gate) -> Option<String> {
+    if let Some(gate) = &gate.prometheus {
+        return Some(format!("{} {}", gate.name, prometheus::Bounds(gate)));
+    }
     let approval = gate.approval.as_ref()?;
     Some(match approval.count {
         1 => "an approval".to_owned(),
@@ -201,19 +205,17 @@ fn gate(gate: &Gate) -> Option<String> {
     })
 }
 
-/// The addon's policy at the head; of an addon that goes, that of the base.
+/// The addon's policy at the head; of an addon that goes, that of the base. Nothing where it cannot
+/// be read: then the controller begins nothing.
 fn policy(
     base: &Side<'_>,
     head: &Side<'_>,
     addon: &AddonName,
-) -> (Option<PolicyName>, RolloutPolicySpec) {
-    let found = [head, base].into_iter().find_map(|side| {
-        let fleet = &side.desired.fleet;
-        let document = fleet.addons.get(addon)?;
-        let name = document.value.spec.rollout.policy.clone();
-        let policy = name.as_ref().and_then(|name| fleet.policies.get(name));
-        Some((name, policy.map(|policy| policy.value.spec.clone())))
-    });
-    let (name, spec) = found.unwrap_or_default();
-    (name, spec.unwrap_or_else(without_policy))
+) -> Option<(Option<PolicyName>, RolloutPolicySpec)> {
+    let fleets = [head, base].map(|side| &side.desired.fleet);
+    let found = fleets.into_iter().find_map(|fleet| Some((fleet, fleet.addons.get(addon)?)));
+    let named = found
+        .and_then(|(fleet, document)| Some((fleet, document.value.spec.rollout.policy.as_ref()?)));
+    let Some((fleet, name)) = named else { return Some((None, without_policy())) };
+    Some((Some(name.clone()), fleet.policies.get(name)?.value.spec.clone()))
 }

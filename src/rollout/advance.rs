@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Event, EventKind};
 use super::model::{Member, MemberState, Phase, Place, Rollout};
-use super::observation::{Attempt, AttemptResult, Observation, Readiness, Seen};
+use super::observation::{Attempt, AttemptResult, GateSeen, Observation, Readiness, Seen, Verdict};
 use super::stages::{allowed, failures_max};
 use super::waiting::WaitingOn;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ClusterName, Digest};
 use crate::fleet::calendar::Closed;
-use crate::fleet::model::{OnFailure, Stage};
+use crate::fleet::model::{OnFailure, PrometheusGate, Stage};
 use crate::health::Condition;
 
 /// How long a cluster may take when the policy does not say.
@@ -167,7 +167,7 @@ impl<'a> Turn<'a> {
             for (name, member) in self.present() {
                 self.look_at(&name, &member);
             }
-            if self.stop_if_over_budget() {
+            if self.stop_if_over_budget() || self.stop_if_a_gate_is_broken() {
                 self.back();
                 return;
             }
@@ -198,7 +198,7 @@ impl<'a> Turn<'a> {
 
     /// What an observation says about a member that was begun.
     fn look_at(&mut self, name: &ClusterName, member: &Member) {
-        let seen = self.seen.get(name);
+        let seen = self.seen.instances.get(name);
         let goal = member.goal.digest.as_ref();
         match &member.state {
             MemberState::Moving { since, applied_at } => {
@@ -233,7 +233,7 @@ impl<'a> Turn<'a> {
         since: Timestamp,
         mut applied_at: Option<Timestamp>,
     ) {
-        let seen = self.seen.get(name);
+        let seen = self.seen.instances.get(name);
         if let Some(attempt) = seen.and_then(|seen| self.attempt_since(seen, Action::Move, since)) {
             match &attempt.result {
                 AttemptResult::Done { release_revision }
@@ -322,6 +322,52 @@ impl<'a> Turn<'a> {
         goes_back
     }
 
+    /// Stops when a gate that asks somebody else is broken. Tells whether it goes back.
+    fn stop_if_a_gate_is_broken(&mut self) -> bool {
+        if matches!(self.rollout.phase, Phase::Stopped { .. }) {
+            return false;
+        }
+        let broken = self.asked().find_map(|gate| match self.evidence(gate)? {
+            GateSeen { observed_at, verdict: Verdict::Broken(reason) } => {
+                Some((gate.name.clone(), *observed_at, reason.clone()))
+            }
+            _ => None,
+        });
+        let Some((gate, observed_at, reason)) = broken else { return false };
+        let goes_back = self.rollout.policy.on_failure == OnFailure::Rollback;
+        let told = format!("gate {gate}: {reason}");
+        self.decisions.clear();
+        self.emit(EventKind::GateFailed { gate, observed_at }, None, Some(reason));
+        self.emit(EventKind::RolloutStopped { goes_back }, None, Some(told));
+        goes_back
+    }
+
+    /// The present stage's gates that ask somebody else.
+    fn asked(&self) -> impl Iterator<Item = &PrometheusGate> {
+        let gates = self.stage().into_iter().flat_map(|stage| &stage.gates);
+        gates.filter_map(|gate| gate.prometheus.as_ref())
+    }
+
+    /// What a gate said since the stage was changed last.
+    fn evidence(&self, gate: &PrometheusGate) -> Option<&GateSeen> {
+        let changed_at = self.rollout.stages.get(self.rollout.stage)?.changed_at?;
+        self.seen.gates.get(&gate.name).filter(|seen| seen.observed_at > changed_at)
+    }
+
+    /// What is missing of a gate: it holds by an answer that is not old.
+    fn missing(&self, gate: &PrometheusGate) -> Option<String> {
+        let Some(seen) = self.evidence(gate) else {
+            return Some("it has not been asked since the change".to_owned());
+        };
+        match &seen.verdict {
+            Verdict::Unknown(reason) | Verdict::Broken(reason) => Some(reason.clone()),
+            Verdict::Holds(_) if self.now > add(seen.observed_at, gate.interval() * 2) => {
+                Some("its last answer is too old".to_owned())
+            }
+            Verdict::Holds(_) => None,
+        }
+    }
+
     fn failure_reason(&self) -> String {
         let failed = self.rollout.failures.iter().filter_map(|name| {
             match &self.rollout.members.get(name)?.state {
@@ -367,7 +413,7 @@ impl<'a> Turn<'a> {
                 }
                 (None, _) => {
                     room -= 1;
-                    let from = self.seen.get(&name).and_then(|seen| seen.place.clone());
+                    let from = self.seen.instances.get(&name).and_then(|seen| seen.place.clone());
                     self.emit(EventKind::InstanceStarted { from }, Some(&name), None);
                     self.wake(add(self.now, self.deadline()));
                     self.decisions.push(Decision { cluster: name, action: Action::Move });
@@ -391,13 +437,14 @@ impl<'a> Turn<'a> {
     /// begun.
     fn is_to_be_asked(&self, name: &ClusterName) -> bool {
         self.seen
+            .instances
             .get(name)
             .is_some_and(|seen| seen.unreachable.is_none() && seen.readiness == Readiness::NotAsked)
     }
 
     /// Why a member must not be begun now.
     fn hindrance(&self, name: &ClusterName) -> Option<WaitingOn> {
-        let Some(seen) = self.seen.get(name) else { return Some(WaitingOn::Observation) };
+        let Some(seen) = self.seen.instances.get(name) else { return Some(WaitingOn::Observation) };
         if let Some(reason) = &seen.unreachable {
             return Some(WaitingOn::Unreachable(reason.clone()));
         }
@@ -433,6 +480,10 @@ impl<'a> Turn<'a> {
         if !self.soak().is_zero() {
             self.pass_gate("soak");
         }
+        if self.asked().any(|gate| self.missing(gate).is_some()) {
+            return false;
+        }
+        self.pass_asked();
         let (have, need) = self.approvals();
         if have < need {
             return false;
@@ -446,7 +497,24 @@ impl<'a> Turn<'a> {
 
     fn pass_gate(&mut self, gate: &str) {
         if !self.rollout.stages[self.rollout.stage].gates.contains(gate) {
-            self.emit(EventKind::GatePassed { gate: gate.to_owned() }, None, None);
+            let kind = EventKind::GatePassed { gate: gate.to_owned(), observed_at: None };
+            self.emit(kind, None, None);
+        }
+    }
+
+    /// Records what the gates that ask somebody else have said.
+    fn pass_asked(&mut self) {
+        let known = &self.rollout.stages[self.rollout.stage].gates;
+        let passed = self.asked().filter(|gate| !known.contains(&gate.name)).filter_map(|gate| {
+            let GateSeen { observed_at, verdict: Verdict::Holds(reason) } = self.evidence(gate)?
+            else {
+                return None;
+            };
+            let (gate, observed_at) = (gate.name.clone(), Some(*observed_at));
+            Some((EventKind::GatePassed { gate, observed_at }, reason.clone()))
+        });
+        for (kind, reason) in passed.collect::<Vec<_>>() {
+            self.emit(kind, None, Some(reason));
         }
     }
 
@@ -513,7 +581,7 @@ impl<'a> Turn<'a> {
         since: Timestamp,
         mut applied_at: Option<Timestamp>,
     ) {
-        let seen = self.seen.get(name);
+        let seen = self.seen.instances.get(name);
         let attempt = seen.and_then(|seen| self.attempt_since(seen, Action::GoBack, since));
         match attempt.map(|attempt| (&attempt.result, attempt.ended_at)) {
             Some((AttemptResult::Done { .. }, ended_at))
@@ -584,7 +652,7 @@ impl<'a> Turn<'a> {
     }
 
     fn reason(&self, name: &ClusterName, member: &Member, held: Option<&str>) -> Option<WaitingOn> {
-        let seen = self.seen.get(name);
+        let seen = self.seen.instances.get(name);
         let resume = || held.map(|reason| WaitingOn::Resume { reason: reason.to_owned() });
         match &member.state {
             MemberState::Waiting => match member.stage {
@@ -641,6 +709,10 @@ impl<'a> Turn<'a> {
             self.present().into_iter().filter(is_open).map(|(other, _)| other).collect();
         if !clusters.is_empty() {
             return Some(WaitingOn::Others { clusters });
+        }
+        let missing = self.asked().find_map(|gate| Some((gate.name.clone(), self.missing(gate)?)));
+        if let Some((gate, message)) = missing {
+            return Some(WaitingOn::Gate { gate, message });
         }
         let (have, need) = self.approvals();
         let stage = self.rollout.stage_name(self.rollout.stage).to_owned();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{Event, EventKind};
 use super::model::{Goal, Member, MemberState, Phase, Rollout, RolloutId};
-use super::observation::{Observation, Seen};
+use super::observation::{Instances, Seen};
 use super::stages::{Labels, assign, assign_late};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AddonName, ClusterName, PolicyName, Rev};
@@ -54,7 +54,7 @@ pub enum Ensure {
 ///   before *it*.
 /// - It ended short of the same goals: held.
 /// - Otherwise, a rollout begins if any instance is known not to be at its goal.
-pub fn ensure(newest: Option<&Rollout>, wish: &Wish, seen: &Observation, now: Timestamp) -> Ensure {
+pub fn ensure(newest: Option<&Rollout>, wish: &Wish, seen: &Instances, now: Timestamp) -> Ensure {
     match newest {
         Some(newest) if !newest.phase.is_ended() => {
             if has_same_goals(newest, wish) {
@@ -92,7 +92,7 @@ fn has_same_goals(rollout: &Rollout, wish: &Wish) -> bool {
 }
 
 /// Why a rollout that ended short of these goals is not repeated, if it is one.
-fn short_of(newest: &Rollout, wish: &Wish, seen: &Observation) -> Option<String> {
+fn short_of(newest: &Rollout, wish: &Wish, seen: &Instances) -> Option<String> {
     let reason = match &newest.phase {
         Phase::RolledBack { reason } => format!("it was rolled back: {reason}"),
         Phase::Aborted { by } => format!("{by} has ended it"),
@@ -111,7 +111,7 @@ fn short_of(newest: &Rollout, wish: &Wish, seen: &Observation) -> Option<String>
 }
 
 /// Clusters that came or went since a rollout began, and a calendar that git has changed.
-fn follow(rollout: &Rollout, wish: &Wish, seen: &Observation, now: Timestamp) -> Ensure {
+fn follow(rollout: &Rollout, wish: &Wish, seen: &Instances, now: Timestamp) -> Ensure {
     let mut events = Vec::new();
     for name in rollout.members.keys().filter(|name| !wish.goals.contains_key(*name)) {
         let mut left = Event::of(rollout, EventKind::InstanceLeft, now);
@@ -149,7 +149,7 @@ fn begins_as(seen: Option<&Seen>, goal: &Goal) -> MemberState {
 }
 
 /// `rollout.started`, if any instance is known not to be at its goal.
-fn begin(newest: Option<&Rollout>, wish: &Wish, seen: &Observation, now: Timestamp) -> Vec<Event> {
+fn begin(newest: Option<&Rollout>, wish: &Wish, seen: &Instances, now: Timestamp) -> Vec<Event> {
     let superseded = newest.filter(|newest| !newest.phase.is_ended());
     let unproven = superseded.map(unproven).unwrap_or_default();
     let is_known_to_differ = |name: &ClusterName, goal: &Goal| {

@@ -108,8 +108,19 @@ pub enum EventKind {
     /// A gate of the stage holds.
     #[serde(rename = "gate.passed")]
     GatePassed {
-        /// `health`, `soak` or `approval`.
+        /// `health`, `soak`, `approval`, or the name of one that asks somebody else.
         gate: String,
+        /// When that one was asked.
+        #[serde(default, rename = "observedAt", skip_serializing_if = "Option::is_none")]
+        observed_at: Option<Timestamp>,
+    },
+    /// A gate of the stage is broken.
+    #[serde(rename = "gate.failed", rename_all = "camelCase")]
+    GateFailed {
+        /// Its name.
+        gate: String,
+        /// When it was asked.
+        observed_at: Timestamp,
     },
     /// Somebody has approved.
     #[serde(rename = "gate.approved")]
@@ -212,6 +223,7 @@ impl EventKind {
             Self::InstanceFailed => "instance.failed",
             Self::InstanceSkipped => "instance.skipped",
             Self::GatePassed { .. } => "gate.passed",
+            Self::GateFailed { .. } => "gate.failed",
             Self::GateApproved { .. } => "gate.approved",
             Self::StagePassed => "stage.passed",
             Self::StageSkipped => "stage.skipped",
@@ -300,6 +312,10 @@ impl Rollout {
             EventKind::InstanceFailed => {
                 self.failures.insert(cluster.clone());
             }
+            EventKind::InstanceApplied { applied_at, .. } => {
+                let stage = self.members.get(cluster).and_then(|member| member.stage);
+                self.progress(stage.unwrap_or(self.stage), |stage| stage.changed(*applied_at));
+            }
             EventKind::InstanceUnhealthy => {
                 let gates = self.stages.get_mut(self.stage).map(|stage| &mut stage.gates);
                 gates.into_iter().for_each(std::collections::BTreeSet::clear);
@@ -356,7 +372,7 @@ impl Rollout {
         let stage = self.stage;
         match &event.kind {
             EventKind::StageStarted => self.progress(stage, |stage| stage.started_at = Some(at)),
-            EventKind::GatePassed { gate } => {
+            EventKind::GatePassed { gate, .. } => {
                 self.progress(stage, |stage| {
                     stage.gates.insert(gate.clone());
                 });
@@ -423,5 +439,12 @@ impl Rollout {
             }
         }
         self.phase = Phase::Running;
+        self.progress(self.stage, |stage| stage.changed(at));
+    }
+}
+
+impl StageProgress {
+    fn changed(&mut self, at: Timestamp) {
+        self.changed_at = self.changed_at.max(Some(at));
     }
 }

@@ -37,7 +37,7 @@ struct State {
     wish: Wish,
     rollout: Option<Rollout>,
     /// What was seen last: a tick may come too late for it.
-    seen: Observation,
+    seen: Instances,
     /// How many faults may still happen.
     faults_left: u32,
 }
@@ -128,7 +128,7 @@ impl State {
                 policy: policy.clone(),
             },
             rollout: None,
-            seen: Observation::new(),
+            seen: Instances::new(),
             faults_left,
         };
         state.commit("d2");
@@ -206,7 +206,7 @@ impl State {
         event.map_or_else(Vec::new, |event| self.record(&[event]))
     }
 
-    fn observe(&self) -> Observation {
+    fn observe(&self) -> Instances {
         let see = |(name, one): (&ClusterName, &Instance)| {
             let member = self.rollout.as_ref().and_then(|rollout| {
                 rollout.members.get(name).filter(|member| member.stage == Some(rollout.stage))
@@ -260,7 +260,7 @@ impl State {
             broken.extend(self.record(&events));
         }
         let Some(rollout) = &self.rollout else { return broken };
-        let step = advance(rollout, &self.seen, self.now);
+        let step = advance(rollout, &self.seen.clone().into(), self.now);
         broken.extend(self.broken_by(&step));
         broken.extend(self.record(&step.events));
         for decision in step.decisions {

@@ -48,6 +48,13 @@ pub fn check_next(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
         EventKind::InstanceHealthy { observed_at } | EventKind::InstanceSoaked { observed_at } => {
             found.extend(check_evidence(rollout, event, *observed_at).map(|what| (5, what)));
         }
+        EventKind::GatePassed { gate, observed_at: Some(at) }
+        | EventKind::GateFailed { gate, observed_at: at } => {
+            let changed_at = rollout.stages.get(rollout.stage).and_then(|stage| stage.changed_at);
+            if changed_at.is_none_or(|changed_at| *at <= changed_at) {
+                found.push((5, format!("gate {gate} is judged by an answer of {at}")));
+            }
+        }
         EventKind::StagePassed => {
             let open = unproven(rollout);
             if !open.is_empty() {

@@ -28,6 +28,7 @@ pub mod event;
 pub mod laws;
 pub mod model;
 pub mod observation;
+pub mod prometheus;
 pub mod rehearsal;
 pub mod stages;
 pub mod waiting;
@@ -42,5 +43,7 @@ pub use begin::{Ensure, Wish, ensure};
 pub use command::{Command, Refused, command};
 pub use event::{Event, EventKind, fold};
 pub use model::{Goal, Member, MemberState, Phase, Place, Rollout, RolloutId};
-pub use observation::{Attempt, AttemptResult, Observation, Readiness, Seen};
+pub use observation::{
+    Attempt, AttemptResult, GateSeen, Instances, Observation, Readiness, Seen, Verdict,
+};
 pub use waiting::WaitingOn;

@@ -181,6 +181,8 @@ pub struct StageProgress {
     pub started_at: Option<Timestamp>,
     /// When it passed, or was found to have nothing to do.
     pub passed_at: Option<Timestamp>,
+    /// When a cluster of it was changed last, or it was resumed: what a gate says is judged from then on.
+    pub changed_at: Option<Timestamp>,
     /// Gates that hold at present.
     pub gates: BTreeSet<String>,
     /// Who has approved.

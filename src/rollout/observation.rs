@@ -10,8 +10,46 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{ClusterName, Digest};
 use crate::health::Health;
 
+/// What a rollout is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observation {
+    /// Its members.
+    pub instances: Instances,
+    /// Gates of the present stage that ask somebody else, by their names. One that is not there was not
+    /// asked.
+    pub gates: BTreeMap<String, GateSeen>,
+}
+
+impl From<Instances> for Observation {
+    fn from(instances: Instances) -> Self {
+        Self { instances, gates: BTreeMap::new() }
+    }
+}
+
 /// The instances of one addon, as they were seen. A cluster that is not there was not looked at.
-pub type Observation = BTreeMap<ClusterName, Seen>;
+pub type Instances = BTreeMap<ClusterName, Seen>;
+
+/// What a gate said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GateSeen {
+    /// When it was asked.
+    pub observed_at: Timestamp,
+    /// What it said.
+    pub verdict: Verdict,
+}
+
+/// What a gate says, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
+    /// All is well.
+    Holds(String),
+    /// It is not.
+    Broken(String),
+    /// Nobody can tell: no pass, and no failure.
+    Unknown(String),
+}
 
 /// One instance, seen at one time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use super::begin::{Ensure, Wish, ensure};
 use super::command::{Command, command};
 use super::event::{Event, EventKind, fold};
 use super::model::{MemberState, Place, Rollout};
-use super::observation::{Attempt, AttemptResult, Observation, Readiness, Seen};
+use super::observation::{Attempt, AttemptResult, GateSeen, Observation, Readiness, Seen, Verdict};
 use super::waiting::WaitingOn;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AddonName, ClusterName, Digest};
@@ -181,7 +181,23 @@ impl<'a> Model<'a> {
             };
             (name.clone(), seen)
         });
-        seen.collect()
+        Observation { instances: seen.collect(), gates: self.gates(act) }
+    }
+
+    /// Gates that ask somebody else see what is bad on any cluster that has the new version.
+    fn gates(&self, act: &Act<'_>) -> BTreeMap<String, GateSeen> {
+        let is_bad = |(name, instance): (&ClusterName, &Instance)| {
+            act.reached.contains_key(name) && !self.health(act, name, instance).is_ready()
+        };
+        let verdict = if act.instances.iter().any(is_bad) {
+            Verdict::Broken("is bad in this rehearsal".to_owned())
+        } else {
+            Verdict::Holds("is well in this rehearsal".to_owned())
+        };
+        let gates = act.part.wish.policy.stages.iter().flat_map(|stage| &stage.gates);
+        let names = gates.filter_map(|gate| Some(gate.prometheus.as_ref()?.name.clone()));
+        let seen = GateSeen { observed_at: self.now, verdict };
+        names.map(|name| (name, seen.clone())).collect()
     }
 
     /// An addon that others depend on is well when it is healthy where it is, and nothing is under
@@ -224,7 +240,7 @@ impl Act<'_> {
         behaviour: &Behaviour,
     ) -> Option<Timestamp> {
         if self.log.is_empty()
-            && let Ensure::Changed(events) = ensure(None, &self.part.wish, seen, now)
+            && let Ensure::Changed(events) = ensure(None, &self.part.wish, &seen.instances, now)
         {
             self.rollout = fold(&events);
             self.log.extend(events);

@@ -20,6 +20,8 @@ struct World {
     wish: Wish,
     log: Vec<Event>,
     waiting: BTreeMap<ClusterName, WaitingOn>,
+    /// What gates that ask somebody else say, and when they did if that is not just now.
+    gates: BTreeMap<String, (Option<Timestamp>, Verdict)>,
 }
 
 /// One instance and how it behaves.
@@ -77,6 +79,7 @@ impl World {
             },
             log: Vec::new(),
             waiting: BTreeMap::new(),
+            gates: BTreeMap::new(),
         };
         world.commit("r1", "d1");
         world
@@ -90,7 +93,7 @@ impl World {
     }
 
     /// As a controller looks: what a member depends on is only asked for in its stage.
-    fn observe(&self) -> Observation {
+    fn observe(&self) -> Instances {
         let newest = self.newest();
         let readiness = |name: &ClusterName, instance: &Instance| {
             let stage = newest.as_ref().map(|rollout| rollout.stage);
@@ -140,6 +143,11 @@ impl World {
         }
         let Some(rollout) = newest else { return };
         let seen = self.observe();
+        let gates = self.gates.iter().map(|(name, (at, verdict))| {
+            let observed_at = at.unwrap_or(self.now);
+            (name.clone(), GateSeen { observed_at, verdict: verdict.clone() })
+        });
+        let seen = Observation { instances: seen, gates: gates.collect() };
         let step = advance(&rollout, &seen, self.now);
         for event in &step.events {
             // Law 3.
@@ -291,7 +299,7 @@ fn health_from_before_the_change_is_no_evidence() {
     let rollout = world.newest().unwrap();
     let mut seen = world.observe();
     // The attempt ends a second from now; what is seen now was before it.
-    let step = advance(&rollout, &seen, world.now);
+    let step = advance(&rollout, &seen.clone().into(), world.now);
     let told: Vec<_> = step.events.iter().map(|event| format!("{:?}", event.kind)).collect();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].starts_with("InstanceApplied"), "{told:?}");
@@ -301,7 +309,7 @@ fn health_from_before_the_change_is_no_evidence() {
         one.observed_at = world.now + Duration::from_secs(5);
         one.place = Some(Place { digest: Some("d1".into()), rev: None, release_revision: 1 });
     }
-    let step = advance(&step.rollout, &seen, world.now);
+    let step = advance(&step.rollout, &seen.clone().into(), world.now);
     assert_eq!(step.events, []);
     assert_eq!(step.decisions.len(), 1, "somebody took it away: it is brought there again");
 }
@@ -506,6 +514,79 @@ fn a_freeze_that_is_committed_holds_a_rollout_that_is_under_way() {
     assert_eq!(world.newest().unwrap().id.number, 1);
 }
 
+/// The canary has a query to pass.
+fn gated() -> RolloutPolicySpec {
+    let mut policy = standard();
+    let gate = json!([{"prometheus": {"name": "errors", "url": "http://localhost", "query": "x", "max": 1}}]);
+    policy.stages[1].gates = serde_json::from_value(gate).expect("a gate");
+    policy
+}
+
+#[test]
+fn a_stage_waits_for_its_gate_and_nothing_is_no_pass() {
+    let mut world = World::new(gated(), 1, 3);
+    let waits = |world: &World| world.waiting.values().map(ToString::to_string).collect::<Vec<_>>();
+    world.commit("r2", "d2");
+    world.run(60);
+    let unasked = "gate errors: it has not been asked since the change".to_owned();
+    assert!(waits(&world).contains(&unasked), "{:?}", waits(&world));
+    let nothing = Verdict::Unknown("the query has no data".to_owned());
+    world.gates.insert("errors".to_owned(), (None, nothing));
+    world.run(60);
+    assert!(waits(&world).contains(&"gate errors: the query has no data".to_owned()));
+    // An answer from before the change says nothing about it, and neither does an old one.
+    let holds = Verdict::Holds("0, which is at most 1".to_owned());
+    world.gates.insert("errors".to_owned(), (Some(world.log[0].at), holds.clone()));
+    world.run(5);
+    assert!(waits(&world).contains(&unasked));
+    world
+        .gates
+        .insert("errors".to_owned(), (Some(world.now - Duration::from_mins(5)), holds.clone()));
+    world.run(5);
+    assert!(waits(&world).contains(&"gate errors: its last answer is too old".to_owned()));
+    world.gates.insert("errors".to_owned(), (None, holds));
+    world.run(60);
+    assert!(world.picture().contains("gate.passed errors"), "{}", world.picture());
+    assert_eq!(world.newest().unwrap().phase, Phase::Completed);
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn a_broken_gate_stops_the_rollout_while_its_stage_soaks() {
+    let mut world = World::new(gated(), 1, 3);
+    world.commit("r2", "d2");
+    let broken = Verdict::Broken("4, which has to be at most 1".to_owned());
+    world.gates.insert("errors".to_owned(), (None, broken));
+    world.run(25);
+    assert_eq!(
+        world.newest().unwrap().phase,
+        Phase::RolledBack { reason: "gate errors: 4, which has to be at most 1".to_owned() }
+    );
+    let moved = world.digests().iter().filter(|digest| digest.ends_with("d2")).count();
+    assert_eq!(moved, 1, "staging alone keeps it");
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn what_stopped_for_a_gate_goes_on_only_by_a_new_answer() {
+    let mut policy = gated();
+    policy.on_failure = crate::fleet::model::OnFailure::Pause;
+    let mut world = World::new(policy, 1, 3);
+    world.commit("r2", "d2");
+    let broken = Verdict::Broken("4, which has to be at most 1".to_owned());
+    world.gates.insert("errors".to_owned(), (None, broken.clone()));
+    world.run(25);
+    assert!(matches!(world.newest().unwrap().phase, Phase::Stopped { .. }));
+    world.gates.insert("errors".to_owned(), (Some(world.now - Duration::from_secs(1)), broken));
+    world.say(Command::Resume).unwrap();
+    world.run(5);
+    assert_eq!(world.newest().unwrap().phase, Phase::Running);
+    world.gates.insert("errors".to_owned(), (None, Verdict::Holds("0".to_owned())));
+    world.run(90);
+    assert_eq!(world.newest().unwrap().phase, Phase::Completed);
+    assert_eq!(world.violations(), []);
+}
+
 #[test]
 fn what_an_instance_depends_on_holds_it_back() {
     let mut world = World::new(standard(), 1, 1);
@@ -698,7 +779,7 @@ proptest! {
             world.run(*minutes);
             // Law 7: whoever is not done has a reason.
             if let Some(rollout) = world.newest().filter(|rollout| !rollout.phase.is_ended()) {
-                let step = advance(&rollout, &world.observe(), world.now);
+                let step = advance(&rollout, &world.observe().into(), world.now);
                 for (name, member) in &step.rollout.members {
                     let is_open = matches!(member.state,
                         MemberState::Waiting | MemberState::Moving { .. }

@@ -54,6 +54,13 @@ pub enum WaitingOn {
         /// Which.
         clusters: Vec<ClusterName>,
     },
+    /// A gate that asks somebody else.
+    Gate {
+        /// Its name.
+        gate: String,
+        /// What it lacks.
+        message: String,
+    },
     /// Somebody to say so.
     Approval {
         /// For this stage.
@@ -109,6 +116,7 @@ impl fmt::Display for WaitingOn {
                 let names: Vec<_> = clusters.iter().map(ClusterName::as_str).collect();
                 write!(f, "the others of its stage: {}", crate::base::diagnostic::few(&names))
             }
+            Self::Gate { gate, message } => write!(f, "gate {gate}: {message}"),
             Self::Approval { stage, have, need } => {
                 write!(f, "approval of stage {stage}: {have} of {need} given")
             }
@@ -129,6 +137,7 @@ impl WaitingOn {
                 | Self::Attempt { .. }
                 | Self::Health { .. }
                 | Self::Soak { .. }
+                | Self::Gate { .. }
                 | Self::WayBack { .. }
         )
     }

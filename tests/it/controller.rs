@@ -6,9 +6,10 @@ use std::process::{Child, Stdio};
 
 use fitout::rollout::{Event, laws};
 use insta::assert_snapshot;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::env::Env;
+use crate::web::Web;
 
 /// Clusters served by a process of their own, until it is dropped.
 struct Clusters(Child);
@@ -433,6 +434,56 @@ fn what_waits_for_its_window_ends_a_single_run() {
     let log = self::told(&env, "rollout show base-1");
     assert!(log.contains("has the windows and freezes of"), "{log}");
     assert!(log.contains("completed"), "{log}");
+}
+
+#[test]
+fn a_policy_that_cannot_be_read_holds_its_addons() {
+    let env = fleet();
+    let _clusters = serve(&env, 3);
+    assert_eq!(settle(&env), 0);
+    env.replace("policies/quick.yaml", "soak: 300ms", "soaks: 300ms");
+    env.write("addons/base/values.yaml", "tag: v2\n");
+    env.commit("base: v2, and a policy with a mistake in it");
+    assert_ne!(settle(&env), 0);
+    let rollouts = env.run("rollout list");
+    assert!(!rollouts.contains("base-2"), "{rollouts}");
+    let why = told(&env, "why sim-02 base");
+    assert!(why.contains("its policy `quick` cannot be read at commit"), "{why}");
+}
+
+#[test]
+fn a_query_of_prometheus_stops_what_looks_healthy() {
+    let env = fleet();
+    let _clusters = serve(&env, 3);
+    let prometheus = Web::start();
+    let path = "/api/v1/query?query=errors%7Bcluster%3D%7E%22sim-01%22%7D";
+    let says = |value: &str| {
+        let sample = json!({"metric": {"cluster": "sim-01"}, "value": [1_800_000_000.0, value]});
+        let data = json!({"resultType": "vector", "result": [sample]});
+        prometheus.put(path, json!({"status": "success", "data": data}).to_string());
+    };
+    let gate = format!(
+        "staging}}}}, soak: 300ms, gates: [{{prometheus: {{name: errors, url: \"{}\", query: \
+         'errors{{cluster=~\"$clusters\"}}', max: 0.01, interval: 1s}}}}]}}",
+        prometheus.url()
+    );
+    env.replace("policies/quick.yaml", "staging}}, soak: 300ms}", &gate);
+    env.commit("Staging has to be free of errors");
+    says("0.002");
+    assert_eq!(settle(&env), 0);
+    assert!(prometheus.asked().iter().all(|asked| asked == path));
+    let first = told(&env, "rollout show base-1");
+    assert!(first.contains("errors gate passed: 0.002, which is at most 0.01"), "{first}");
+    says("0.4");
+    commit_good(&env);
+    assert_eq!(settle(&env), 5);
+    let second = told(&env, "rollout show base-2");
+    let broken = "errors gate broken: 0.4, which has to be at most 0.01";
+    assert!(second.contains(broken) && second.contains("rolled back"), "{second}");
+    assert!(!second.contains("sim-02  begins"), "{second}");
+    let why = told(&env, "why sim-02 base");
+    assert!(why.contains("gate errors: 0.4, which has to be at most 0.01"), "{why}");
+    check_laws(&env, &["base-1", "base-2", "web-1"]);
 }
 
 /// Everything that `args` print, without what differs from run to run.

@@ -9,7 +9,7 @@ use crate::base::ids::{ClusterName, PolicyName};
 use crate::base::span::Span;
 use crate::fleet::calendar::{Freeze, Window};
 use crate::fleet::model::{
-    Amount, Batch, Cluster, Document, Fleet, Gate, Pick, RolloutPolicy, Stage,
+    Amount, Batch, Cluster, Document, Fleet, Gate, Pick, PrometheusGate, RolloutPolicy, Stage,
 };
 use crate::fleet::resolve::is_placed;
 
@@ -85,9 +85,7 @@ impl<'a> Checking<'a> {
             }
             let windows = stage.windows.as_deref().unwrap_or_default();
             self.calendar(windows, stage.freezes.as_deref().unwrap_or_default(), &at);
-            for (gate_at, gate) in stage.gates.iter().enumerate() {
-                self.gate(gate, &[at.as_slice(), &["gates", &gate_at.to_string()]].concat());
-            }
+            self.gates(&stage.gates, &at, index == (stages.len() - 1).to_string());
             let matching = self.members(stage, &[at.as_slice(), &["clusters"]].concat(), &taken);
             if stage.pick.is_none() {
                 taken.extend(matching);
@@ -148,6 +146,50 @@ impl<'a> Checking<'a> {
         } else if batch.percent.is_none() && batch.at_most.is_none() {
             let message = "a batch needs `percent` or `atMost`".to_owned();
             self.error("bad-number", message, path, "says nothing");
+        }
+    }
+
+    fn gates(&mut self, gates: &[Gate], stage: &[&str], is_last: bool) {
+        let mut names: BTreeSet<&str> = BTreeSet::new();
+        for (at, gate) in gates.iter().enumerate() {
+            let at = at.to_string();
+            let path = [stage, &["gates", &at]].concat();
+            self.gate(gate, &path);
+            let Some(prometheus) = &gate.prometheus else { continue };
+            let path = [path.as_slice(), &["prometheus"]].concat();
+            self.prometheus(prometheus, &path, is_last);
+            let name = prometheus.name.as_str();
+            if !names.insert(name) || ["health", "soak", "approval"].contains(&name) {
+                let message = format!("the stage has another gate named `{name}`");
+                self.error("duplicate-name", message, &path, "give it a `name` of its own");
+            }
+        }
+    }
+
+    fn prometheus(&mut self, gate: &PrometheusGate, path: &[&str], is_last: bool) {
+        let at = |field: &'static str| [path, &[field]].concat();
+        if gate.min.is_none() && gate.max.is_none() {
+            let message = "a gate of Prometheus needs `min` or `max`".to_owned();
+            self.error("bad-gate", message, path, "any value would pass");
+        }
+        if gate.min.zip(gate.max).is_some_and(|(min, max)| min > max) {
+            let message = "`min` is more than `max`".to_owned();
+            self.error("bad-gate", message, &at("min"), "no value would pass");
+        }
+        if gate.query.trim().is_empty() {
+            self.error("bad-gate", "the query is empty".to_owned(), &at("query"), "says nothing");
+        }
+        if is_last && gate.query.contains("$control") {
+            let message = "in the last stage no cluster is left to compare with".to_owned();
+            self.error("bad-gate", message, &at("query"), "`$control` would be empty");
+        }
+        if let Err(error) = crate::net::http::Url::parse(&gate.url) {
+            self.error("bad-url", error.to_string(), &at("url"), "not a URL");
+        }
+        let seconds = gate.interval().as_secs();
+        if !(1..=86_400).contains(&seconds) {
+            let message = "the interval is between one second and one day".to_owned();
+            self.error("bad-duration", message, &at("interval"), "out of range");
         }
     }
 
