@@ -145,6 +145,12 @@ fn judge_with<'g>(
             };
             let Some(at) = subjects.iter().position(fits) else { continue };
             let subject = &subjects[at];
+            if let Some(version) = policy.constraints.converts_to(subject) {
+                let message = format!("the API server converts it to `{version}` first");
+                let (validation, is_unjudged) = (None, true);
+                outcomes.push(Outcome { policy, binding, validation, message, is_unjudged });
+                continue;
+            }
             let bound = bound[at].get_or_insert_with(|| Bound::new(functions, subject));
             let told = |(validation, message, is_unjudged)| Outcome {
                 policy,

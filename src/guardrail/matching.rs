@@ -73,6 +73,20 @@ impl Matches {
             && self.fits_namespace(subject)
     }
 
+    /// The API version that the API server converts an object to before it is judged: no rule asks for
+    /// its own. Versions of custom kinds are taken to have the same fields.
+    pub(super) fn converts_to(&self, subject: &Subject<'_>) -> Option<String> {
+        let (group, version) = subject.group_version();
+        let is_built_in = !group.contains('.') || group.ends_with(".k8s.io");
+        let mut fitting = self.rules.iter().filter(|rule| rule.fits(subject, self.is_exact));
+        let first = fitting.clone().next().filter(|_| is_built_in)?;
+        if fitting.any(|rule| rule.has_version(version)) {
+            return None;
+        }
+        let other = first.versions.first()?;
+        Some(if group.is_empty() { other.clone() } else { format!("{group}/{other}") })
+    }
+
     pub(super) fn may_be_of_deletions(&self) -> bool {
         let is_of = |rule: &Rule| rule.operations.iter().any(|one| one == "*" || one == "DELETE");
         self.rules.iter().any(is_of)
@@ -103,6 +117,10 @@ impl Rule {
         }
     }
 
+    fn has_version(&self, version: &str) -> bool {
+        self.versions.iter().any(|one| one == "*" || one == version)
+    }
+
     fn fits(&self, subject: &Subject<'_>, is_exact: bool) -> bool {
         let has = |list: &[String], one: &str| list.iter().any(|item| item == "*" || item == one);
         let (group, version) = subject.group_version();
@@ -116,7 +134,7 @@ impl Rule {
             self.resources.iter().any(|one| matches!(one.as_str(), "*" | "*/*") || one == resource);
         // Other versions of a kind are equivalent: the API server converts to one that is asked.
         has(&self.groups, group)
-            && (!is_exact || has(&self.versions, version))
+            && (!is_exact || self.has_version(version))
             && is_resource
             && has(&self.operations, subject.operation.name())
             && is_in_scope

@@ -136,3 +136,44 @@ fn verdicts_are_as_expected() {
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
+
+#[test]
+fn what_an_api_server_converts_first_is_not_judged() {
+    let policies = "---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: scaled}
+spec:
+  matchConstraints:
+    resourceRules:
+      - {apiGroups: [autoscaling], apiVersions: [v2], operations: [CREATE], resources: [horizontalpodautoscalers]}
+      - {apiGroups: [example.org], apiVersions: [v2], operations: [CREATE], resources: [widgets]}
+  validations: [{expression: object.spec.maxReplicas <= 3}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: scaled}
+spec: {policyName: scaled, validationActions: [Deny]}
+";
+    let guardrails = read::read(&source(policies)).value;
+    let told = |api_version: &str, kind: &str| {
+        let object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "a"},
+            "spec": {"maxReplicas": 9}});
+        let subject = Subject {
+            object: &object,
+            operation: Operation::Create,
+            namespace: NAMESPACE,
+            resource: matching::resource_of(kind),
+            namespace_of: None,
+        };
+        let outcomes = judge::judge(&guardrails, &[subject]);
+        outcomes.iter().map(|one| (one.is_unjudged, one.message.clone())).collect::<Vec<_>>()
+    };
+    let broken = vec![(false, "failed expression: object.spec.maxReplicas <= 3".to_owned())];
+    assert_eq!(told("autoscaling/v2", "HorizontalPodAutoscaler"), broken);
+    assert_eq!(
+        told("autoscaling/v1", "HorizontalPodAutoscaler"),
+        vec![(true, "the API server converts it to `autoscaling/v2` first".to_owned())]
+    );
+    assert_eq!(told("example.org/v1", "Widget"), broken);
+}
