@@ -1,4 +1,7 @@
-//! Gates that ask somebody else: Prometheus.
+//! Gates that ask somebody else: Prometheus, or a service of the user's own.
+
+mod prometheus;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,10 +10,10 @@ use serde_json::Value as Json;
 
 use super::tick::Reconciler;
 use crate::base::clock::Timestamp;
-use crate::fleet::model::PrometheusGate;
-use crate::net::http::{Client, Credential, HttpError, Url};
+use crate::fleet::model::Gate;
+use crate::net::http::{Answer, HttpError};
 use crate::report::errors::chain;
-use crate::rollout::{GateSeen, MemberState, Rollout, RolloutId, Verdict, prometheus};
+use crate::rollout::{GateSeen, MemberState, Rollout, RolloutId, Verdict};
 
 /// A gate that does not answer within this says nothing.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -28,17 +31,22 @@ impl Reconciler {
         let Some(changed_at) = to_be_asked(rollout) else { return seen };
         let stage = rollout.policy.stages.get(rollout.stage);
         let gates = stage.into_iter().flat_map(|stage| &stage.gates);
-        for gate in gates.filter_map(|gate| gate.prometheus.as_ref()) {
-            let key = (rollout.id.clone(), rollout.stage, gate.name.clone());
+        for (gate, asked) in gates.filter_map(|gate| Some((gate, gate.asked()?))) {
+            let key = (rollout.id.clone(), rollout.stage, asked.name.to_owned());
             let now = self.options.clock.now();
             let known = self.answers.lock().expect("no thread panics with it").get(&key).cloned();
-            let answer = match known.filter(|known| is_recent(known, gate, changed_at, now)) {
-                Some(known) => known,
-                None => GateSeen { observed_at: now, verdict: ask(gate, rollout).await },
-            };
+            let answer =
+                match known.filter(|known| is_recent(known, asked.interval, changed_at, now)) {
+                    Some(known) => known,
+                    None if self.is_onlooker && gate.webhook.is_some() => {
+                        let verdict = Verdict::Unknown("the controller asks for it".to_owned());
+                        GateSeen { observed_at: now, verdict }
+                    }
+                    None => GateSeen { observed_at: now, verdict: ask(gate, rollout, now).await },
+                };
             let mut answers = self.answers.lock().expect("no thread panics with it");
             answers.insert(key, answer.clone());
-            seen.insert(gate.name.clone(), answer);
+            seen.insert(asked.name.to_owned(), answer);
         }
         seen
     }
@@ -54,50 +62,35 @@ fn to_be_asked(rollout: &Rollout) -> Option<Timestamp> {
     rollout.stages.get(rollout.stage)?.changed_at
 }
 
-fn is_recent(
-    known: &GateSeen,
-    gate: &PrometheusGate,
-    changed_at: Timestamp,
-    now: Timestamp,
-) -> bool {
+fn is_recent(known: &GateSeen, interval: Duration, changed_at: Timestamp, now: Timestamp) -> bool {
     let age = now.duration_since(known.observed_at);
-    known.observed_at > changed_at && age >= jiff::SignedDuration::ZERO && {
-        age.unsigned_abs() < gate.interval()
+    known.observed_at > changed_at && !age.is_negative() && age.unsigned_abs() < interval
+}
+
+async fn ask(gate: &Gate, rollout: &Rollout, now: Timestamp) -> Verdict {
+    let (asked, rollout) = (gate.clone(), rollout.clone());
+    let answer = tokio::task::spawn_blocking(move || match (&asked.prometheus, &asked.webhook) {
+        (Some(gate), _) => prometheus::ask(gate, &rollout),
+        (None, Some(gate)) => webhook::ask(gate, &rollout, now),
+        (None, None) => Err("the gate asks nobody".to_owned()),
+    });
+    let answer = match tokio::time::timeout(TIMEOUT, answer).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()).flatten(),
+        Err(_) => Err(format!("there was no answer within {} s", TIMEOUT.as_secs())),
+    };
+    answer.unwrap_or_else(Verdict::Unknown)
+}
+
+/// The value of an environment variable.
+fn variable(name: &str) -> Result<String, String> {
+    match std::env::var(name) {
+        Ok(text) if !text.trim().is_empty() => Ok(text),
+        _ => Err(format!("the environment has no `{name}`")),
     }
 }
 
-async fn ask(gate: &PrometheusGate, rollout: &Rollout) -> Verdict {
-    let query = match prometheus::query(gate, rollout) {
-        Ok(query) => query,
-        Err(reason) => return Verdict::Unknown(reason),
-    };
-    let asked = gate.clone();
-    let answer = tokio::task::spawn_blocking(move || get(&asked, &query));
-    match tokio::time::timeout(TIMEOUT, answer).await {
-        Ok(Ok(Ok(answer))) => prometheus::verdict(gate, &answer),
-        Ok(Ok(Err(reason))) => Verdict::Unknown(reason),
-        Ok(Err(error)) => Verdict::Unknown(error.to_string()),
-        Err(_) => {
-            let seconds = TIMEOUT.as_secs();
-            Verdict::Unknown(format!("{} did not answer within {seconds} s", gate.url))
-        }
-    }
-}
-
-/// Asks Prometheus. Blocks.
-fn get(gate: &PrometheusGate, query: &str) -> Result<Json, String> {
-    let credential = match &gate.credentials {
-        None => None,
-        Some(named) => match std::env::var(&named.env) {
-            Ok(text) if !text.trim().is_empty() => Some(Credential::new(&text)),
-            _ => return Err(format!("the environment has no `{}`", named.env)),
-        },
-    };
-    let told = |error: HttpError| chain(&error);
-    let query: String = form_urlencoded::byte_serialize(query.as_bytes()).collect();
-    let url = format!("{}/api/v1/query?query={query}", gate.url.trim_end_matches('/'));
-    let url = Url::parse(&url).map_err(told)?;
-    let answer = Client::shared().get(&url, "application/json", credential.as_ref());
-    let bytes = answer.and_then(|answer| answer.bytes(ANSWER_BYTES_MAX)).map_err(told)?;
+fn read(answer: Result<Answer, HttpError>) -> Result<Json, String> {
+    let bytes = answer.and_then(|answer| answer.bytes(ANSWER_BYTES_MAX));
+    let bytes = bytes.map_err(|error| chain(&error))?;
     serde_json::from_slice(&bytes).map_err(|error| format!("the answer is no JSON: {error}"))
 }

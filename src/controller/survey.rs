@@ -37,6 +37,7 @@ impl Reconciler {
         &mut self,
         is_wanted: impl Fn(&InstanceKey) -> bool,
     ) -> Result<Survey, String> {
+        self.is_onlooker = true;
         self.poll().await?;
         let head = self.head.clone().ok_or("git could not be read")?;
         let looks = self.look_at_clusters(&head).await;

@@ -59,6 +59,8 @@ pub struct Reconciler {
     pub(super) busy: BTreeSet<InstanceKey>,
     pub(super) attempts: BTreeMap<InstanceKey, Attempt>,
     pub(super) tries: BTreeMap<InstanceKey, Tries>,
+    /// Whether it only looks: then nobody is asked for a decision.
+    pub(super) is_onlooker: bool,
     /// What gates have said.
     pub(super) answers: std::sync::Mutex<super::gates::Answers>,
     held: BTreeMap<AddonName, String>,
@@ -100,6 +102,7 @@ impl Reconciler {
             busy: BTreeSet::new(),
             attempts: BTreeMap::new(),
             tries: BTreeMap::new(),
+            is_onlooker: false,
             answers: std::sync::Mutex::default(),
             held: BTreeMap::new(),
             still: BTreeMap::new(),

@@ -639,6 +639,57 @@ pub struct Gate {
     /// A query of Prometheus says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<PrometheusGate>,
+    /// A service of your own says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookGate>,
+}
+
+/// A gate that asks somebody else, again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskedGate<'a> {
+    /// What it is called.
+    pub name: &'a str,
+    /// How often it is asked.
+    pub interval: std::time::Duration,
+}
+
+impl Gate {
+    /// The gate, if it asks somebody else.
+    pub fn asked(&self) -> Option<AskedGate<'_>> {
+        let prometheus = self.prometheus.as_ref().map(|gate| (&gate.name, gate.interval));
+        let webhook = || self.webhook.as_ref().map(|gate| (&gate.name, gate.interval));
+        let (name, interval) = prometheus.or_else(webhook)?;
+        let interval = interval.map_or(std::time::Duration::from_mins(1), |interval| interval.0);
+        Some(AskedGate { name, interval })
+    }
+}
+
+/// A service that answers `pass`, `fail` or `wait`, asked again and again from when the stage's clusters
+/// are healthy. `fail` stops the rollout; without an answer it waits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct WebhookGate {
+    /// What it is called, where a stage has several.
+    #[serde(default = "webhook")]
+    pub name: String,
+    /// Where it is asked, by POST; https, or on this machine.
+    pub url: String,
+    /// What questions are signed with.
+    pub secret: Secret,
+    /// How often it is asked; every minute by default.
+    pub interval: Option<HumanDuration>,
+}
+
+/// A secret that is not in git.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Secret {
+    /// An environment variable that holds it.
+    pub env: String,
+}
+
+fn webhook() -> String {
+    "webhook".to_owned()
 }
 
 /// A query whose every value has to be within bounds, asked again and again from when the stage's
@@ -663,13 +714,6 @@ pub struct PrometheusGate {
     pub interval: Option<HumanDuration>,
     /// Sent with each query.
     pub credentials: Option<Credentials>,
-}
-
-impl PrometheusGate {
-    /// How often it is asked.
-    pub fn interval(&self) -> std::time::Duration {
-        self.interval.map_or(std::time::Duration::from_mins(1), |interval| interval.0)
-    }
 }
 
 fn prometheus() -> String {

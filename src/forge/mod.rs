@@ -152,7 +152,8 @@ impl Api<'_> {
     fn send(&self, method: Method, path: &str, body: &str) -> Result<(), ForgeError> {
         let url = self.url(path)?;
         let body = json!({ "body": body }).to_string();
-        let upload = Upload { method, content_type: "application/json", body: body.as_bytes() };
+        let (content_type, body) = ("application/json", body.as_bytes());
+        let upload = Upload { method, content_type, body, headers: &[] };
         self.client.send_to(&url, "application/json", Some(self.credential()), upload)?;
         Ok(())
     }

@@ -58,7 +58,7 @@ impl HttpChannel {
     fn post(&mut self, body: &[u8]) -> Result<Box<dyn Read>, HttpError> {
         let url = self.service("git-upload-pack")?;
         let content_type = "application/x-git-upload-pack-request";
-        let upload = Upload { method: Method::Post, content_type, body };
+        let upload = Upload { method: Method::Post, content_type, body, headers: &[] };
         let accept = "application/x-git-upload-pack-result";
         let answer = self.client.send_to(&url, accept, self.credential.as_ref(), upload)?;
         Ok(answer.into_reader())

@@ -190,7 +190,8 @@ impl Url {
             || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
-    fn may_carry_credentials(&self) -> bool {
+    /// Whether nobody on the way can read or change what is said.
+    pub fn may_carry_credentials(&self) -> bool {
         self.is_https || self.is_loopback()
     }
 }
@@ -291,6 +292,8 @@ pub struct Upload<'a> {
     pub content_type: &'a str,
     /// The bytes.
     pub body: &'a [u8],
+    /// Headers besides: names and values.
+    pub headers: &'a [(&'a str, &'a str)],
 }
 
 /// Requests, with one pool of connections for the process.
@@ -366,6 +369,9 @@ impl Client {
         let mut request = request
             .header(header::ACCEPT, accept)
             .header(header::CONTENT_TYPE, upload.content_type);
+        for (name, value) in upload.headers {
+            request = request.header(*name, *value);
+        }
         if let Some(value) = authorize {
             request = request.header(header::AUTHORIZATION, value);
         }

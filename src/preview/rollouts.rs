@@ -198,6 +198,9 @@ fn gate(gate: &Gate) -> Option<String> {
     if let Some(gate) = &gate.prometheus {
         return Some(format!("{} {}", gate.name, prometheus::Bounds(gate)));
     }
+    if let Some(gate) = &gate.webhook {
+        return Some(format!("{} says so", gate.name));
+    }
     let approval = gate.approval.as_ref()?;
     Some(match approval.count {
         1 => "an approval".to_owned(),

@@ -13,7 +13,7 @@ use super::waiting::WaitingOn;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ClusterName, Digest};
 use crate::fleet::calendar::Closed;
-use crate::fleet::model::{OnFailure, PrometheusGate, Stage};
+use crate::fleet::model::{AskedGate, Gate, OnFailure, Stage};
 use crate::health::Condition;
 
 /// How long a cluster may take when the policy does not say.
@@ -329,7 +329,7 @@ impl<'a> Turn<'a> {
         }
         let broken = self.asked().find_map(|gate| match self.evidence(gate)? {
             GateSeen { observed_at, verdict: Verdict::Broken(reason) } => {
-                Some((gate.name.clone(), *observed_at, reason.clone()))
+                Some((gate.name.to_owned(), *observed_at, reason.clone()))
             }
             _ => None,
         });
@@ -343,25 +343,25 @@ impl<'a> Turn<'a> {
     }
 
     /// The present stage's gates that ask somebody else.
-    fn asked(&self) -> impl Iterator<Item = &PrometheusGate> {
+    fn asked(&self) -> impl Iterator<Item = AskedGate<'_>> {
         let gates = self.stage().into_iter().flat_map(|stage| &stage.gates);
-        gates.filter_map(|gate| gate.prometheus.as_ref())
+        gates.filter_map(Gate::asked)
     }
 
     /// What a gate said since the stage was changed last.
-    fn evidence(&self, gate: &PrometheusGate) -> Option<&GateSeen> {
+    fn evidence(&self, gate: AskedGate<'_>) -> Option<&GateSeen> {
         let changed_at = self.rollout.stages.get(self.rollout.stage)?.changed_at?;
-        self.seen.gates.get(&gate.name).filter(|seen| seen.observed_at > changed_at)
+        self.seen.gates.get(gate.name).filter(|seen| seen.observed_at > changed_at)
     }
 
     /// What is missing of a gate: it holds by an answer that is not old.
-    fn missing(&self, gate: &PrometheusGate) -> Option<String> {
+    fn missing(&self, gate: AskedGate<'_>) -> Option<String> {
         let Some(seen) = self.evidence(gate) else {
             return Some("it has not been asked since the change".to_owned());
         };
         match &seen.verdict {
             Verdict::Unknown(reason) | Verdict::Broken(reason) => Some(reason.clone()),
-            Verdict::Holds(_) if self.now > add(seen.observed_at, gate.interval() * 2) => {
+            Verdict::Holds(_) if self.now > add(seen.observed_at, gate.interval * 2) => {
                 Some("its last answer is too old".to_owned())
             }
             Verdict::Holds(_) => None,
@@ -505,12 +505,12 @@ impl<'a> Turn<'a> {
     /// Records what the gates that ask somebody else have said.
     fn pass_asked(&mut self) {
         let known = &self.rollout.stages[self.rollout.stage].gates;
-        let passed = self.asked().filter(|gate| !known.contains(&gate.name)).filter_map(|gate| {
+        let passed = self.asked().filter(|gate| !known.contains(gate.name)).filter_map(|gate| {
             let GateSeen { observed_at, verdict: Verdict::Holds(reason) } = self.evidence(gate)?
             else {
                 return None;
             };
-            let (gate, observed_at) = (gate.name.clone(), Some(*observed_at));
+            let (gate, observed_at) = (gate.name.to_owned(), Some(*observed_at));
             Some((EventKind::GatePassed { gate, observed_at }, reason.clone()))
         });
         for (kind, reason) in passed.collect::<Vec<_>>() {
@@ -710,7 +710,8 @@ impl<'a> Turn<'a> {
         if !clusters.is_empty() {
             return Some(WaitingOn::Others { clusters });
         }
-        let missing = self.asked().find_map(|gate| Some((gate.name.clone(), self.missing(gate)?)));
+        let missing =
+            self.asked().find_map(|gate| Some((gate.name.to_owned(), self.missing(gate)?)));
         if let Some((gate, message)) = missing {
             return Some(WaitingOn::Gate { gate, message });
         }

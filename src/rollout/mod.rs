@@ -32,6 +32,7 @@ pub mod prometheus;
 pub mod rehearsal;
 pub mod stages;
 pub mod waiting;
+pub mod webhook;
 
 #[cfg(test)]
 mod explore_tests;

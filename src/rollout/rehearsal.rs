@@ -195,7 +195,7 @@ impl<'a> Model<'a> {
             Verdict::Holds("is well in this rehearsal".to_owned())
         };
         let gates = act.part.wish.policy.stages.iter().flat_map(|stage| &stage.gates);
-        let names = gates.filter_map(|gate| Some(gate.prometheus.as_ref()?.name.clone()));
+        let names = gates.filter_map(|gate| Some(gate.asked()?.name.to_owned()));
         let seen = GateSeen { observed_at: self.now, verdict };
         names.map(|name| (name, seen.clone())).collect()
     }

@@ -4,7 +4,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 
-use fitout::rollout::{Event, laws};
+use fitout::rollout::{Event, laws, webhook};
 use insta::assert_snapshot;
 use serde_json::{Value as Json, json};
 
@@ -483,6 +483,47 @@ fn a_query_of_prometheus_stops_what_looks_healthy() {
     assert!(!second.contains("sim-02  begins"), "{second}");
     let why = told(&env, "why sim-02 base");
     assert!(why.contains("gate errors: 0.4, which has to be at most 0.01"), "{why}");
+    check_laws(&env, &["base-1", "base-2", "web-1"]);
+}
+
+#[test]
+fn a_service_of_ones_own_lets_a_stage_pass_or_stops_it() {
+    let env = fleet();
+    let _clusters = serve(&env, 3);
+    let board = Web::start();
+    let gate = format!(
+        "staging}}}}, soak: 300ms, gates: [{{webhook: {{name: board, url: \"{}/gate\", secret: {{env: \
+         BOARD_SECRET}}, interval: 1s}}}}]}}",
+        board.url()
+    );
+    env.replace("policies/quick.yaml", "staging}}, soak: 300ms}", &gate);
+    env.commit("The board has to agree");
+    let says = |verdict: &'static str| {
+        board.on("/gate", move |posted| {
+            let question: Json = serde_json::from_str(&posted.body).unwrap();
+            let asked_at = question["askedAt"].as_str().unwrap().parse().unwrap();
+            let signature = webhook::signature(b"s3cret", &posted.body, asked_at);
+            let is_signed = posted.headers.get("fitout-signature") == Some(&signature);
+            let verdict = if is_signed { verdict } else { "fail" };
+            assert_eq!(question["clusters"][0]["name"], "sim-01");
+            let reason = format!("{} of {}: {verdict}", question["stage"], question["addon"]);
+            json!({"nonce": question["nonce"], "verdict": verdict, "reason": reason}).to_string()
+        });
+    };
+    let settle = |env: &Env| {
+        let mut controller = controller(env);
+        controller.env("BOARD_SECRET", "s3cret").output().unwrap().status.code()
+    };
+    says("pass");
+    assert_eq!(settle(&env), Some(0));
+    let first = told(&env, "rollout show base-1");
+    assert!(first.contains("board gate passed: \"staging\" of \"base\": pass"), "{first}");
+    says("fail");
+    commit_good(&env);
+    assert_eq!(settle(&env), Some(5));
+    let second = told(&env, "rollout show base-2");
+    assert!(second.contains("board gate broken: \"staging\" of \"base\": fail"), "{second}");
+    assert!(!second.contains("sim-02  begins"), "{second}");
     check_laws(&env, &["base-1", "base-2", "web-1"]);
 }
 

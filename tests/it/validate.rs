@@ -311,6 +311,7 @@ mod forms {
             "{stages: [{name: a, clusters: {}, gates: [{prometheus: {}}, {prometheus: {url: \"https://p\", query: x, max: 0.1, compareTo: control}}]}]}",
             "{stages: [{name: a, clusters: {}, gates: [{prometheus: {url: \"http://u:x@p\", query: a - $control, min: 3, max: 2}}, {prometheus: {url: p, query: \"\", interval: 0s}}, {prometheus: {name: soak, url: \"https://p\", query: x, max: 1}}]}]}",
             "{stages: [{name: a, clusters: {}, gates: [{prometheus: {url: \"https://p\", query: x, max: 1}, approval: {}}]}]}",
+            "{stages: [{name: a, clusters: {}, gates: [{webhook: {url: \"http://board.example.org\", secret: {env: X}, interval: 2d}}, {webhook: {url: \"http://localhost:1\", secret: {env: X}}}]}]}",
             "{windows: [{days: [mon, tues], from: 08:00, to: 16:00, timezone: Europe/Zürich}], stages: [{name: a, clusters: {}}]}",
             "{windows: [{from: 8am, to: 24:30}, {from: 600, to: 10:00}], stages: [{name: a, clusters: {}}]}",
             "{freezes: [{from: 2026-12-18, to: 5 January, reason: x}], stages: [{name: a, clusters: {}}]}",

@@ -1,7 +1,7 @@
 //! A web server for tests: files in memory on loopback, and a log of what was asked for.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read as _, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
@@ -11,8 +11,19 @@ pub(crate) struct Web {
     shared: Arc<Shared>,
 }
 
+/// From a request to the body of its answer.
+type Handler = Box<dyn Fn(&Posted) -> String + Send>;
+
+/// What somebody has sent.
+pub(crate) struct Posted {
+    pub(crate) body: String,
+    /// By their names in lower case.
+    pub(crate) headers: BTreeMap<String, String>,
+}
+
 #[derive(Default)]
 struct Shared {
+    handlers: Mutex<BTreeMap<String, Handler>>,
     files: Mutex<BTreeMap<String, Vec<u8>>>,
     /// What requests must carry, if anything.
     authorization: Mutex<Option<String>>,
@@ -48,6 +59,11 @@ impl Web {
         self.shared.files.lock().unwrap().insert(path.to_owned(), bytes.into());
     }
 
+    /// Answers what is sent to a path.
+    pub(crate) fn on(&self, path: &str, handler: impl Fn(&Posted) -> String + Send + 'static) {
+        self.shared.handlers.lock().unwrap().insert(path.to_owned(), Box::new(handler));
+    }
+
     /// From now on, requests must carry this header.
     pub(crate) fn require(&self, authorization: &str) {
         *self.shared.authorization.lock().unwrap() = Some(authorization.to_owned());
@@ -79,20 +95,26 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             return Ok(());
         }
         let path = line.split_whitespace().nth(1).unwrap_or_default().to_owned();
-        let mut given = None;
+        let mut headers = BTreeMap::new();
         loop {
             let mut header = String::new();
             reader.read_line(&mut header)?;
             let Some((name, value)) = header.trim_end().split_once(": ") else { break };
-            if name.eq_ignore_ascii_case("authorization") {
-                given = Some(value.to_owned());
-            }
+            headers.insert(name.to_ascii_lowercase(), value.to_owned());
         }
+        let length = headers.get("content-length").and_then(|text| text.parse().ok());
+        let mut body = vec![0; length.unwrap_or(0)];
+        reader.read_exact(&mut body)?;
+        let given = headers.get("authorization").cloned();
         let mark = if given.is_some() { "+" } else { "" };
         shared.asked.lock().unwrap().push(format!("{path}{mark}"));
         let wanted = shared.authorization.lock().unwrap().clone();
         let file = shared.files.lock().unwrap().get(&path).cloned();
-        let (status, body) = match file {
+        let posted = Posted { body: String::from_utf8_lossy(&body).into_owned(), headers };
+        let handlers = shared.handlers.lock().unwrap();
+        let made = handlers.get(&path).map(|handler| handler(&posted).into_bytes());
+        drop(handlers);
+        let (status, body) = match made.or(file) {
             _ if wanted.is_some() && wanted != given => ("401 Unauthorized", Vec::new()),
             None => ("404 Not Found", Vec::new()),
             Some(bytes) => ("200 OK", bytes),

@@ -2,6 +2,7 @@
 //! stage takes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::selectors;
 use crate::base::diagnostic::{Diagnostic, few};
@@ -10,8 +11,10 @@ use crate::base::span::Span;
 use crate::fleet::calendar::{Freeze, Window};
 use crate::fleet::model::{
     Amount, Batch, Cluster, Document, Fleet, Gate, Pick, PrometheusGate, RolloutPolicy, Stage,
+    WebhookGate,
 };
 use crate::fleet::resolve::is_placed;
+use crate::net::http::Url;
 
 pub(super) fn check(fleet: &Fleet, found: &mut Vec<Diagnostic>) {
     for (name, policy) in &fleet.policies {
@@ -155,14 +158,40 @@ impl<'a> Checking<'a> {
             let at = at.to_string();
             let path = [stage, &["gates", &at]].concat();
             self.gate(gate, &path);
-            let Some(prometheus) = &gate.prometheus else { continue };
-            let path = [path.as_slice(), &["prometheus"]].concat();
-            self.prometheus(prometheus, &path, is_last);
-            let name = prometheus.name.as_str();
-            if !names.insert(name) || ["health", "soak", "approval"].contains(&name) {
-                let message = format!("the stage has another gate named `{name}`");
+            let Some(asked) = gate.asked() else { continue };
+            let kind = if gate.webhook.is_some() { "webhook" } else { "prometheus" };
+            let path = [path.as_slice(), &[kind]].concat();
+            if let Some(prometheus) = &gate.prometheus {
+                self.prometheus(prometheus, &path, is_last);
+            }
+            if let Some(webhook) = &gate.webhook {
+                self.webhook(webhook, &path);
+            }
+            self.interval(asked.interval, &path);
+            if !names.insert(asked.name) || ["health", "soak", "approval"].contains(&asked.name) {
+                let message = format!("the stage has another gate named `{}`", asked.name);
                 self.error("duplicate-name", message, &path, "give it a `name` of its own");
             }
+        }
+    }
+
+    fn interval(&mut self, interval: Duration, path: &[&str]) {
+        if !(1..=86_400).contains(&interval.as_secs()) {
+            let message = "the interval is between one second and one day".to_owned();
+            let path = [path, &["interval"]].concat();
+            self.error("bad-duration", message, &path, "out of range");
+        }
+    }
+
+    fn webhook(&mut self, gate: &WebhookGate, path: &[&str]) {
+        let path = [path, &["url"]].concat();
+        match Url::parse(&gate.url) {
+            Err(error) => self.error("bad-url", error.to_string(), &path, "not a URL"),
+            Ok(url) if !url.may_carry_credentials() => {
+                let message = "a webhook is asked by https, or on this machine".to_owned();
+                self.error("bad-url", message, &path, "anybody on the way could answer");
+            }
+            Ok(_) => {}
         }
     }
 
@@ -183,13 +212,8 @@ impl<'a> Checking<'a> {
             let message = "in the last stage no cluster is left to compare with".to_owned();
             self.error("bad-gate", message, &at("query"), "`$control` would be empty");
         }
-        if let Err(error) = crate::net::http::Url::parse(&gate.url) {
+        if let Err(error) = Url::parse(&gate.url) {
             self.error("bad-url", error.to_string(), &at("url"), "not a URL");
-        }
-        let seconds = gate.interval().as_secs();
-        if !(1..=86_400).contains(&seconds) {
-            let message = "the interval is between one second and one day".to_owned();
-            self.error("bad-duration", message, &at("interval"), "out of range");
         }
     }
 
