@@ -511,6 +511,11 @@ fn a_change_is_rehearsed() {
         "sim rollout --base HEAD --head HEAD".to_owned(),
     ];
     assert_snapshot!(told.map(|args| env.run(&args)).join("\n"));
+    let cluster = "clusters/staging/stg-prevessin-01.yaml";
+    env.replace(cluster, "{name: fluentd, enabled: false}", "{name: traefik}");
+    std::fs::remove_dir_all(env.fleet().join("addons/fluentd")).unwrap();
+    let told = env.run(&format!("sim rollout {start} --addon fluentd"));
+    assert!(told.contains("completed after") && told.ends_with("exit 0\n"), "{told}");
     let json = env.run(&format!("sim rollout {start} --addon traefik -o json"));
     let json = json.split_once('\n').unwrap().1.rsplit_once("--- exit").unwrap().0;
     let json: Json = serde_json::from_str(json).unwrap();

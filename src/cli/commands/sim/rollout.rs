@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use crate::base::clock::{Clock as _, SystemClock, Timestamp, today};
-use crate::base::ids::ClusterName;
+use crate::base::ids::{AddonName, ClusterName};
 use crate::cli::commands::preview::sides::SideArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::{CommandError, Exit};
 use crate::cli::format::Format;
 use crate::cli::load;
-use crate::cli::selection::{AddonArgs, ClusterArgs};
+use crate::cli::selection::{AddonArgs, ClusterArgs, unknown};
 use crate::fleet::Desired;
 use crate::fleet::model::Fleet;
 use crate::preview::{preview, rollouts};
@@ -56,15 +56,13 @@ pub(super) fn run(args: &Args, context: &mut Context) -> anyhow::Result<Exit> {
     let (base, head) = args.sides.sources(context, &repository)?;
     let (base, head) = (Desired::read(base, today()), Desired::read(head, today()));
     let fleet = &head.value.fleet;
-    let addons = args.addons.select(fleet)?;
+    let addons = args.wanted([fleet, &base.value.fleet])?;
     let behaviour = args.behaviour(fleet)?;
     let (base, head) = args.sides.rendered(base, head);
     let (base, head) = (base.side(), head.side());
     let made = preview(&base, &head, behaviour.start);
     let mut parts = rollouts::parts(&base, &head, &made.changed);
-    if !args.addons.addons.is_empty() {
-        parts.retain(|part| addons.contains(&part.wish.addon));
-    }
+    parts.retain(|part| addons.contains(&part.wish.addon));
     let rehearsed = rehearse(&parts, &behaviour);
     match args.output {
         Format::Text => {
@@ -92,6 +90,21 @@ pub(super) fn run(args: &Args, context: &mut Context) -> anyhow::Result<Exit> {
 }
 
 impl Args {
+    /// The addons that are meant, of either side: one that goes has a rollout as well.
+    fn wanted(&self, sides: [&Fleet; 2]) -> Result<BTreeSet<AddonName>, CommandError> {
+        let known: BTreeSet<&AddonName> =
+            sides.into_iter().flat_map(|fleet| fleet.addons.keys()).collect();
+        if self.addons.addons.is_empty() {
+            return Ok(known.into_iter().cloned().collect());
+        }
+        let names = self.addons.addons.iter().map(|name| {
+            let found = known.get(&AddonName::from(name.as_str()));
+            let names = known.iter().map(|known| known.as_str());
+            found.map(|found| (*found).clone()).ok_or_else(|| unknown("addon", name, names))
+        });
+        names.collect()
+    }
+
     fn behaviour(&self, fleet: &Fleet) -> Result<Behaviour, CommandError> {
         Ok(Behaviour {
             start: self.start.unwrap_or_else(|| SystemClock.now()),
