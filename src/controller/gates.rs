@@ -4,8 +4,10 @@ mod prometheus;
 mod webhook;
 
 use std::collections::BTreeMap;
+use std::sync::MutexGuard;
 use std::time::Duration;
 
+use futures::future::join_all;
 use serde_json::Value as Json;
 
 use super::tick::Reconciler;
@@ -24,31 +26,40 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 pub(super) type Answers = BTreeMap<(RolloutId, usize, String), GateSeen>;
 
 impl Reconciler {
-    /// What the gates of a rollout's present stage say. Each is asked once in its interval, and anew
-    /// once a cluster has changed.
-    pub(super) async fn ask_gates(&self, rollout: &Rollout) -> BTreeMap<String, GateSeen> {
-        let mut seen = BTreeMap::new();
-        let Some(changed_at) = to_be_asked(rollout) else { return seen };
+    /// What the gates of each rollout's present stage say, by their names. Each is asked once in its
+    /// interval, and anew once a cluster has changed; all at the same time.
+    pub(super) async fn ask_gates(&self, rollouts: &[Rollout]) -> Vec<BTreeMap<String, GateSeen>> {
+        let is_active = |id: &RolloutId| rollouts.iter().any(|rollout| rollout.id == *id);
+        self.answers().retain(|(id, _, _), _| is_active(id));
+        join_all(rollouts.iter().map(|rollout| self.ask_gates_of(rollout))).await
+    }
+
+    async fn ask_gates_of(&self, rollout: &Rollout) -> BTreeMap<String, GateSeen> {
+        let Some(changed_at) = to_be_asked(rollout) else { return BTreeMap::new() };
         let stage = rollout.policy.stages.get(rollout.stage);
         let gates = stage.into_iter().flat_map(|stage| &stage.gates);
-        for (gate, asked) in gates.filter_map(|gate| Some((gate, gate.asked()?))) {
+        let asked = gates.filter_map(|gate| Some((gate, gate.asked()?)));
+        let seen = asked.map(|(gate, asked)| async move {
             let key = (rollout.id.clone(), rollout.stage, asked.name.to_owned());
             let now = self.options.clock.now();
-            let known = self.answers.lock().expect("no thread panics with it").get(&key).cloned();
-            let answer =
-                match known.filter(|known| is_recent(known, asked.interval, changed_at, now)) {
-                    Some(known) => known,
-                    None if self.is_onlooker && gate.webhook.is_some() => {
-                        let verdict = Verdict::Unknown("the controller asks for it".to_owned());
-                        GateSeen { observed_at: now, verdict }
-                    }
-                    None => GateSeen { observed_at: now, verdict: ask(gate, rollout, now).await },
-                };
-            let mut answers = self.answers.lock().expect("no thread panics with it");
-            answers.insert(key, answer.clone());
-            seen.insert(asked.name.to_owned(), answer);
-        }
-        seen
+            let known = self.answers().get(&key).cloned();
+            let known = known.filter(|known| is_recent(known, asked.interval, changed_at, now));
+            let answer = match known {
+                Some(known) => known,
+                None if self.is_onlooker && gate.webhook.is_some() => {
+                    let verdict = Verdict::Unknown("the controller asks for it".to_owned());
+                    GateSeen { observed_at: now, verdict }
+                }
+                None => GateSeen { observed_at: now, verdict: ask(gate, rollout, now).await },
+            };
+            self.answers().insert(key, answer.clone());
+            (asked.name.to_owned(), answer)
+        });
+        join_all(seen).await.into_iter().collect()
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().expect("no thread panics with it")
     }
 }
 

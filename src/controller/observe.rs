@@ -63,12 +63,12 @@ impl Reconciler {
             });
             seen.collect()
         };
-        let mut known = Vec::new();
-        for rollout in active {
-            let (instances, gates) = (seen(&rollout), self.ask_gates(&rollout).await);
-            known.push((rollout, Observation { instances, gates }));
-        }
-        known
+        let gates = self.ask_gates(&active).await;
+        let with_seen = |(rollout, gates): (Rollout, _)| {
+            let instances = seen(&rollout);
+            (rollout, Observation { instances, gates })
+        };
+        active.into_iter().zip(gates).map(with_seen).collect()
     }
 
     /// Full looks, many at a time; of clusters that just did not answer there are none. Each is
