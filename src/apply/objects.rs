@@ -66,7 +66,8 @@ pub(super) fn body(
     ignored: &[IgnoreDifference],
 ) -> Json {
     let mut object = (*manifest.object).clone();
-    if is_built_in(&manifest.key.group) {
+    // Built-in kinds read `null` as absent; for custom resources it may mean something.
+    if access::is_built_in_group(&manifest.key.group) {
         strip_nulls(&mut object);
         settle_env(&mut object);
     }
@@ -92,12 +93,6 @@ pub(super) fn body(
         }
     }
     object
-}
-
-/// Whether the API server itself defines the group. Its kinds read `null` as absent; for custom
-/// resources it may mean something.
-fn is_built_in(group: &str) -> bool {
-    !group.contains('.') || group.ends_with(".k8s.io")
 }
 
 fn strip_nulls(value: &mut Json) {

@@ -50,7 +50,7 @@ impl FastClock {
 impl Clock for FastClock {
     fn now(&self) -> Timestamp {
         let elapsed = self.started.elapsed().saturating_mul(self.factor);
-        self.start.saturating_add(elapsed).unwrap_or(Timestamp::MAX)
+        after(self.start, elapsed)
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
@@ -66,4 +66,14 @@ pub fn now() -> Timestamp {
 /// The computer's day, in UTC.
 pub fn today() -> jiff::civil::Date {
     now().to_zoned(jiff::tz::TimeZone::UTC).date()
+}
+
+/// A time later; the end of time where there is none.
+pub fn after(at: Timestamp, duration: Duration) -> Timestamp {
+    at.saturating_add(duration).unwrap_or(Timestamp::MAX)
+}
+
+/// A time for people: to the second.
+pub fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }

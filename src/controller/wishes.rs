@@ -8,7 +8,7 @@ use crate::base::ids::{AddonName, ClusterName, InstanceKey, PolicyName};
 use crate::fleet::model::RolloutPolicySpec;
 use crate::fleet::schema::Kind;
 use crate::live::ReleaseId;
-use crate::rollout::stages::without_policy;
+use crate::rollout::stages::{policy_of, without_policy};
 use crate::rollout::{Goal, Rollout, Wish};
 use crate::store::Rollouts;
 
@@ -61,10 +61,9 @@ fn hindrance(head: &Head, addon: &AddonName) -> Option<String> {
     if !head.is_whole() && !head.desired.fleet.addons.contains_key(addon) {
         return Some(format!("commit {short} cannot be read as a whole"));
     }
-    // Without its policy, it would go to all clusters at once.
     let document = head.desired.fleet.addons.get(addon);
-    let policy = document.and_then(|document| document.value.spec.rollout.policy.as_ref());
-    if let Some(name) = policy.filter(|name| !head.desired.fleet.policies.contains_key(*name)) {
+    let policy = document.map(|document| policy_of(&head.desired.fleet, &document.value));
+    if let Some(Err(name)) = policy {
         return Some(format!("its policy `{name}` cannot be read at commit {short}"));
     }
     (!head.is_rendered(addon)).then(|| format!("it cannot be rendered at commit {short}"))
@@ -121,11 +120,9 @@ fn policy(
     newest: Option<&Rollout>,
 ) -> (Option<PolicyName>, RolloutPolicySpec) {
     let fleet = &head.desired.fleet;
-    if let Some(document) = fleet.addons.get(addon) {
-        let name = document.value.spec.rollout.policy.clone();
-        let policy = name.as_ref().and_then(|name| fleet.policies.get(name));
-        let spec = policy.map_or_else(without_policy, |policy| policy.value.spec.clone());
-        return (name, spec);
+    let document = fleet.addons.get(addon);
+    if let Some(Ok(policy)) = document.map(|document| policy_of(fleet, &document.value)) {
+        return policy;
     }
     match newest {
         Some(newest) => (newest.policy_name.clone(), newest.policy.clone()),

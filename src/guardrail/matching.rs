@@ -77,9 +77,8 @@ impl Matches {
     /// its own. Versions of custom kinds are taken to have the same fields.
     pub(super) fn converts_to(&self, subject: &Subject<'_>) -> Option<String> {
         let (group, version) = subject.group_version();
-        let is_built_in = !group.contains('.') || group.ends_with(".k8s.io");
         let mut fitting = self.rules.iter().filter(|rule| rule.fits(subject, self.is_exact));
-        let first = fitting.clone().next().filter(|_| is_built_in)?;
+        let first = fitting.clone().next().filter(|_| access::is_built_in_group(group))?;
         if fitting.any(|rule| rule.has_version(version)) {
             return None;
         }

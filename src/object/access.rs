@@ -98,6 +98,11 @@ pub fn group_of(api_version: &str) -> &str {
     api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
+/// Whether the API server itself defines a group.
+pub fn is_built_in_group(group: &str) -> bool {
+    !group.contains('.') || group.ends_with(".k8s.io")
+}
+
 /// The identity of an object, with its namespace as it says it.
 pub fn key_of(object: &Json) -> ObjectKey {
     ObjectKey {

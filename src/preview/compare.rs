@@ -35,7 +35,8 @@ pub struct Compared {
 /// renders share: however many clusters have the same two, they are compared once.
 pub(super) fn all(pairs: &[Pair<'_>]) -> Vec<Compared> {
     let differing: Vec<&Pair<'_>> = pairs.iter().filter(|pair| pair.differs()).collect();
-    let random = in_parallel(&differing, |pair| Random::of(pair.head));
+    // What comes as a whole is not compared with anything.
+    let random = in_parallel(&differing, |pair| Random::of(pair.base.and(pair.head)));
     let mut distinct: BTreeMap<Identity<'_>, Difference<'_>> = BTreeMap::new();
     for (pair, random) in differing.into_iter().zip(&random) {
         for one in differences(pair, random) {
@@ -83,8 +84,8 @@ impl<'a> Difference<'a> {
             Kind::Goes(old, note) => ([address(old), 0], note, String::new()),
             Kind::Changes { old, new, apart } => {
                 let is_empty = apart.ignored.is_empty() && apart.random.is_empty();
-                let apart = format!("{:?}{:?}", apart.ignored, apart.random);
-                let apart = if is_empty { String::new() } else { apart };
+                let told = || format!("{:?}{:?}", apart.ignored, apart.random);
+                let apart = if is_empty { String::new() } else { told() };
                 ([address(old), address(new)], None, apart)
             }
         };

@@ -9,7 +9,7 @@ use crate::fleet::calendar::{Closed, Freeze, Window};
 use crate::fleet::model::{Gate, OnFailure, RolloutPolicySpec, Stage};
 use crate::rollout::prometheus;
 use crate::rollout::rehearsal::Part;
-use crate::rollout::stages::{Labels, allowed, assign, failures_max, without_policy};
+use crate::rollout::stages::{Labels, allowed, assign, failures_max, policy_of, without_policy};
 use crate::rollout::{Goal, Place, Wish};
 
 /// A rollout that would start.
@@ -217,8 +217,8 @@ fn policy(
 ) -> Option<(Option<PolicyName>, RolloutPolicySpec)> {
     let fleets = [head, base].map(|side| &side.desired.fleet);
     let found = fleets.into_iter().find_map(|fleet| Some((fleet, fleet.addons.get(addon)?)));
-    let named = found
-        .and_then(|(fleet, document)| Some((fleet, document.value.spec.rollout.policy.as_ref()?)));
-    let Some((fleet, name)) = named else { return Some((None, without_policy())) };
-    Some((Some(name.clone()), fleet.policies.get(name)?.value.spec.clone()))
+    found.map_or_else(
+        || Some((None, without_policy())),
+        |(fleet, document)| policy_of(fleet, &document.value).ok(),
+    )
 }

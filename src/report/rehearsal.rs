@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::paint::Paint;
 use super::rollout::told;
-use crate::base::clock::Timestamp;
+use crate::base::clock::{Timestamp, moment};
 use crate::base::diagnostic::few;
 use crate::base::ids::ClusterName;
 use crate::rollout::rehearsal::{Behaviour, Rehearsed};
@@ -27,8 +27,8 @@ pub fn text(rehearsed: &[Rehearsed], behaviour: &Behaviour, is_coloured: bool) -
             .map_or_else(|| "without a policy".to_owned(), |name| format!("by policy {name}"));
         let title = format!("{}: {} clusters {policy}", rollout.addon(), rollout.changing_count());
         let _ = writeln!(text, "{}", paint.strong(&title));
-        let start = format!("{}", behaviour.start.strftime("%Y-%m-%d %H:%M:%SZ"));
-        let _ = writeln!(text, "  {}", paint.faint(&format!("from {start} on")));
+        let start = format!("from {} on", moment(behaviour.start));
+        let _ = writeln!(text, "  {}", paint.faint(&start));
         for line in lines(&one.log) {
             let stage = line.first.stage.as_deref().unwrap_or_default();
             let since = since(line.first.at, behaviour.start);
@@ -149,7 +149,7 @@ pub fn json(one: &Rehearsed) -> Json {
     })
 }
 
-/// `+2h 5m`; seconds are told within the first ten minutes.
+/// `2h 05m`; seconds are told within the first ten minutes.
 fn since(at: Timestamp, start: Timestamp) -> String {
     let seconds = at.duration_since(start).as_secs().max(0).unsigned_abs();
     let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::paint::Paint;
-use crate::base::clock::Timestamp;
+use crate::base::clock::moment;
 use crate::base::ids::ClusterName;
 use crate::rollout::{Event, EventKind, Member, MemberState, Phase, Rollout, WaitingOn};
 
@@ -198,8 +198,4 @@ pub fn told(event: &Event) -> String {
         }
         EventKind::RolloutRetried { by } => format!("may be tried again, says {by}"),
     }
-}
-
-fn moment(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }

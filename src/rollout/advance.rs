@@ -10,7 +10,7 @@ use super::model::{Member, MemberState, Phase, Place, Rollout};
 use super::observation::{Attempt, AttemptResult, GateSeen, Observation, Readiness, Seen, Verdict};
 use super::stages::{allowed, failures_max};
 use super::waiting::WaitingOn;
-use crate::base::clock::Timestamp;
+use crate::base::clock::{Timestamp, after};
 use crate::base::ids::{ClusterName, Digest};
 use crate::fleet::calendar::Closed;
 use crate::fleet::model::{AskedGate, Gate, OnFailure, Stage};
@@ -132,7 +132,7 @@ impl<'a> Turn<'a> {
 
     /// When a member has failed: the deadline counts from its last progress.
     fn until(&self, since: Timestamp, applied_at: Option<Timestamp>) -> Timestamp {
-        add(applied_at.map_or(since, |at| at.max(since)), self.deadline())
+        after(applied_at.map_or(since, |at| at.max(since)), self.deadline())
     }
 
     fn soak(&self) -> Duration {
@@ -206,7 +206,7 @@ impl<'a> Turn<'a> {
             }
             MemberState::Healthy { since, applied_at } => {
                 let Some(seen) = seen.filter(|seen| seen.observed_at > *applied_at) else { return };
-                let until = add(*since, self.soak());
+                let until = after(*since, self.soak());
                 if !seen.is_healthy_at(goal) {
                     self.lost_health(name, seen);
                 } else if seen.observed_at >= until {
@@ -257,7 +257,7 @@ impl<'a> Turn<'a> {
         if let Some(seen) = fresh.filter(|seen| seen.is_healthy_at(goal)) {
             let observed_at = seen.observed_at;
             self.emit(EventKind::InstanceHealthy { observed_at }, Some(name), None);
-            self.wake(add(observed_at, self.soak()));
+            self.wake(after(observed_at, self.soak()));
             if self.soak().is_zero() {
                 self.emit(EventKind::InstanceSoaked { observed_at }, Some(name), None);
             }
@@ -303,7 +303,7 @@ impl<'a> Turn<'a> {
         if seen.unreachable.is_none() && !seen.has_gaps {
             let reason = seen.health.message.clone();
             self.emit(EventKind::InstanceUnhealthy, Some(name), Some(reason));
-            self.wake(add(self.now, self.deadline()));
+            self.wake(after(self.now, self.deadline()));
         }
     }
 
@@ -315,8 +315,13 @@ impl<'a> Turn<'a> {
         if failures < max || matches!(self.rollout.phase, Phase::Stopped { .. }) {
             return false;
         }
-        let goes_back = policy.on_failure == OnFailure::Rollback;
         let reason = self.failure_reason();
+        self.stop(reason)
+    }
+
+    /// Stops as the policy says. Tells whether it goes back.
+    fn stop(&mut self, reason: String) -> bool {
+        let goes_back = self.rollout.policy.on_failure == OnFailure::Rollback;
         self.decisions.clear();
         self.emit(EventKind::RolloutStopped { goes_back }, None, Some(reason));
         goes_back
@@ -334,12 +339,9 @@ impl<'a> Turn<'a> {
             _ => None,
         });
         let Some((gate, observed_at, reason)) = broken else { return false };
-        let goes_back = self.rollout.policy.on_failure == OnFailure::Rollback;
         let told = format!("gate {gate}: {reason}");
-        self.decisions.clear();
         self.emit(EventKind::GateFailed { gate, observed_at }, None, Some(reason));
-        self.emit(EventKind::RolloutStopped { goes_back }, None, Some(told));
-        goes_back
+        self.stop(told)
     }
 
     /// The present stage's gates that ask somebody else.
@@ -361,7 +363,7 @@ impl<'a> Turn<'a> {
         };
         match &seen.verdict {
             Verdict::Unknown(reason) | Verdict::Broken(reason) => Some(reason.clone()),
-            Verdict::Holds(_) if self.now > add(seen.observed_at, gate.interval * 2) => {
+            Verdict::Holds(_) if self.now > after(seen.observed_at, gate.interval * 2) => {
                 Some("its last answer is too old".to_owned())
             }
             Verdict::Holds(_) => None,
@@ -415,7 +417,7 @@ impl<'a> Turn<'a> {
                     room -= 1;
                     let from = self.seen.instances.get(&name).and_then(|seen| seen.place.clone());
                     self.emit(EventKind::InstanceStarted { from }, Some(&name), None);
-                    self.wake(add(self.now, self.deadline()));
+                    self.wake(after(self.now, self.deadline()));
                     self.decisions.push(Decision { cluster: name, action: Action::Move });
                 }
             }
@@ -543,7 +545,7 @@ impl<'a> Turn<'a> {
             }
         }
         let started = self.rollout.stages[self.rollout.stage].started_at.unwrap_or(self.now);
-        let until = add(started, self.deadline());
+        let until = after(started, self.deadline());
         if !silent.is_empty() && self.now < until {
             self.wake(until);
             return;
@@ -678,7 +680,7 @@ impl<'a> Turn<'a> {
                 },
             }),
             MemberState::Healthy { since, .. } => {
-                Some(WaitingOn::Soak { until: add(*since, self.soak()) })
+                Some(WaitingOn::Soak { until: after(*since, self.soak()) })
             }
             MemberState::Soaked { .. } if member.stage == Some(self.rollout.stage) => {
                 resume().or_else(|| self.gate(name))
@@ -771,8 +773,4 @@ fn last_word(seen: Option<&Seen>) -> String {
         }
         Some(Seen { health, .. }) => health.message.clone(),
     }
-}
-
-fn add(at: Timestamp, duration: Duration) -> Timestamp {
-    at.saturating_add(duration).unwrap_or(Timestamp::MAX)
 }

@@ -10,10 +10,10 @@ use super::advance::{Action, Decision, advance};
 use super::begin::{Ensure, Wish, ensure};
 use super::command::{Command, command};
 use super::event::{Event, EventKind, fold};
-use super::model::{MemberState, Place, Rollout};
+use super::model::{Place, Rollout};
 use super::observation::{Attempt, AttemptResult, GateSeen, Observation, Readiness, Seen, Verdict};
 use super::waiting::WaitingOn;
-use crate::base::clock::Timestamp;
+use crate::base::clock::{Timestamp, after};
 use crate::base::ids::{AddonName, ClusterName, Digest};
 use crate::health::Health;
 
@@ -149,7 +149,7 @@ impl<'a> Model<'a> {
 
     /// From one moment at which anything can change to the next.
     fn run(&mut self) {
-        let end = add(self.behaviour.start, LONGEST);
+        let end = after(self.behaviour.start, LONGEST);
         loop {
             let mut next: Option<Timestamp> = None;
             // All looks come before anything is done, as in a controller.
@@ -160,7 +160,7 @@ impl<'a> Model<'a> {
                 next = [next, due].into_iter().flatten().min();
             }
             match next {
-                Some(next) if next <= end => self.now = next.max(add(self.now, LOOK)),
+                Some(next) if next <= end => self.now = next.max(after(self.now, LOOK)),
                 _ => return,
             }
         }
@@ -218,13 +218,13 @@ impl<'a> Model<'a> {
 
     fn health(&self, act: &Act<'_>, name: &ClusterName, instance: &Instance) -> Health {
         let Some(since) = instance.since else { return Health::ready("is ready") };
-        if self.now < add(since, self.behaviour.ready_after) {
+        if self.now < after(since, self.behaviour.ready_after) {
             return Health::progressing("is not ready yet");
         }
         let goal = act.part.wish.goals.get(name).and_then(|goal| goal.digest.as_ref());
         let is_new = instance.digest() == goal && self.behaviour.bad.contains(name);
         let turns = self.behaviour.turns_bad_after.unwrap_or_default();
-        if is_new && self.now >= add(since, turns) {
+        if is_new && self.now >= after(since, turns) {
             return Health::progressing("is bad in this rehearsal");
         }
         Health::ready("is ready")
@@ -255,7 +255,7 @@ impl Act<'_> {
         }
         self.rollout = Some(step.rollout);
         self.approve(now, behaviour);
-        let soon = has_moved.then(|| add(now, LOOK));
+        let soon = has_moved.then(|| after(now, LOOK));
         let changes = self.instances.values().flat_map(|one| one.changes_at(behaviour));
         let due = changes.chain(step.wake_at).chain(self.approval_at).chain(soon);
         due.filter(|due| *due > now).min()
@@ -273,7 +273,7 @@ impl Act<'_> {
         if instance.attempt.as_ref().is_some_and(|attempt| attempt.ended_at > now) {
             return;
         }
-        let ended_at = add(now, ATTEMPT);
+        let ended_at = after(now, ATTEMPT);
         let result = if behaviour.unreachable.contains(&decision.cluster) {
             AttemptResult::Passing("the cluster does not answer".to_owned())
         } else {
@@ -310,11 +310,11 @@ impl Act<'_> {
             WaitingOn::Approval { have, need, .. } => Some((*have, *need)),
             _ => None,
         });
-        let Some(((have, need), after)) = asked.zip(behaviour.approve_after) else {
+        let Some(((have, need), pause)) = asked.zip(behaviour.approve_after) else {
             self.approval_at = None;
             return;
         };
-        if now < *self.approval_at.get_or_insert_with(|| add(now, after)) {
+        if now < *self.approval_at.get_or_insert_with(|| after(now, pause)) {
             return;
         }
         for number in have..need {
@@ -324,7 +324,7 @@ impl Act<'_> {
             rollout.take(&event);
             self.log.push(event);
         }
-        self.approval_at = Some(add(now, LOOK));
+        self.approval_at = Some(after(now, LOOK));
     }
 }
 
@@ -336,27 +336,12 @@ impl Instance {
     /// When it will look otherwise.
     fn changes_at(&self, behaviour: &Behaviour) -> impl Iterator<Item = Timestamp> {
         let since = self.since.map(|since| {
-            let turns = behaviour.turns_bad_after.map(|after| add(since, after));
-            [Some(add(since, behaviour.ready_after.max(LOOK))), turns]
+            let turns = behaviour.turns_bad_after.map(|turn| after(since, turn));
+            [Some(after(since, behaviour.ready_after.max(LOOK))), turns]
         });
         let ended = self.attempt.as_ref().map(|attempt| attempt.ended_at);
         since.into_iter().flatten().flatten().chain(ended)
     }
-}
-
-impl Rehearsed {
-    /// Members that the rollout left where they were before, or took back there.
-    pub fn untouched(&self) -> usize {
-        let members = self.rollout.members.iter();
-        let is_spared = |(name, member): &(&ClusterName, &super::model::Member)| {
-            member.state != MemberState::Unchanged && !self.reached.contains_key(*name)
-        };
-        members.filter(is_spared).count()
-    }
-}
-
-fn add(at: Timestamp, duration: Duration) -> Timestamp {
-    at.saturating_add(duration).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
@@ -365,7 +350,7 @@ mod tests {
 
     use super::*;
     use crate::rollout::stages::Labels;
-    use crate::rollout::{Goal, Phase};
+    use crate::rollout::{Goal, MemberState, Phase};
 
     fn part(addon: &str, depends_on: &[&str]) -> Part {
         let policy = json!({
@@ -422,6 +407,15 @@ mod tests {
         rehearsed.into_iter().next().expect("it begins")
     }
 
+    /// How many members never got the new version.
+    fn untouched(rehearsed: &Rehearsed) -> usize {
+        let members = rehearsed.rollout.members.iter();
+        let is_spared = |(name, member): &(&ClusterName, &crate::rollout::Member)| {
+            member.state != MemberState::Unchanged && !rehearsed.reached.contains_key(*name)
+        };
+        members.filter(is_spared).count()
+    }
+
     fn minutes(rehearsed: &Rehearsed) -> i64 {
         rehearsed.ended_at().duration_since(rehearsed.rollout.started_at).as_mins()
     }
@@ -441,16 +435,16 @@ mod tests {
         let rehearsed = one(&Behaviour { bad: bad.clone(), ..behaviour() });
         assert!(matches!(rehearsed.rollout.phase, Phase::RolledBack { .. }));
         assert_eq!(rehearsed.reached.keys().filter(|name| bad.contains(*name)).count(), 1);
-        assert_eq!(rehearsed.untouched(), 9);
+        assert_eq!(untouched(&rehearsed), 9);
         // One that turns bad within the soak is caught as well, one that does so later is not.
         let turns = |minutes| Behaviour {
             bad: bad.clone(),
             turns_bad_after: Some(Duration::from_mins(minutes)),
             ..behaviour()
         };
-        assert_eq!(one(&turns(60)).untouched(), 9);
+        assert_eq!(untouched(&one(&turns(60))), 9);
         let late = one(&turns(60 * 24));
-        assert_eq!((late.untouched(), late.bad.len()), (0, 10));
+        assert_eq!((untouched(&late), late.bad.len()), (0, 10));
     }
 
     #[test]
@@ -466,7 +460,7 @@ mod tests {
         let unreachable = BTreeSet::from(["prod-3".into(), "staging-1".into()]);
         let rehearsed = one(&Behaviour { unreachable, ..behaviour() });
         assert_eq!(rehearsed.rollout.phase, Phase::Completed);
-        assert_eq!(rehearsed.untouched(), 2);
+        assert_eq!(untouched(&rehearsed), 2);
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::Digest as _;
 
-use crate::base::ids::{ClusterName, hex};
-use crate::fleet::model::{Amount, Batch, Pick, RolloutPolicySpec, Stage};
+use crate::base::ids::{ClusterName, PolicyName, hex};
+use crate::fleet::model::{Addon, Amount, Batch, Fleet, Pick, RolloutPolicySpec, Stage};
 
 /// Labels of clusters.
 pub type Labels = BTreeMap<String, String>;
@@ -30,6 +30,20 @@ pub fn without_policy() -> RolloutPolicySpec {
         freezes: Vec::new(),
         limits: crate::fleet::model::Limits::default(),
     }
+}
+
+/// The policy that an addon goes by, with its name if it has one.
+///
+/// # Errors
+/// Its name, where the fleet has no such policy, or none that can be read: without it, a change
+/// would go to all clusters at once.
+pub fn policy_of<'a>(
+    fleet: &Fleet,
+    addon: &'a Addon,
+) -> Result<(Option<PolicyName>, RolloutPolicySpec), &'a PolicyName> {
+    let Some(name) = &addon.spec.rollout.policy else { return Ok((None, without_policy())) };
+    let policy = fleet.policies.get(name).ok_or(name)?;
+    Ok((Some(name.clone()), policy.value.spec.clone()))
 }
 
 /// The stage of each cluster: the first that takes it. Clusters that no stage takes are left out.

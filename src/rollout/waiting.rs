@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::base::clock::Timestamp;
+use crate::base::clock::{Timestamp, moment};
 use crate::base::ids::ClusterName;
 use crate::fleet::calendar::Closed;
 
@@ -160,9 +160,4 @@ impl WaitingOn {
             _ => None,
         }
     }
-}
-
-/// A time for people: to the second.
-fn moment(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }

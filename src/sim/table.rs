@@ -97,8 +97,7 @@ fn custom(
     group: &str,
 ) -> (Vec<Json>, Vec<Vec<Json>>) {
     let name = definition(&("Name", "string", 0));
-    let is_builtin = group.is_empty() || group.ends_with(".k8s.io") || !group.contains('.');
-    if columns.is_empty() && is_builtin {
+    if columns.is_empty() && access::is_built_in_group(group) {
         let created = definition(&("Created At", "date", 0));
         let cells = |object: &&Json| {
             let created = access::text(object, &["metadata", "creationTimestamp"]);

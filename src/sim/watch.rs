@@ -12,7 +12,7 @@ use super::selector::Selector;
 use super::status::StatusError;
 use super::store::{Change, ChangeKind, Store};
 use super::write::set_version;
-use crate::base::clock::Timestamp;
+use crate::base::clock::{Timestamp, after};
 
 /// How long a watch lasts when the client does not say.
 const LASTS: Duration = Duration::from_mins(30);
@@ -59,7 +59,6 @@ impl Watch {
             })?,
         };
         let lasts = query.get("timeoutSeconds").parse().map_or(LASTS, Duration::from_secs);
-        let later = |time: Duration| store.now.saturating_add(time).unwrap_or(Timestamp::MAX);
         let mut watch = Self {
             selector,
             form: respond::form(&request.accept, query.get("includeObject")),
@@ -67,8 +66,8 @@ impl Watch {
             has_bookmarks: query.is_true("allowWatchBookmarks"),
             seen: from,
             first: VecDeque::new(),
-            until: later(lasts),
-            next_bookmark: later(BOOKMARK_EVERY),
+            until: after(store.now, lasts),
+            next_bookmark: after(store.now, BOOKMARK_EVERY),
             is_over: false,
             kind,
         };
@@ -116,7 +115,7 @@ impl Watch {
             }
         }
         if self.has_bookmarks && store.now >= self.next_bookmark {
-            self.next_bookmark = store.now.saturating_add(BOOKMARK_EVERY).unwrap_or(Timestamp::MAX);
+            self.next_bookmark = after(store.now, BOOKMARK_EVERY);
             events.push(self.bookmark());
         }
         if store.now >= self.until {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::base::clock::moment;
 use crate::base::ids::InstanceKey;
 use crate::cli::context::Context;
 use crate::cli::control::onlooker;
@@ -85,8 +86,7 @@ fn matrix(
             .map(|(cluster, waits)| match waits {
                 // What is wrong with it stands above.
                 WaitingOn::Health { until, .. } => {
-                    let until = until.strftime("%Y-%m-%d %H:%M:%SZ");
-                    format!("\n  {cluster} waits for health, until {until}")
+                    format!("\n  {cluster} waits for health, until {}", moment(*until))
                 }
                 waits => format!("\n  {cluster} waits for {waits}"),
             })

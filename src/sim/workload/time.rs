@@ -8,6 +8,8 @@ use serde_json::Value as Json;
 use crate::base::clock::Timestamp;
 use crate::object::access;
 
+pub(super) use crate::base::clock::after;
+
 /// `2026-01-01T00:00:00Z`, as most fields have times.
 pub(super) fn seconds(at: Timestamp) -> String {
     whole(at).to_string()
@@ -30,9 +32,4 @@ pub(super) fn read(object: &Json, path: &[&str]) -> Option<Timestamp> {
 /// How long after `start` it is; nothing before it.
 pub(super) fn since(start: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(start)).unwrap_or_default()
-}
-
-/// A time later; the end of time where there is none.
-pub(super) fn after(start: Timestamp, duration: Duration) -> Timestamp {
-    start.checked_add(duration).unwrap_or(Timestamp::MAX)
 }
