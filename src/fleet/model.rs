@@ -716,6 +716,13 @@ pub struct PrometheusGate {
     pub credentials: Option<Credentials>,
 }
 
+impl PrometheusGate {
+    /// Stands for the clusters that the stage has changed, as a regular expression.
+    pub const CLUSTERS: &str = "$clusters";
+    /// Stands for the clusters that still have what was there before.
+    pub const CONTROL: &str = "$control";
+}
+
 fn prometheus() -> String {
     "prometheus".to_owned()
 }

@@ -12,11 +12,6 @@ use super::observation::Verdict;
 use crate::base::ids::ClusterName;
 use crate::fleet::model::PrometheusGate;
 
-/// Stands for the clusters that the stage has changed, as a regular expression.
-pub const CLUSTERS: &str = "$clusters";
-/// Stands for the clusters that still have what was there before.
-pub const CONTROL: &str = "$control";
-
 /// The query of a gate of the present stage.
 ///
 /// # Errors
@@ -28,10 +23,11 @@ pub fn query(gate: &PrometheusGate, rollout: &Rollout) -> Result<String, String>
         member.state == MemberState::Waiting && member.stage.is_none_or(|at| at > rollout.stage)
     });
     let control = alternatives(waiting.map(|(name, _)| name));
-    if gate.query.contains(CONTROL) && control.is_empty() {
+    if gate.query.contains(PrometheusGate::CONTROL) && control.is_empty() {
         return Err("no cluster is left to compare with".to_owned());
     }
-    Ok(gate.query.replace(CLUSTERS, &clusters).replace(CONTROL, &control))
+    let query = gate.query.replace(PrometheusGate::CLUSTERS, &clusters);
+    Ok(query.replace(PrometheusGate::CONTROL, &control))
 }
 
 /// Names of clusters are names of DNS, of which only the dot has a meaning in regular expressions.

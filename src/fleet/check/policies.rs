@@ -69,6 +69,7 @@ impl<'a> Checking<'a> {
         let mut names: BTreeMap<&str, Span> = BTreeMap::new();
         let mut taken: BTreeSet<&ClusterName> = BTreeSet::new();
         for (at, stage) in stages.iter().enumerate() {
+            let is_last = at + 1 == stages.len();
             let index = at.to_string();
             let at = ["spec", "stages", index.as_str()];
             let span = self.policy.node.span_at(&[at.as_slice(), &["name"]].concat()).clone();
@@ -88,7 +89,7 @@ impl<'a> Checking<'a> {
             }
             let windows = stage.windows.as_deref().unwrap_or_default();
             self.calendar(windows, stage.freezes.as_deref().unwrap_or_default(), &at);
-            self.gates(&stage.gates, &at, index == (stages.len() - 1).to_string());
+            self.gates(&stage.gates, &at, is_last);
             let matching = self.members(stage, &[at.as_slice(), &["clusters"]].concat(), &taken);
             if stage.pick.is_none() {
                 taken.extend(matching);
@@ -208,7 +209,7 @@ impl<'a> Checking<'a> {
         if gate.query.trim().is_empty() {
             self.error("bad-gate", "the query is empty".to_owned(), &at("query"), "says nothing");
         }
-        if is_last && gate.query.contains("$control") {
+        if is_last && gate.query.contains(PrometheusGate::CONTROL) {
             let message = "in the last stage no cluster is left to compare with".to_owned();
             self.error("bad-gate", message, &at("query"), "`$control` would be empty");
         }
