@@ -32,6 +32,7 @@ pub mod render;
 pub mod report;
 pub mod rollout;
 pub mod sim;
+pub mod simulator;
 pub mod sops;
 pub mod sprig;
 pub mod store;

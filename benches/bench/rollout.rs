@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fitout::base::clock::{Clock, SystemClock, Timestamp};
 use fitout::base::ids::ClusterName;
 use fitout::chart::source::ChartStore;
-use fitout::controller::{Options, Origin, Reconciler};
+use fitout::controller::{Branch, HttpGates, Options, Reconciler};
 use fitout::fleet::model::RolloutPolicySpec;
 use fitout::git::settings::Settings;
 use fitout::health::Health;
@@ -195,7 +195,11 @@ fn reconciler(folder: &Path, fleet: &Path) -> Reconciler {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let settings = Settings { cache: folder.join("cache"), ..Settings::from_environment() };
     let options = Options {
-        origin: Origin { location: fleet.display().to_string(), reference: "HEAD".to_owned() },
+        origin: Arc::new(Branch {
+            location: fleet.display().to_string(),
+            reference: "HEAD".to_owned(),
+        }),
+        gates: Arc::new(HttpGates),
         interval: fitout::cli::control::INTERVAL,
         pace: fitout::cli::control::PACE,
         resync: fitout::cli::control::RESYNC,

@@ -11,7 +11,7 @@ use super::load;
 use crate::apply::holder;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::ids::{ClusterName, Digest};
-use crate::controller::{Options, Origin, Reconciler};
+use crate::controller::{Branch, HttpGates, Options, Reconciler};
 use crate::fleet::Desired;
 use crate::git::Repository;
 use crate::rollout::{Rollout, RolloutId};
@@ -58,13 +58,9 @@ pub fn log_path(repository: &Repository) -> PathBuf {
 
 /// What a controller of the repository that the arguments name goes by.
 pub fn options(context: &Context, repository: &Repository, clock: Arc<dyn Clock>) -> Options {
-    let location = match repository.folder() {
-        Some(folder) => folder.display().to_string(),
-        None => context.global.repo.clone().unwrap_or_else(|| ".".to_owned()),
-    };
-    let reference = context.global.rev.clone().unwrap_or_else(|| "HEAD".to_owned());
     Options {
-        origin: Origin { location, reference },
+        origin: Arc::new(branch(context, repository)),
+        gates: Arc::new(HttpGates),
         interval: INTERVAL,
         pace: PACE,
         resync: RESYNC,
@@ -73,6 +69,22 @@ pub fn options(context: &Context, repository: &Repository, clock: Arc<dyn Clock>
         clock,
         holder: holder::current(),
     }
+}
+
+/// The branch that the arguments name.
+fn branch(context: &Context, repository: &Repository) -> Branch {
+    let location = match repository.folder() {
+        Some(folder) => folder.display().to_string(),
+        None => context.global.repo.clone().unwrap_or_else(|| ".".to_owned()),
+    };
+    let reference = context.global.rev.clone().unwrap_or_else(|| "HEAD".to_owned());
+    Branch { location, reference }
+}
+
+/// Makes sure that the branch is there: that it is not is a wrong argument, and better told at once.
+pub fn ensure_branch(context: &Context, repository: &Repository) -> anyhow::Result<()> {
+    repository.resolve(&branch(context, repository).reference).map_err(load::usage)?;
+    Ok(())
 }
 
 /// The event log and all rollouts in it.
@@ -87,8 +99,7 @@ pub fn open_log(context: &Context) -> anyhow::Result<(SqliteStore, Rollouts)> {
 pub fn onlooker(context: &Context) -> anyhow::Result<Reconciler> {
     let repository = load::repository(context)?;
     let options = options(context, &repository, Arc::new(SystemClock));
-    // A revision that is not there is a wrong argument, and better told at once.
-    repository.resolve(&options.origin.reference).map_err(load::usage)?;
+    ensure_branch(context, &repository)?;
     let store = SqliteStore::open_to_read(&log_path(&repository)).map_err(told)?;
     Reconciler::new(options, Box::new(store), None).map_err(told)
 }

@@ -25,6 +25,8 @@ pub enum Task {
         rollout: RolloutId,
         /// Where to.
         goal: Goal,
+        /// How much may be deleted where it goes for good.
+        limits: Limits,
     },
     /// Back to where it was before a rollout.
     GoBack {
@@ -46,6 +48,8 @@ pub enum Task {
     Remove {
         /// Which release.
         id: ReleaseId,
+        /// How much may be deleted.
+        limits: Limits,
     },
 }
 
@@ -112,19 +116,19 @@ impl Workshop {
     pub async fn run(self, task: &Task) -> Done {
         let began_at = self.clock.now();
         let result = match task {
-            Task::Move { goal, .. } => self.to_goal(goal).await,
+            Task::Move { goal, limits, .. } => self.to_goal(goal, limits).await,
             Task::GoBack { from, reason, .. } => self.back(from.as_ref(), reason).await,
             Task::Heal { rev, digest } => self.to_release(rev, digest).await,
-            Task::Remove { .. } => self.off().await,
+            Task::Remove { limits, .. } => self.off(limits).await,
         };
         let result = result.unwrap_or_else(|failure| failure);
         Done { began_at, ended_at: self.clock.now(), result }
     }
 
-    async fn to_goal(&self, goal: &Goal) -> Result<AttemptResult, AttemptResult> {
+    async fn to_goal(&self, goal: &Goal, limits: &Limits) -> Result<AttemptResult, AttemptResult> {
         match &goal.digest {
             Some(digest) => self.to_release(&goal.rev, digest).await,
-            None => self.off().await,
+            None => self.off(limits).await,
         }
     }
 
@@ -141,29 +145,16 @@ impl Workshop {
         {
             return Ok(Release { rev: rev.clone(), ..release.clone() });
         }
-        let (revisions, key) = (Arc::clone(&self.revisions), self.key.clone());
+        let key = self.key.clone();
         let (rev, digest) = (rev.clone(), digest.clone());
-        let found = tokio::task::spawn_blocking(move || revisions.release(&key, &rev, &digest));
-        match found.await {
-            Ok(release) => release.map_err(AttemptResult::Final),
-            Err(error) => Err(AttemptResult::Passing(error.to_string())),
-        }
+        let found = self.revisions.off(move |git| git.release(&key, &rev, &digest)).await;
+        found.map_err(AttemptResult::Passing)?.map_err(AttemptResult::Final)
     }
 
-    async fn off(&self) -> Result<AttemptResult, AttemptResult> {
+    async fn off(&self, limits: &Limits) -> Result<AttemptResult, AttemptResult> {
         let Some(id) = &self.id else { return Ok(done(0)) };
-        let limits = self.limits();
-        let gone = uninstall(&self.client, id, Some(&limits), &self.options, &*self.clock).await;
+        let gone = uninstall(&self.client, id, Some(limits), &self.options, &*self.clock).await;
         gone.map(|_| done(0)).map_err(|error| failure(&error))
-    }
-
-    /// How much may be deleted, as the addon's policy says.
-    fn limits(&self) -> Limits {
-        let fleet = &self.head.desired.fleet;
-        let addon = fleet.addons.get(&self.key.addon);
-        let policy = addon.and_then(|addon| addon.value.spec.rollout.policy.as_ref());
-        let policy = policy.and_then(|policy| fleet.policies.get(policy));
-        policy.map_or_else(Limits::default, |policy| policy.value.spec.limits.clone())
     }
 
     /// As the addon wants its changes to be made, as far as git still has it.

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::MutexGuard;
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, join_all};
 use serde_json::Value as Json;
 
 use super::tick::Reconciler;
@@ -50,7 +51,10 @@ impl Reconciler {
                     let verdict = Verdict::Unknown("the controller asks for it".to_owned());
                     GateSeen { observed_at: now, verdict }
                 }
-                None => GateSeen { observed_at: now, verdict: ask(gate, rollout, now).await },
+                None => {
+                    let verdict = self.options.gates.ask(gate, rollout, now).await;
+                    GateSeen { observed_at: now, verdict }
+                }
             };
             self.answers().insert(key, answer.clone());
             (asked.name.to_owned(), answer)
@@ -78,18 +82,34 @@ fn is_recent(known: &GateSeen, interval: Duration, changed_at: Timestamp, now: T
     known.observed_at > changed_at && !age.is_negative() && age.unsigned_abs() < interval
 }
 
-async fn ask(gate: &Gate, rollout: &Rollout, now: Timestamp) -> Verdict {
-    let (asked, rollout) = (gate.clone(), rollout.clone());
-    let answer = tokio::task::spawn_blocking(move || match (&asked.prometheus, &asked.webhook) {
-        (Some(gate), _) => prometheus::ask(gate, &rollout),
-        (None, Some(gate)) => webhook::ask(gate, &rollout, now),
-        (None, None) => Err("the gate asks nobody".to_owned()),
-    });
-    let answer = match tokio::time::timeout(TIMEOUT, answer).await {
-        Ok(answer) => answer.map_err(|error| error.to_string()).flatten(),
-        Err(_) => Err(format!("there was no answer within {} s", TIMEOUT.as_secs())),
-    };
-    answer.unwrap_or_else(Verdict::Unknown)
+/// Asks the services behind gates.
+pub trait AsksGates: Send + Sync {
+    /// What a gate says of the stage that a rollout is in; [`Verdict::Unknown`] without an answer.
+    fn ask(&self, gate: &Gate, rollout: &Rollout, now: Timestamp) -> BoxFuture<'static, Verdict>;
+}
+
+/// Asks by HTTP.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HttpGates;
+
+impl AsksGates for HttpGates {
+    fn ask(&self, gate: &Gate, rollout: &Rollout, now: Timestamp) -> BoxFuture<'static, Verdict> {
+        let (asked, rollout) = (gate.clone(), rollout.clone());
+        let answer =
+            tokio::task::spawn_blocking(move || match (&asked.prometheus, &asked.webhook) {
+                (Some(gate), _) => prometheus::ask(gate, &rollout),
+                (None, Some(gate)) => webhook::ask(gate, &rollout, now),
+                (None, None) => Err("the gate asks nobody".to_owned()),
+            });
+        async move {
+            let answer = match tokio::time::timeout(TIMEOUT, answer).await {
+                Ok(answer) => answer.map_err(|error| error.to_string()).flatten(),
+                Err(_) => Err(format!("there was no answer within {} s", TIMEOUT.as_secs())),
+            };
+            answer.unwrap_or_else(Verdict::Unknown)
+        }
+        .boxed()
+    }
 }
 
 /// The value of an environment variable.

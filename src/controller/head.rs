@@ -5,12 +5,15 @@ use std::sync::{Arc, Mutex};
 
 use crate::base::clock::today;
 use crate::base::diagnostic::{Diagnostic, Severity, few};
-use crate::base::ids::{AddonName, Digest, InstanceKey, Rev};
+use crate::base::ids::{AddonName, Digest, InstanceKey, PolicyName, Rev};
 use crate::chart::source::ChartStore;
 use crate::fleet::Desired;
 use crate::fleet::instance::Instance;
-use crate::git::{GitError, Repository};
+use crate::fleet::model::{Limits, RolloutPolicySpec};
+use crate::git::{GitError, Repository, Source};
 use crate::render::{Release, RenderOptions, render_fleet};
+use crate::rollout::Rollout;
+use crate::rollout::stages::{policy_of, without_policy};
 
 /// Earlier commits that are kept read: as many as rollouts may be pinned to at once in practice.
 const REVISIONS_MAX: usize = 16;
@@ -38,6 +41,32 @@ impl Head {
         self.findings.iter().all(|found| found.severity != Severity::Error)
     }
 
+    /// The policy that an addon goes by. For an addon that git no longer has: the one of the name that
+    /// its newest rollout went by, or that one itself.
+    ///
+    /// # Errors
+    /// Its name, where it cannot be read.
+    pub fn policy(
+        &self,
+        addon: &AddonName,
+        newest: Option<&Rollout>,
+    ) -> Result<(Option<PolicyName>, RolloutPolicySpec), PolicyName> {
+        let fleet = &self.desired.fleet;
+        if let Some(document) = fleet.addons.get(addon) {
+            return policy_of(fleet, &document.value).map_err(Clone::clone);
+        }
+        let Some(newest) = newest else { return Ok((None, without_policy())) };
+        let name = newest.policy_name.as_ref();
+        let named = name.and_then(|name| fleet.policies.get(name));
+        let policy = named.map_or(&newest.policy, |policy| &policy.value.spec);
+        Ok((name.cloned(), policy.clone()))
+    }
+
+    /// How much of an instance may be deleted at once.
+    pub fn limits(&self, addon: &AddonName, newest: Option<&Rollout>) -> Limits {
+        self.policy(addon, newest).map_or_else(|_| Limits::default(), |(_, policy)| policy.limits)
+    }
+
     /// Whether each instance of an addon could be rendered.
     pub fn is_rendered(&self, addon: &AddonName) -> bool {
         let of_addon = |instance: &&Instance| instance.key.addon == *addon;
@@ -46,49 +75,70 @@ impl Head {
     }
 }
 
-/// Where a fleet is kept, and which branch of it counts.
-#[derive(Clone, Debug)]
-pub struct Origin {
-    /// A folder or a URL.
-    pub location: String,
-    /// A branch, tag or commit.
-    pub reference: String,
-}
-
-impl Origin {
-    /// The newest commit if it is not `known`. Blocks: fetches, reads and renders.
-    pub fn poll(&self, known: Option<&Rev>, charts: &ChartStore) -> Result<Option<Head>, GitError> {
-        let repository = Repository::open(&self.location)?;
-        repository.fetch()?;
-        let rev = repository.resolve(&self.reference)?;
-        if known == Some(&rev) {
-            return Ok(None);
-        }
-        let checked = Desired::read(repository.source(&rev)?, today());
+impl Head {
+    /// Reads and renders a commit. Blocks.
+    fn read(source: Source, charts: &ChartStore) -> Self {
+        let checked = Desired::read(source, today());
         let mut findings = checked.diagnostics;
         let desired = checked.value;
         let options = RenderOptions::install();
         let rendered = render_fleet(&desired.instances, &desired.source, charts, &options);
         findings.extend(rendered.diagnostics);
         let releases = rendered.value.into_iter();
-        Ok(Some(Head {
+        Self {
             releases: releases.map(|release| (release.instance.key.clone(), release)).collect(),
             desired: Arc::new(desired),
             findings,
-        }))
+        }
+    }
+}
+
+/// Where a fleet is kept, and which commit of it counts.
+pub trait Origin: Send + Sync {
+    /// The newest commit, once it is brought here.
+    fn newest(&self) -> Result<Rev, GitError>;
+
+    /// The files of a commit.
+    fn source(&self, rev: &Rev) -> Result<Source, GitError>;
+
+    /// Whether threads are there to wait for it: what is in memory needs none.
+    fn blocks(&self) -> bool {
+        true
+    }
+}
+
+/// A branch of a repository.
+#[derive(Clone, Debug)]
+pub struct Branch {
+    /// A folder or a URL.
+    pub location: String,
+    /// A branch, tag or commit.
+    pub reference: String,
+}
+
+impl Origin for Branch {
+    fn newest(&self) -> Result<Rev, GitError> {
+        let repository = Repository::open(&self.location)?;
+        repository.fetch()?;
+        repository.resolve(&self.reference)
+    }
+
+    fn source(&self, rev: &Rev) -> Result<Source, GitError> {
+        let repository = Repository::open(&self.location)?;
+        repository.source(&repository.resolve(rev.as_str())?)
     }
 }
 
 /// Instances of earlier commits: what has not been reached by a rollout is held to its own.
 pub struct Revisions {
-    origin: Origin,
+    origin: Arc<dyn Origin>,
     charts: Arc<ChartStore>,
     read: Mutex<VecDeque<Arc<Desired>>>,
 }
 
 impl Revisions {
     /// Of one repository.
-    pub fn new(origin: Origin, charts: Arc<ChartStore>) -> Self {
+    pub fn new(origin: Arc<dyn Origin>, charts: Arc<ChartStore>) -> Self {
         Self { origin, charts, read: Mutex::default() }
     }
 
@@ -103,14 +153,37 @@ impl Revisions {
             read.push_front(Arc::clone(&desired));
             return Ok(desired);
         }
-        let told = |error: GitError| crate::report::errors::chain(&error);
-        let repository = Repository::open(&self.origin.location).map_err(told)?;
-        let commit = repository.resolve(rev.as_str()).map_err(told)?;
-        let source = repository.source(&commit).map_err(told)?;
+        let source = self.origin.source(rev);
+        let source = source.map_err(|error| crate::report::errors::chain(&error))?;
         let desired = Arc::new(Desired::read(source, today()).value);
         read.push_front(Arc::clone(&desired));
         read.truncate(REVISIONS_MAX);
         Ok(desired)
+    }
+
+    /// Does work with git: here, or on a thread that may wait.
+    ///
+    /// # Errors
+    /// In words, when the work panicked.
+    pub(super) async fn off<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, String> {
+        if !self.origin.blocks() {
+            return Ok(work(self));
+        }
+        let revisions = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || work(&revisions)).await;
+        done.map_err(|error| error.to_string())
+    }
+
+    /// The newest commit if it is not `known`. Blocks.
+    pub(super) fn poll(&self, known: Option<&Rev>) -> Result<Option<Head>, GitError> {
+        let rev = self.origin.newest()?;
+        if known == Some(&rev) {
+            return Ok(None);
+        }
+        Ok(Some(Head::read(self.origin.source(&rev)?, &self.charts)))
     }
 
     /// One instance as a commit has it, which must render to `digest`. Blocks.

@@ -43,7 +43,8 @@ impl Reconciler {
                 seen.place.is_some() && seen.is_at(wanted)
             });
             if is_there && !is_in_rollout(&active, &key.cluster, &key.addon) {
-                self.start(head, key, Task::Remove { id });
+                let limits = head.limits(&key.addon, None);
+                self.start(head, key, Task::Remove { id, limits });
             }
         }
     }

@@ -34,7 +34,8 @@ use crate::base::clock::Clock;
 use crate::chart::source::ChartStore;
 use crate::k8s::ConnectOptions;
 
-pub use head::Origin;
+pub use gates::{AsksGates, HttpGates};
+pub use head::{Branch, Head, Origin};
 pub use survey::Survey;
 pub use tick::{Reconciler, Tick};
 
@@ -42,7 +43,7 @@ pub use tick::{Reconciler, Tick};
 #[derive(Clone)]
 pub struct Options {
     /// The fleet's repository.
-    pub origin: Origin,
+    pub origin: Arc<dyn Origin>,
     /// How often git is polled.
     pub interval: Duration,
     /// How often clusters are looked at while a rollout is under way.
@@ -51,6 +52,8 @@ pub struct Options {
     pub resync: Duration,
     /// Where charts are kept.
     pub charts: Arc<ChartStore>,
+    /// Who asks the services behind gates.
+    pub gates: Arc<dyn AsksGates>,
     /// How clusters are reached.
     pub connect: ConnectOptions,
     /// Time.

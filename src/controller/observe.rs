@@ -34,7 +34,8 @@ impl Reconciler {
             for (cluster, member) in rollout.changing(rollout.stage) {
                 let key = InstanceKey { cluster: cluster.clone(), addon: rollout.addon().clone() };
                 if member.state == MemberState::Waiting {
-                    wanted.extend(dependencies(head, &key).map(|(_, key)| key));
+                    let on = self.dependencies(head, rollout, &key).unwrap_or_default();
+                    wanted.extend(on.iter().map(|on| on_same_cluster(on, &key)));
                 } else if needs_evidence(&member.state) {
                     wanted.insert(key);
                 }
@@ -54,7 +55,10 @@ impl Reconciler {
                 let is_waiting = rollout.members[cluster].state == MemberState::Waiting;
                 if is_waiting && rollout.members[cluster].stage == Some(rollout.stage) {
                     let blocked = match rollout.members[cluster].goal.digest {
-                        Some(_) => blocked_by_dependency(head, look, &observed, &key),
+                        Some(_) => match self.dependencies(head, rollout, &key) {
+                            Ok(on) => blocked_by_dependency(&on, look, &observed, &key),
+                            Err(reason) => Some(reason),
+                        },
                         None => self.blocked_by_dependant(head, looks, &key),
                     };
                     seen.readiness = blocked.map_or(Readiness::Ready, Readiness::Blocked);
@@ -120,6 +124,27 @@ impl Reconciler {
         futures::stream::iter(jobs).buffer_unordered(CLUSTERS_IN_PARALLEL).collect().await
     }
 
+    /// What an instance depends on, on its cluster: as the newest commit says, and where that one cannot
+    /// be read, as the commit that the rollout is pinned to does.
+    ///
+    /// # Errors
+    /// Why it cannot be known.
+    fn dependencies(
+        &self,
+        head: &Head,
+        rollout: &Rollout,
+        key: &InstanceKey,
+    ) -> Result<Vec<Dependency>, String> {
+        if let Some(instance) = head.desired.instance(key) {
+            return Ok(instance.depends_on.clone());
+        }
+        let pinned = self.revisions.desired(&rollout.rev)?;
+        let instance = pinned.instance(key).ok_or_else(|| {
+            format!("to know what it depends on: commit {} has no {key}", rollout.rev.short())
+        })?;
+        Ok(instance.depends_on.clone())
+    }
+
     /// Why an instance must not go yet: what is still there and depends on it, as of the commit
     /// that each is at.
     fn blocked_by_dependant(
@@ -161,27 +186,21 @@ fn needs_evidence(state: &MemberState) -> bool {
     )
 }
 
-/// What an instance depends on, on its cluster.
-fn dependencies<'a>(
-    head: &'a Head,
-    key: &'a InstanceKey,
-) -> impl Iterator<Item = (&'a Dependency, InstanceKey)> {
-    head.desired
-        .instance(key)
-        .into_iter()
-        .flat_map(|instance| &instance.depends_on)
-        .map(|on| (on, InstanceKey { cluster: key.cluster.clone(), addon: on.addon.clone() }))
+/// A dependency's instance.
+fn on_same_cluster(on: &Dependency, key: &InstanceKey) -> InstanceKey {
+    InstanceKey { cluster: key.cluster.clone(), addon: on.addon.clone() }
 }
 
 /// Why an instance must not be begun: something it depends on is not there, not well, or not at the
 /// version asked for.
 fn blocked_by_dependency(
-    head: &Head,
+    depends_on: &[Dependency],
     look: &Look,
     observed: &Observed,
     key: &InstanceKey,
 ) -> Option<String> {
-    dependencies(head, key).find_map(|(on, dependency)| {
+    depends_on.iter().find_map(|on| {
+        let dependency = on_same_cluster(on, key);
         let wait = |what: &str| Some(format!("{dependency}, {what}"));
         if look.releases.is_err() {
             return None;

@@ -23,8 +23,8 @@ use crate::k8s::{ClusterClient, connect};
 use crate::live::ReleaseId;
 use crate::report::errors::chain;
 use crate::rollout::{
-    Action, Attempt, AttemptResult, Decision, Ensure, Event, Instances, Rollout, RolloutId,
-    WaitingOn, Wish, advance, ensure,
+    Action, Attempt, AttemptResult, Decision, Ensure, Event, EventKind, Instances, Rollout,
+    RolloutId, WaitingOn, Wish, advance, ensure,
 };
 use crate::store::{Rollouts, Store, StoreError};
 
@@ -64,6 +64,8 @@ pub struct Reconciler {
     /// What gates have said.
     pub(super) answers: std::sync::Mutex<super::gates::Answers>,
     held: BTreeMap<AddonName, String>,
+    /// Addons with a rollout to a commit that others have read and this one has not.
+    unread: BTreeSet<AddonName>,
     /// Rollouts in which nothing moves, and whether they ask for somebody.
     still: BTreeMap<RolloutId, bool>,
     polled_at: Option<Timestamp>,
@@ -89,7 +91,7 @@ impl Reconciler {
         listener: Option<UnboundedSender<Event>>,
     ) -> Result<Self, StoreError> {
         let rollouts = Rollouts::read(&*store)?;
-        let revisions = Revisions::new(options.origin.clone(), Arc::clone(&options.charts));
+        let revisions = Revisions::new(Arc::clone(&options.origin), Arc::clone(&options.charts));
         Ok(Self {
             options,
             store,
@@ -105,6 +107,7 @@ impl Reconciler {
             is_onlooker: false,
             answers: std::sync::Mutex::default(),
             held: BTreeMap::new(),
+            unread: BTreeSet::new(),
             still: BTreeMap::new(),
             polled_at: None,
             healed_at: None,
@@ -161,9 +164,7 @@ impl Reconciler {
         while let Some(ended) = self.running.try_join_next() {
             self.take_attempt(ended);
         }
-        for event in self.rollouts.read_on(&*self.store)? {
-            self.tell(&event);
-        }
+        self.read_on()?;
         if let Err(error) = self.poll().await {
             tracing::warn!(error, "git could not be polled");
         }
@@ -176,6 +177,21 @@ impl Reconciler {
         self.heal_if_due(&head, &looks).await;
         self.metrics.ticked(&self.rollouts, &looks);
         Ok(self.rest(wake_at))
+    }
+
+    /// Reads what others have recorded. Where they go by a commit that was not read here, git is polled
+    /// before anything is made of the addon: else two controllers would supersede one another's
+    /// rollouts for as long as one of them has not polled.
+    fn read_on(&mut self) -> Result<(), StoreError> {
+        for event in self.rollouts.read_on(&*self.store)? {
+            let is_known = self.head.as_ref().is_some_and(|head| *head.rev() == event.revision);
+            if matches!(event.kind, EventKind::RolloutStarted { .. }) && !is_known {
+                self.unread.insert(event.addon.clone());
+                self.poll_soon();
+            }
+            self.tell(&event);
+        }
+        Ok(())
     }
 
     /// How long until something is due.
@@ -217,17 +233,13 @@ impl Reconciler {
             return Ok(());
         }
         self.polled_at = Some(now);
-        let origin = self.options.origin.clone();
-        let charts = Arc::clone(&self.options.charts);
         let known = self.head.as_ref().map(|head| head.rev().clone());
-        let polled =
-            tokio::task::spawn_blocking(move || origin.poll(known.as_ref(), &charts)).await;
-        let polled = match polled {
-            Ok(polled) => polled.map_err(|error| chain(&error)),
-            Err(error) => Err(error.to_string()),
-        };
+        let polled = self.revisions.off(move |git| git.poll(known.as_ref())).await;
+        let polled = polled.and_then(|polled| polled.map_err(|error| chain(&error)));
         self.metrics.polled(polled.is_ok());
-        if let Some(head) = polled? {
+        let polled = polled?;
+        self.unread.clear();
+        if let Some(head) = polled {
             tell_head(&head);
             self.head = Some(Arc::new(head));
         }
@@ -303,6 +315,11 @@ impl Reconciler {
     fn begin(&mut self, made: &Wishes, looks: &Looks) -> Result<(), StoreError> {
         let mut held = made.held.clone();
         for wish in &made.wishes {
+            if self.unread.contains(&wish.addon) {
+                let reason = "another controller goes by a commit that could not be read yet";
+                held.insert(wish.addon.clone(), reason.to_owned());
+                continue;
+            }
             match self.ensured(wish, looks) {
                 Ensure::NotNeeded => {}
                 Ensure::Changed(events) => self.record(&events)?,
@@ -372,7 +389,11 @@ impl Reconciler {
         let Some(member) = rollout.members.get(&decision.cluster) else { return };
         let rollout_id = rollout.id.clone();
         let task = match decision.action {
-            Action::Move => Task::Move { rollout: rollout_id, goal: member.goal.clone() },
+            Action::Move => Task::Move {
+                rollout: rollout_id,
+                goal: member.goal.clone(),
+                limits: head.limits(rollout.addon(), Some(rollout)),
+            },
             Action::GoBack => Task::GoBack {
                 rollout: rollout_id,
                 from: member.from.clone().flatten(),
@@ -398,7 +419,7 @@ impl Reconciler {
         }
         let Some((_, client)) = self.clients.get(&key.cluster) else { return };
         let id = match &task {
-            Task::Remove { id } => Some(id.clone()),
+            Task::Remove { id, .. } => Some(id.clone()),
             _ => self.ids.get(&key).cloned(),
         };
         let workshop = Workshop {

@@ -8,7 +8,6 @@ use crate::base::ids::{AddonName, ClusterName, InstanceKey, PolicyName};
 use crate::fleet::model::RolloutPolicySpec;
 use crate::fleet::schema::Kind;
 use crate::live::ReleaseId;
-use crate::rollout::stages::{policy_of, without_policy};
 use crate::rollout::{Goal, Rollout, Wish};
 use crate::store::Rollouts;
 
@@ -44,7 +43,16 @@ pub fn wishes(head: &Head, looks: &Looks, rollouts: &Rollouts) -> Wishes {
             made.held.insert(addon, reason);
             continue;
         }
-        let wish = wish(head, &addon, newest, &left, &mut made.ids);
+        let policy = match head.policy(&addon, newest) {
+            Ok(policy) => policy,
+            Err(name) => {
+                let short = head.rev().short();
+                let reason = format!("its policy `{name}` cannot be read at commit {short}");
+                made.held.insert(addon, reason);
+                continue;
+            }
+        };
+        let wish = wish(head, &addon, policy, newest, &left, &mut made.ids);
         if !wish.goals.is_empty() || newest.is_some_and(|newest| !newest.phase.is_ended()) {
             made.wishes.push(wish);
         }
@@ -61,17 +69,13 @@ fn hindrance(head: &Head, addon: &AddonName) -> Option<String> {
     if !head.is_whole() && !head.desired.fleet.addons.contains_key(addon) {
         return Some(format!("commit {short} cannot be read as a whole"));
     }
-    let document = head.desired.fleet.addons.get(addon);
-    let policy = document.map(|document| policy_of(&head.desired.fleet, &document.value));
-    if let Some(Err(name)) = policy {
-        return Some(format!("its policy `{name}` cannot be read at commit {short}"));
-    }
     (!head.is_rendered(addon)).then(|| format!("it cannot be rendered at commit {short}"))
 }
 
 fn wish(
     head: &Head,
     addon: &AddonName,
+    (policy_name, policy): (Option<PolicyName>, RolloutPolicySpec),
     newest: Option<&Rollout>,
     left: &BTreeMap<InstanceKey, ReleaseId>,
     ids: &mut BTreeMap<InstanceKey, ReleaseId>,
@@ -98,7 +102,6 @@ fn wish(
             goals.entry(cluster.clone()).or_insert_with(|| member.goal.clone());
         }
     }
-    let (policy_name, policy) = policy(head, addon, newest);
     let labels = head.desired.fleet.clusters.iter();
     let labels = labels
         .filter(|(name, _)| goals.contains_key(*name))
@@ -110,23 +113,6 @@ fn wish(
         goals,
         policy_name,
         policy,
-    }
-}
-
-/// The addon's policy; for an addon that git no longer has, the one it went by last.
-fn policy(
-    head: &Head,
-    addon: &AddonName,
-    newest: Option<&Rollout>,
-) -> (Option<PolicyName>, RolloutPolicySpec) {
-    let fleet = &head.desired.fleet;
-    let document = fleet.addons.get(addon);
-    if let Some(Ok(policy)) = document.map(|document| policy_of(fleet, &document.value)) {
-        return policy;
-    }
-    match newest {
-        Some(newest) => (newest.policy_name.clone(), newest.policy.clone()),
-        None => (None, without_policy()),
     }
 }
 

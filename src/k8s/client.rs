@@ -350,8 +350,12 @@ impl ClusterClient {
         match self.call(&call).await {
             Ok(_) => Ok(true),
             Err(RequestError::NotFound { .. }) => Ok(false),
-            // Another object has taken the name: the one that was meant is gone.
-            Err(RequestError::Conflict { .. }) if !options.uid.is_empty() => Ok(false),
+            Err(error @ RequestError::Conflict { .. }) if !options.uid.is_empty() => {
+                // Another object may have taken the name: then the one that was meant is gone.
+                let present = self.get_path(&path).await?;
+                let is_there = present.is_some_and(|present| access::uid(&present) == options.uid);
+                if is_there { Err(error) } else { Ok(false) }
+            }
             Err(error) => Err(error),
         }
     }

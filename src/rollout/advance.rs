@@ -175,7 +175,11 @@ impl<'a> Turn<'a> {
                 return;
             }
             self.begin_members();
-            if !self.pass_stage() {
+            if self.stop_if_nothing_is_shown() {
+                self.back();
+                return;
+            }
+            if self.rollout.is_held() || !self.pass_stage() {
                 return;
             }
         }
@@ -317,6 +321,30 @@ impl<'a> Turn<'a> {
         }
         let reason = self.failure_reason();
         self.stop(reason)
+    }
+
+    /// Whether later stages would go by what the present one shows.
+    fn is_followed(&self) -> bool {
+        let later = self.rollout.stage + 1..self.rollout.policy.stages.len();
+        later.into_iter().any(|stage| self.rollout.changing(stage).next().is_some())
+    }
+
+    /// Stops when every member of a stage has failed or was left out, however many failures are
+    /// allowed: there is nothing that later stages could go by. Tells whether it goes back.
+    fn stop_if_nothing_is_shown(&mut self) -> bool {
+        let members = self.present();
+        let is_over = |(_, member): &(_, Member)| {
+            matches!(member.state, MemberState::Failed { .. } | MemberState::Skipped { .. })
+        };
+        if members.is_empty() || !members.iter().all(is_over) || !self.is_followed() {
+            return false;
+        }
+        let mut told = "no cluster of the stage has got there".to_owned();
+        let reason = self.failure_reason();
+        if !reason.is_empty() {
+            told = format!("{told}: {reason}");
+        }
+        self.stop(told)
     }
 
     /// Stops as the policy says. Tells whether it goes back.
@@ -530,7 +558,8 @@ impl<'a> Turn<'a> {
     }
 
     /// Clusters that still do not answer when the deadline has passed since all others were
-    /// done are left out: they catch up with the next rollout.
+    /// done are left out: they catch up with the next rollout. A stage of which nobody answers is
+    /// waited for: later ones would go by nothing.
     fn skip_unreachable(&mut self) {
         let members = self.present();
         let mut silent = Vec::new();
@@ -548,6 +577,11 @@ impl<'a> Turn<'a> {
         let until = after(started, self.deadline());
         if !silent.is_empty() && self.now < until {
             self.wake(until);
+            return;
+        }
+        let is_shown =
+            |(_, member): &(_, Member)| matches!(member.state, MemberState::Soaked { .. });
+        if !members.iter().any(is_shown) && self.is_followed() {
             return;
         }
         for (name, reason) in silent {

@@ -60,6 +60,10 @@ pub fn check_next(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
             if !open.is_empty() {
                 found.push((1, format!("stage {} passed without {open:?}", rollout.stage)));
             }
+            let is_empty = rollout.changing(rollout.stage).next().is_none();
+            if is_followed(rollout) && !is_empty && !is_shown(rollout) {
+                found.push((1, format!("stage {} passed, and showed nothing", rollout.stage)));
+            }
         }
         _ => {}
     }
@@ -112,6 +116,18 @@ fn check_evidence(
         }
         state => Some(format!("{cluster} in {state:?} by evidence of {observed_at}")),
     }
+}
+
+/// Whether a later stage goes by what the present one shows.
+fn is_followed(rollout: &Rollout) -> bool {
+    let later = rollout.members.values().filter(|member| member.stage > Some(rollout.stage));
+    later.into_iter().any(|member| member.state != MemberState::Unchanged)
+}
+
+/// Whether any cluster of the present stage has got where it should.
+fn is_shown(rollout: &Rollout) -> bool {
+    let mut members = rollout.changing(rollout.stage);
+    members.any(|(_, member)| matches!(member.state, MemberState::Soaked { .. }))
 }
 
 /// Members of the present stage that are neither proven nor counted as failed or left out.

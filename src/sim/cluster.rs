@@ -26,20 +26,38 @@ use crate::base::clock::{Clock, Timestamp};
 /// A body of an answer.
 pub type SimBody = UnsyncBoxBody<Bytes, Infallible>;
 
-/// A simulated cluster. Cheap to clone; clones are the same cluster.
+/// A simulated cluster, by one way that leads to it. Cheap to clone; clones are the same way to the
+/// same cluster.
 ///
 /// # Guarantees
 /// The same requests at the same times give the same answers. Its controllers run as far as the
 /// clock has got with every request, and not in between; time never runs backwards.
 #[derive(Clone)]
-pub struct SimCluster(Arc<Inner>);
+pub struct SimCluster {
+    server: Arc<Server>,
+    network: Arc<Mutex<Box<dyn Network>>>,
+}
 
-struct Inner {
+struct Server {
     store: Mutex<Store>,
-    faults: Mutex<Faults>,
     clock: Arc<dyn Clock>,
     /// The version of the last change, for those who wait for one.
     changed: tokio::sync::watch::Sender<u64>,
+}
+
+/// What lies between a client and a cluster.
+pub trait Network: Send {
+    /// What happens to a request on its way.
+    fn meet(&mut self, request: &Request) -> Option<Fault>;
+
+    /// The cluster has dealt with a request. `before` was its version until then.
+    fn reached(&mut self, _request: &Request, _before: u64, _cluster: &Store) {}
+}
+
+impl Network for Faults {
+    fn meet(&mut self, request: &Request) -> Option<Fault> {
+        Faults::meet(self, request)
+    }
 }
 
 /// A request that got no answer.
@@ -70,7 +88,18 @@ impl SimCluster {
     /// A cluster in a state.
     pub fn of(store: Store, clock: Arc<dyn Clock>) -> Self {
         let (changed, _) = tokio::sync::watch::channel(store.version());
-        Self(Arc::new(Inner { store: Mutex::new(store), faults: Mutex::default(), clock, changed }))
+        let server = Server { store: Mutex::new(store), clock, changed };
+        Self::over(Arc::new(server), Box::new(Faults::none()))
+    }
+
+    fn over(server: Arc<Server>, network: Box<dyn Network>) -> Self {
+        Self { server, network: Arc::new(Mutex::new(network)) }
+    }
+
+    /// Another way to the same cluster.
+    #[must_use]
+    pub fn by(&self, network: Box<dyn Network>) -> Self {
+        Self::over(Arc::clone(&self.server), network)
     }
 
     /// Its name.
@@ -80,7 +109,7 @@ impl SimCluster {
 
     /// From now on it shows these faults.
     pub fn set_faults(&self, faults: Faults) {
-        *self.0.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+        *self.network() = Box::new(faults);
     }
 
     /// Its state now, with all that its controllers have done by now.
@@ -98,21 +127,33 @@ impl SimCluster {
         kube::Client::new(SimService(self.clone()), "default")
     }
 
+    /// Looks at its state now, or changes it as somebody else would, without a request.
+    pub fn with<T>(&self, look: impl FnOnce(&mut Store) -> T) -> T {
+        let mut store = self.advanced();
+        let seen = look(&mut store);
+        self.tell(&store);
+        seen
+    }
+
     fn lock(&self) -> MutexGuard<'_, Store> {
-        self.0.store.lock().unwrap_or_else(PoisonError::into_inner)
+        self.server.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn network(&self) -> MutexGuard<'_, Box<dyn Network>> {
+        self.network.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state, once its controllers have run up to now.
     fn advanced(&self) -> MutexGuard<'_, Store> {
         let mut store = self.lock();
-        store.advance(self.0.clock.now());
+        store.advance(self.server.clock.now());
         self.tell(&store);
         store
     }
 
     fn tell(&self, store: &Store) {
         let version = store.version();
-        self.0.changed.send_if_modified(|seen| std::mem::replace(seen, version) != version);
+        self.server.changed.send_if_modified(|seen| std::mem::replace(seen, version) != version);
     }
 
     /// Answers a request.
@@ -120,14 +161,11 @@ impl SimCluster {
     /// # Errors
     /// [`NoAnswer`], by a fault only.
     pub async fn answer(&self, request: Request) -> Result<Response<SimBody>, NoAnswer> {
-        let fault = {
-            let mut faults = self.0.faults.lock().unwrap_or_else(PoisonError::into_inner);
-            faults.meet(&request)
-        };
+        let fault = self.network().meet(&request);
         let refused = match &fault {
             Some(Fault::Unreachable) => return Err(NoAnswer::Refused),
             Some(Fault::Slow(time)) => {
-                self.0.clock.sleep(*time).await;
+                self.server.clock.sleep(*time).await;
                 None
             }
             Some(Fault::TooManyRequests(seconds)) => {
@@ -141,14 +179,17 @@ impl SimCluster {
                 Some(StatusError::new(500, "InternalError", "an error that was asked for"))
             }
             Some(fault @ (Fault::Forbidden | Fault::Conflict)) => self.refusal(&request, fault),
-            Some(Fault::LostAnswer) | None => None,
+            Some(Fault::Hangs) => return std::future::pending().await,
+            Some(Fault::LostAnswer | Fault::HangsAfter) | None => None,
         };
         let answer = match refused {
             Some(error) => Answer::Reply(error.into()),
             None => self.ask(&request),
         };
-        if fault == Some(Fault::LostAnswer) {
-            return Err(NoAnswer::Lost);
+        match fault {
+            Some(Fault::LostAnswer) => return Err(NoAnswer::Lost),
+            Some(Fault::HangsAfter) => return std::future::pending().await,
+            _ => {}
         }
         Ok(match answer {
             Answer::Reply(reply) => response(reply),
@@ -158,9 +199,11 @@ impl SimCluster {
 
     fn ask(&self, request: &Request) -> Answer {
         let mut store = self.advanced();
+        let before = store.version();
         let answer = api::answer(&mut store, request);
+        self.network().reached(request, before, &store);
         // What follows from a write at once belongs to it.
-        store.advance(self.0.clock.now());
+        store.advance(self.server.clock.now());
         self.tell(&store);
         answer.unwrap_or_else(|error| Answer::Reply(error.into()))
     }
@@ -194,7 +237,7 @@ impl SimCluster {
 
     /// The events of a watch, as lines of JSON, as they come.
     fn lines(self, watch: Watch) -> impl Stream<Item = Bytes> + Send {
-        let changed = self.0.changed.subscribe();
+        let changed = self.server.changed.subscribe();
         futures::stream::unfold((self, watch, changed), |(cluster, mut watch, mut changed)| async {
             loop {
                 changed.mark_unchanged();
@@ -204,11 +247,11 @@ impl SimCluster {
                     let lines: Vec<_> = events.iter().map(|event| format!("{event}\n")).collect();
                     return Some((Bytes::from(lines.concat()), (cluster, watch, changed)));
                 }
-                let pause = wake.duration_since(cluster.0.clock.now());
+                let pause = wake.duration_since(cluster.server.clock.now());
                 let pause = Duration::try_from(pause).unwrap_or_default();
                 // A clock may wake a little early: never spin.
                 let pause = pause.max(Duration::from_millis(1));
-                let sleep = cluster.0.clock.sleep(pause);
+                let sleep = cluster.server.clock.sleep(pause);
                 tokio::select! {
                     () = sleep => {}
                     _ = changed.changed() => {}

@@ -6,7 +6,7 @@ use super::delete::{self, Deletion};
 use super::kinds::{self, Kind};
 use super::metadata;
 use super::ssa::{Managers, Reach, Writer};
-use super::store::Store;
+use super::store::{Rest, Store};
 use super::workload::{self, Effect, View};
 use super::{crd, namespace, prepare};
 use crate::base::clock::Timestamp;
@@ -39,7 +39,7 @@ impl Store {
     pub fn advance(&mut self, now: Timestamp) {
         let now = now.max(self.now);
         for _ in 0..INSTANTS_MAX {
-            match self.settle() {
+            match self.settle().and_then(|rest| rest.until) {
                 Some(wake) if wake <= now && wake > self.now => self.now = wake,
                 _ => break,
             }
@@ -53,6 +53,9 @@ impl Store {
 
     /// When the controllers will next have something to do by themselves.
     pub fn next_wake(&self) -> Option<Timestamp> {
+        if let Some(rest) = self.resting() {
+            return rest.until;
+        }
         let own = workload::next_wake(&self.view());
         [own, self.pods_end().1].into_iter().flatten().min()
     }
@@ -61,8 +64,19 @@ impl Store {
         View { objects: self.objects(), nodes: self.nodes, now: self.now }
     }
 
-    /// Rounds of all controllers until nothing is left to do now; then when there will be.
-    fn settle(&mut self) -> Option<Timestamp> {
+    /// The present state, if it is known that the controllers have nothing to do in it now.
+    fn resting(&self) -> Option<Rest> {
+        let is_now = |rest: &Rest| rest.version == self.version;
+        self.rest.filter(is_now).filter(|rest| rest.until.is_none_or(|until| until > self.now))
+    }
+
+    /// Rounds of all controllers until nothing is left to do now; `None` when they do not come to
+    /// an end.
+    fn settle(&mut self) -> Option<Rest> {
+        if let Some(rest) = self.resting() {
+            return Some(rest);
+        }
+        self.rest = None;
         for _ in 0..ROUNDS_MAX {
             let (effects, wake) = workload::round(&self.view());
             let mut is_busy = !effects.is_empty();
@@ -76,7 +90,9 @@ impl Store {
                 self.delete_object(key, &Deletion { grace: Some(0), ..Deletion::default() });
             }
             if !is_busy && over.is_empty() {
-                return [wake, next_end].into_iter().flatten().min();
+                let until = [wake, next_end].into_iter().flatten().min();
+                self.rest = Some(Rest { version: self.version, until });
+                return self.rest;
             }
         }
         None

@@ -24,6 +24,10 @@ pub enum Fault {
     Conflict,
     /// The request takes effect, and the answer is lost.
     LostAnswer,
+    /// It gets nowhere, and nobody says so.
+    Hangs,
+    /// The request takes effect, and no answer ever comes.
+    HangsAfter,
 }
 
 /// Which requests a rule is about; an empty field means any.

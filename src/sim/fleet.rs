@@ -72,6 +72,15 @@ impl SimFleet {
         Self(Arc::new(Inner { folder: None, clock, open: Mutex::default() }))
     }
 
+    /// Clusters that are there already.
+    pub fn of(clusters: BTreeMap<ClusterName, SimCluster>, clock: Arc<dyn Clock>) -> Self {
+        let open = clusters
+            .into_iter()
+            .map(|(name, cluster)| (name, Open { cluster, _lock: None }))
+            .collect();
+        Self(Arc::new(Inner { folder: None, clock, open: Mutex::new(open) }))
+    }
+
     /// The folder that states are kept in.
     pub fn folder(&self) -> Option<&Path> {
         self.0.folder.as_deref()

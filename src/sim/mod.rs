@@ -52,7 +52,7 @@ pub mod watch;
 pub mod workload;
 pub mod write;
 
-pub use cluster::SimCluster;
-pub use faults::Faults;
+pub use cluster::{Network, SimCluster};
+pub use faults::{Fault, Faults};
 pub use fleet::SimFleet;
 pub use prepare::as_stored;

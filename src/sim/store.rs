@@ -34,6 +34,16 @@ pub struct Store {
     history: VecDeque<Arc<Change>>,
     /// Changes up to this version are no longer kept.
     forgotten: u64,
+    /// Where its controllers had nothing left to do.
+    pub(super) rest: Option<Rest>,
+}
+
+/// A version at which the controllers have nothing to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rest {
+    pub(super) version: u64,
+    /// Until when, if nobody changes anything.
+    pub(super) until: Option<Timestamp>,
 }
 
 /// What happened to an object.
@@ -77,6 +87,7 @@ impl Store {
             managers: BTreeMap::new(),
             history: VecDeque::new(),
             forgotten: 1,
+            rest: None,
         }
     }
 

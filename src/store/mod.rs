@@ -4,6 +4,7 @@
 //! the writer has read: whoever has not read the newest entry is told so, and reads on. So any
 //! number of processes may write, and none of them decides on an old state.
 
+mod memory;
 mod sqlite;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use crate::base::ids::AddonName;
 use crate::rollout::{Event, Rollout, RolloutId, fold};
 
+pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
 
 /// The number of an entry, from 1; 0 before the first.

@@ -65,7 +65,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         pace: args.pace,
         ..control::options(context, &repository, Arc::new(SystemClock))
     };
-    repository.resolve(&options.origin.reference).map_err(load::usage)?;
+    control::ensure_branch(context, &repository)?;
     let log = control::log_path(&repository);
     drop(repository);
     let _lock = lock(&log).map_err(|error| match error {

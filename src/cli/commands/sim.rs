@@ -1,5 +1,6 @@
 //! `fitout sim`: simulated clusters on loopback, and rollouts rehearsed.
 
+mod check;
 mod rollout;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -37,6 +38,9 @@ enum Subcommands {
     /// Rehearse the rollouts that a change would start: how long they take, which cluster is touched
     /// when, and how far a bad version gets
     Rollout(rollout::Args),
+    /// Put the whole of fitout through random histories, each drawn from a seed, and look for one that
+    /// breaks a law
+    Check(check::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -64,6 +68,7 @@ struct Serve {
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     match args.command {
         Subcommands::Rollout(args) => rollout::run(&args, context),
+        Subcommands::Check(args) => check::run(&args, context),
         Subcommands::Serve(args) => serve_until_signal(args, context).await,
         Subcommands::Reset => {
             let repository = load::repository(context)?;

@@ -21,7 +21,7 @@ use super::{execute, load};
 use crate::apply::{ApplyOptions, holder};
 use crate::base::clock::today;
 use crate::base::clock::{Clock, FastClock};
-use crate::controller::{Options, Reconciler};
+use crate::controller::{Branch, Options, Reconciler};
 use crate::fleet::Desired;
 use crate::git::Repository;
 use crate::rollout::{Event, EventKind, Phase, Rollout};
@@ -69,8 +69,8 @@ pub async fn run(demo: &Demo, context: &mut Context) -> anyhow::Result<Exit> {
     let clock: Arc<dyn Clock> = Arc::new(FastClock::new(demo.speed));
     let simulated = control::simulated(&repository, Arc::clone(&clock));
     let mut options = control::options(context, &repository, Arc::clone(&clock));
-    options.origin.location = scratch.folder().display().to_string();
-    "HEAD".clone_into(&mut options.origin.reference);
+    let location = scratch.folder().display().to_string();
+    options.origin = Arc::new(Branch { location, reference: "HEAD".to_owned() });
     options.connect.simulated = simulated.clone();
     options.connect.base_dir = scratch.folder().to_owned();
     options.interval = INTERVAL;
@@ -99,7 +99,7 @@ struct Stage {
 impl Stage {
     /// `fitout apply --all`.
     async fn bring_up(&self, teller: &mut Teller, context: &mut Context) -> anyhow::Result<()> {
-        let repository = Repository::open(&self.options.origin.location)?;
+        let repository = Repository::open(&self.scratch.folder().display().to_string())?;
         let source = repository.source(&repository.resolve("HEAD")?)?;
         let desired = load::accept(context, Desired::read(source, today()))?;
         teller.fleet(&desired, self.speed, context)?;

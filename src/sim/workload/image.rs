@@ -12,6 +12,8 @@ pub(super) enum Fate {
     Unpullable,
     /// Ends a second after each start: the tag has `crash`.
     Crashing,
+    /// Runs well for three minutes, and is then [`Fate::Crashing`]: the tag has `fades`.
+    Fading,
 }
 
 /// The fate of an image reference, by its tag.
@@ -21,6 +23,8 @@ pub(super) fn fate(image: &str) -> Fate {
         Fate::Unpullable
     } else if tag.contains("crash") {
         Fate::Crashing
+    } else if tag.contains("fades") {
+        Fate::Fading
     } else if tag.contains("slow") {
         Fate::Slow
     } else {
@@ -45,6 +49,7 @@ mod tests {
         assert_eq!(fate("server:v1-broken"), Fate::Unpullable);
         assert_eq!(fate("server:v1-crash@sha256:0"), Fate::Crashing);
         assert_eq!(fate("r:5/server:slow"), Fate::Slow);
+        assert_eq!(fate("server:v1-fades"), Fate::Fading);
         assert_eq!(fate("server"), Fate::Fine);
     }
 }

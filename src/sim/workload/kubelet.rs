@@ -17,6 +17,8 @@ const SLOW: Duration = Duration::from_mins(1);
 const WORK: Duration = Duration::from_millis(700);
 /// How long a crashing container lives.
 const CRASH: Duration = Duration::from_secs(1);
+/// How long a fading container runs well.
+const FADES: Duration = Duration::from_mins(3);
 /// The longest wait before a crashing container is started again.
 const BACKOFF_MAX: Duration = Duration::from_mins(5);
 
@@ -150,11 +152,15 @@ impl Course<'_> {
                 end => with(State::Ended { exit_code: 1, started: up }, end, None),
             },
             Fate::Crashing => self.crash_loop(name, image, up + CRASH),
-            Fate::Fine | Fate::Slow if self.is_finite => match up + WORK {
+            Fate::Fading if !self.is_finite => match up + FADES {
+                end if self.elapsed < end => with(State::Running, up, Some(end)),
+                end => self.crash_loop(name, image, end),
+            },
+            Fate::Fine | Fate::Slow | Fate::Fading if self.is_finite => match up + WORK {
                 end if self.elapsed < end => with(State::Running, up, Some(end)),
                 end => with(State::Ended { exit_code: 0, started: up }, end, None),
             },
-            Fate::Fine | Fate::Slow => with(State::Running, up, None),
+            Fate::Fine | Fate::Slow | Fate::Fading => with(State::Running, up, None),
         }
     }
 
