@@ -40,15 +40,16 @@ fuzz: ## Each fuzz target for FUZZ_SECONDS; needs cargo-fuzz and a nightly compi
 bench: ## Ratios against helm, and figures of the engine
 	$(CARGO) bench --locked --bench bench
 
-oracle: ## Record anew what the real helm and Go's libraries do
+oracle: ## Record anew what the real helm, a real API server and Go's libraries do
 	tools=$$(tests/controlplane/build.sh) && export $$tools && \
-	FITOUT_ORACLE="$$FITOUT_HELM" $(CARGO) test --locked --test it charts::
+	FITOUT_ORACLE="$$FITOUT_HELM" $(CARGO) test --locked --test it charts:: && \
+	FITOUT_E2E=1 FITOUT_BLESS=1 $(CARGO) test --locked --test it e2e::parity
 	for oracle in tests/oracle/*/; do \
 		(cd "$$oracle" && go run . "../../cases/$$(basename "$$oracle")") || exit 1; \
 	done
 
 docs: ## Rewrite the generated reference pages
-	FITOUT_BLESS=1 $(CARGO) test --quiet --locked --test it reference::
+	FITOUT_BLESS=1 $(CARGO) test --quiet --locked --test it -- reference:: parity::every_difference
 
 bless: ## Accept every changed snapshot; read the diff afterwards
 	INSTA_UPDATE=always FITOUT_BLESS=1 $(CARGO) test --locked

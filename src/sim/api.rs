@@ -1,6 +1,5 @@
 //! From a request to an answer: the routes of the API.
 
-use base64::Engine as _;
 use http::Method;
 use serde_json::{Value as Json, json};
 
@@ -11,11 +10,11 @@ use super::request::{ObjectPath, Request, Target};
 use super::respond::{self, Body, Form, Reply};
 use super::selector::Selector;
 use super::ssa::Reach;
-use super::status::{Cause, StatusError};
+use super::status::StatusError;
 use super::store::Store;
 use super::watch::Watch;
-use super::write::{Validation, Write, Written, set_version};
-use super::{discovery, openapi, subresources};
+use super::write::{Validation, Write, Written, bad_body, set_version};
+use super::{discovery, kinds, list, openapi, options, subresources};
 use crate::object::access;
 use crate::object::key::ObjectKey;
 
@@ -40,16 +39,48 @@ pub(super) struct Call<'a> {
 /// # Errors
 /// Any refusal of the API.
 pub fn answer(store: &mut Store, request: &Request) -> Result<Answer, StatusError> {
+    let answered = in_json(store, request).or_else(|error| match Reply::from(error.clone()) {
+        reply if request.accept.contains("yaml") => Ok(Answer::Reply(reply)),
+        _ => Err(error),
+    })?;
+    Ok(match answered {
+        Answer::Reply(reply) => Answer::Reply(respond::in_yaml(&request.accept, reply)),
+        watch @ Answer::Watch(_) => watch,
+    })
+}
+
+fn in_json(store: &mut Store, request: &Request) -> Result<Answer, StatusError> {
     match request.target() {
         Target::Other(steps) => other(store, request, &steps).map(Answer::Reply),
         Target::Objects(path) => {
             let kind = discovery::find(store, &path.group, &path.version, &path.plural)
-                .ok_or_else(StatusError::no_path)?;
-            if kind.is_namespaced && path.namespace.is_empty() && !path.name.is_empty() {
-                return Err(StatusError::no_resource());
+                .ok_or_else(|| not_served(&path.group))?;
+            respond::check(&request.accept)?;
+            let is_of_none = path.namespace.is_empty();
+            if kind.is_namespaced && is_of_none && !path.name.is_empty()
+                || !kind.is_namespaced && !is_of_none
+            {
+                return Err(not_served(&path.group));
             }
-            objects(store, &Call { request, path: &path, kind: &kind })
+            let answer = objects(store, &Call { request, path: &path, kind: &kind })?;
+            let warning = kind.custom.as_ref().and_then(|custom| custom.warning.clone());
+            Ok(match answer {
+                Answer::Reply(mut reply) => {
+                    reply.warnings.extend(warning);
+                    Answer::Reply(reply)
+                }
+                watch @ Answer::Watch(_) => watch,
+            })
         }
+    }
+}
+
+/// The answer where nothing is served: the groups of Kubernetes itself have a handler that says so.
+fn not_served(group: &str) -> StatusError {
+    if kinds::is_built_in_group(group) {
+        StatusError::no_resource()
+    } else {
+        StatusError::no_path()
     }
 }
 
@@ -57,7 +88,8 @@ fn other(store: &Store, request: &Request, steps: &[String]) -> Result<Reply, St
     let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
     let aggregated = respond::wants_aggregated(&request.accept);
     let typed = |body| Reply { body: Body::Typed(respond::AGGREGATED, body), ..Reply::text("") };
-    let found = |json: Option<Json>| json.map(Reply::ok).ok_or_else(StatusError::no_path);
+    let found =
+        |json: Option<Json>, group: &str| json.map(Reply::ok).ok_or_else(|| not_served(group));
     if request.method != Method::GET {
         return Err(StatusError::no_path());
     }
@@ -68,9 +100,9 @@ fn other(store: &Store, request: &Request, steps: &[String]) -> Result<Reply, St
         ["api"] => Ok(Reply::ok(discovery::core())),
         ["apis"] if aggregated => Ok(typed(discovery::aggregated(store, false))),
         ["apis"] => Ok(Reply::ok(discovery::group_list(store))),
-        ["api", version] => found(discovery::resource_list(store, "", version)),
-        ["apis", group] => found(discovery::group(store, group)),
-        ["apis", group, version] => found(discovery::resource_list(store, group, version)),
+        ["api", version] => found(discovery::resource_list(store, "", version), ""),
+        ["apis", group] => found(discovery::group(store, group), group),
+        ["apis", group, version] => found(discovery::resource_list(store, group, version), group),
         // A client that wants Protocol Buffers reads an empty body as a document without content.
         ["openapi", "v2"] if request.accept.contains("protobuf") => {
             Ok(Reply { body: Body::Empty(openapi::V2_BINARY), ..Reply::text("") })
@@ -88,7 +120,7 @@ fn other(store: &Store, request: &Request, steps: &[String]) -> Result<Reply, St
             let mut kinds = discovery::served(store);
             kinds.retain(|kind| kind.api_version() == version);
             let document = (!kinds.is_empty()).then(|| openapi::v3(&version, &infos(&kinds)));
-            found(document)
+            document.map(Reply::ok).ok_or_else(StatusError::no_path)
         }
         [] => Ok(Reply::ok(json!({"paths": ["/api", "/apis", "/healthz", "/version"]}))),
         _ => Err(StatusError::no_path()),
@@ -113,20 +145,34 @@ fn objects(store: &mut Store, call: &Call<'_>) -> Result<Answer, StatusError> {
         return subresources::answer(store, call).map(Answer::Reply);
     }
     let is_one = !path.name.is_empty();
+    // Objects of namespaces are read from all of them, but not written there.
+    let is_all = kind.is_namespaced && path.namespace.is_empty();
+    if is_all && request.method != Method::GET {
+        return Err(StatusError::not_allowed());
+    }
     match (&request.method, is_one) {
+        (&Method::GET, _) if path.is_watch => {
+            Watch::new(store, request, path, (*kind).clone()).map(Answer::Watch)
+        }
         (&Method::GET, true) => get(store, call).map(Answer::Reply),
         (&Method::GET, false) if request.query.is_true("watch") => {
             Watch::new(store, request, path, (*kind).clone()).map(Answer::Watch)
         }
-        (&Method::GET, false) => list(store, call).map(Answer::Reply),
+        (&Method::GET, false) => list::answer(store, call).map(Answer::Reply),
         (&Method::POST, false) => {
-            let object = request.json()?;
-            let written = store.create(&call.write(kind.reach())?, object)?;
+            options::check_write(request, "CreateOptions")?;
+            let object = request.object(kind)?;
+            let twice = call.duplicates()?;
+            let mut written = store.create(&call.write(kind.reach()), object)?;
+            written.warnings.extend(twice);
             Ok(Answer::Reply(call.written(store, written)))
         }
         (&Method::PUT, true) => {
-            let object = request.json()?;
-            let written = store.update(&call.write(kind.reach())?, object)?;
+            options::check_write(request, "UpdateOptions")?;
+            let object = request.object(kind)?;
+            let twice = call.duplicates()?;
+            let mut written = store.update(&call.write(kind.reach()), object)?;
+            written.warnings.extend(twice);
             Ok(Answer::Reply(call.written(store, written)))
         }
         (&Method::PATCH, true) => {
@@ -140,7 +186,7 @@ fn objects(store: &mut Store, call: &Call<'_>) -> Result<Answer, StatusError> {
 }
 
 impl Call<'_> {
-    fn form(&self) -> Form {
+    pub(super) fn form(&self) -> Form {
         respond::form(&self.request.accept, self.request.query.get("includeObject"))
     }
 
@@ -148,20 +194,35 @@ impl Call<'_> {
         self.kind.key(&self.path.namespace, &self.path.name)
     }
 
-    pub(super) fn write(&self, reach: Reach) -> Result<Write<'_>, StatusError> {
-        Ok(Write {
+    pub(super) fn write(&self, reach: Reach) -> Write<'_> {
+        Write {
             kind: self.kind,
             namespace: &self.path.namespace,
             name: &self.path.name,
             reach,
             manager: self.request.manager(),
-            is_dry_run: self.request.is_dry_run()?,
+            is_dry_run: self.request.is_dry_run(),
             validation: match self.request.query.get("fieldValidation") {
                 "Ignore" => Validation::Ignore,
                 "Strict" => Validation::Strict,
                 _ => Validation::Warn,
             },
-        })
+        }
+    }
+
+    /// What a writer is told of fields that stand in the body twice.
+    fn duplicates(&self) -> Result<Vec<String>, StatusError> {
+        let write = self.write(self.kind.reach());
+        let twice = self.request.duplicates();
+        let twice: Vec<_> = twice.iter().map(|path| format!("duplicate field {path:?}")).collect();
+        match write.validation {
+            Validation::Ignore => Ok(Vec::new()),
+            Validation::Warn => Ok(twice),
+            Validation::Strict if twice.is_empty() => Ok(twice),
+            Validation::Strict => {
+                Err(bad_body(&write, &format!("strict decoding error: {}", twice.join(", "))))
+            }
+        }
     }
 
     pub(super) fn written(&self, store: &Store, written: Written) -> Reply {
@@ -172,58 +233,12 @@ impl Call<'_> {
 }
 
 fn get(store: &Store, call: &Call<'_>) -> Result<Reply, StatusError> {
+    list::version(store, call.request.query.get("resourceVersion"))?;
     let mut object = store
         .whole(&call.key())
         .ok_or_else(|| StatusError::not_found(call.kind, &call.path.name))?;
     set_version(&mut object, call.kind);
     Ok(Reply::ok(respond::object(call.form(), object, call.kind, store.now)))
-}
-
-fn list(store: &Store, call: &Call<'_>) -> Result<Reply, StatusError> {
-    let query = &call.request.query;
-    let selector =
-        Selector::parse(query.get("labelSelector"), query.get("fieldSelector"), call.kind)?;
-    let limit: usize = query.get("limit").parse().unwrap_or(0);
-    let after = match query.get("continue") {
-        "" => None,
-        token => Some(read_token(token)?),
-    };
-    let mut items = Vec::new();
-    let mut next = None;
-    for key in store.keys(&call.kind.group, &call.kind.kind, &call.path.namespace) {
-        let place = (key.namespace.as_str(), key.name.as_str());
-        if after.as_ref().is_some_and(|(namespace, name)| place <= (namespace, name)) {
-            continue;
-        }
-        let Some(object) = store.get(key).filter(|object| selector.matches(object)) else {
-            continue;
-        };
-        if limit > 0 && items.len() == limit {
-            let last: &Json = items.last().expect("the limit is above zero");
-            next = Some(token(access::namespace(last), access::name(last)));
-            break;
-        }
-        let mut item = store.whole(key).unwrap_or_else(|| object.clone());
-        set_version(&mut item, call.kind);
-        items.push(item);
-    }
-    let mut metadata = json!({"resourceVersion": store.version().to_string()});
-    if let Some(next) = next {
-        metadata["continue"] = Json::from(next);
-    }
-    Ok(Reply::ok(respond::list(call.form(), items, call.kind, store.now, metadata)))
-}
-
-fn token(namespace: &str, name: &str) -> String {
-    let text = json!([namespace, name]).to_string();
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text)
-}
-
-fn read_token(token: &str) -> Result<(String, String), StatusError> {
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token).ok();
-    bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or_else(|| {
-        StatusError::bad_request("continue key is not valid: it was not given out by this server")
-    })
 }
 
 /// Any patch, server-side apply included.
@@ -233,35 +248,33 @@ pub(super) fn patch(
     reach: Reach,
 ) -> Result<Written, StatusError> {
     let Call { request, kind, .. } = call;
-    let body = request.json()?;
-    let write = call.write(reach)?;
-    if request.content_type != "application/apply-patch+yaml" {
-        return store.patch(&write, &Patch::read(&request.content_type, body, kind)?);
+    let is_apply = request.content_type == "application/apply-patch+yaml";
+    if !is_apply && !Patch::is_known(&request.content_type) {
+        return Err(StatusError::no_media_type());
     }
-    if request.query.get("fieldManager").is_empty() {
-        let cause = Cause::required("fieldManager", "is required for apply patch");
-        let message =
-            format!("PatchOptions.meta.k8s.io \"\" is invalid: {}: {}", cause.field, cause.message);
-        return Err(StatusError::new(422, "Invalid", message).with_details(json!({
-            "group": "meta.k8s.io", "kind": "PatchOptions",
-            "causes": [{"reason": cause.reason, "message": cause.message, "field": cause.field}],
-        })));
+    options::check_patch(request)?;
+    let write = call.write(reach);
+    if !is_apply {
+        return store.patch(&write, &Patch::read(&request.content_type, &request.body, kind)?);
     }
+    let body = request.yaml()?;
     store.apply(&write, &body, request.query.is_true("force"))
 }
 
 fn deletion(call: &Call<'_>) -> Result<Deletion, StatusError> {
     let request = call.request;
-    let mut options = if request.body.is_empty() { json!({}) } else { request.json()? };
+    let mut given = if request.body.is_empty() { json!({}) } else { request.options()? };
     for field in ["propagationPolicy", "gracePeriodSeconds", "orphanDependents"] {
         let value = request.query.get(field);
-        if !value.is_empty() && options.get(field).is_none() && options.is_object() {
-            options[field] = serde_json::from_str(value).unwrap_or_else(|_| Json::from(value));
+        if !value.is_empty() && given.get(field).is_none() && given.is_object() {
+            given[field] = serde_json::from_str(value).unwrap_or_else(|_| Json::from(value));
         }
     }
-    let mut deletion = Deletion::read(&options, call.kind);
-    deletion.is_dry_run |= request.is_dry_run()?;
-    Ok(deletion)
+    if request.is_dry_run() && given.is_object() {
+        given["dryRun"] = json!([request.query.get("dryRun")]);
+    }
+    options::check_deletion(&given)?;
+    Ok(Deletion::read(&given, call.kind))
 }
 
 fn delete(store: &mut Store, call: &Call<'_>) -> Result<Reply, StatusError> {
@@ -277,11 +290,32 @@ fn delete(store: &mut Store, call: &Call<'_>) -> Result<Reply, StatusError> {
                "details": details})
     };
     Ok(Reply::ok(match deleted {
-        // Pods and namespaces are given back as they were; of others only that they are gone.
-        Deleted::Gone(object) if call.kind.is("", "Pod") => versioned(object, call.kind),
+        // Some are given back as they were; of others only that they are gone.
+        Deleted::Gone(object) if is_given_back(call.kind) => versioned(object, call.kind),
         Deleted::Gone(object) => status(&object),
         Deleted::Ending(object) => versioned(object, call.kind),
     }))
+}
+
+/// Kinds whose objects are the answer to their deletion.
+fn is_given_back(kind: &Kind) -> bool {
+    matches!(
+        (kind.group.as_str(), kind.kind.as_str()),
+        (
+            "",
+            "Namespace"
+                | "PersistentVolume"
+                | "PersistentVolumeClaim"
+                | "Pod"
+                | "PodTemplate"
+                | "ResourceQuota"
+                | "Service"
+                | "ServiceAccount"
+        ) | (
+            "storage.k8s.io",
+            "CSIDriver" | "CSINode" | "StorageClass" | "VolumeAttachment" | "VolumeAttributesClass"
+        )
+    )
 }
 
 fn versioned(mut object: Json, kind: &Kind) -> Json {
@@ -301,8 +335,11 @@ fn delete_all(store: &mut Store, call: &Call<'_>) -> Result<Reply, StatusError> 
         .collect();
     let mut items = Vec::new();
     for key in keys {
+        let before = store.whole(&key);
         match store.delete(call.kind, &key, &deletion) {
-            Ok(Deleted::Gone(object) | Deleted::Ending(object)) => items.push(object),
+            // As they were listed before they went.
+            Ok(Deleted::Gone(object)) => items.push(before.unwrap_or(object)),
+            Ok(Deleted::Ending(object)) => items.push(object),
             Err(error) if error.code == 404 => {}
             Err(error) => return Err(error),
         }

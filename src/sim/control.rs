@@ -178,6 +178,17 @@ impl Store {
         }
     }
 
+    /// What the garbage collector wrote: as any controller, but of the metadata.
+    pub(super) fn collector_writes(&mut self, key: &ObjectKey, object: &Json) {
+        let Some(old) = self.get(key).cloned() else { return };
+        let mut managers = self.managers(key);
+        if let Some(kind) = self.kind_of(object) {
+            let writer = self.controller(&kind, Reach::Whole);
+            managers = managers.update(Some(&old), object, kind.shape(), &writer);
+        }
+        self.put(key, object.clone(), managers);
+    }
+
     fn controller(&self, kind: &Kind, reach: Reach) -> Writer<'static> {
         let is_kubelet = matches!(kind.kind.as_str(), "Pod" | "Node") && reach == Reach::Status;
         let name = if is_kubelet { "kubelet" } else { "kube-controller-manager" };

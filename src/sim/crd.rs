@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::kinds::{Custom, Kind};
+use crate::base::clock::Timestamp;
 use crate::object::access;
 use crate::object::key::ObjectKey;
 
@@ -13,6 +14,8 @@ use crate::object::key::ObjectKey;
 pub const GROUP: &str = "apiextensions.k8s.io";
 /// Their kind.
 pub const KIND: &str = "CustomResourceDefinition";
+/// Holds a CRD until its objects are gone.
+pub(super) const FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 /// The CRDs among objects.
 pub fn all(objects: &BTreeMap<ObjectKey, Json>) -> impl Iterator<Item = &Json> {
@@ -34,6 +37,33 @@ pub fn is_established(crd: &Json) -> bool {
         access::text(condition, &["type"]) == Some("Established")
             && access::text(condition, &["status"]) == Some("True")
     })
+}
+
+/// What a new CRD says before its names are accepted.
+pub(super) fn first_status(crd: &Json) -> Json {
+    let stored = access::list(crd, &["spec", "versions"])
+        .iter()
+        .find(|version| version.get("storage") == Some(&Json::Bool(true)))
+        .and_then(|version| version.get("name"));
+    json!({
+        "acceptedNames": {"kind": "", "plural": ""}, "conditions": null,
+        "storedVersions": stored.into_iter().collect::<Vec<_>>(),
+    })
+}
+
+/// The status of a CRD that was told to go: first its objects go.
+pub(super) fn ending_status(crd: &Json, now: Timestamp) -> Json {
+    let mut status = crd.get("status").cloned().unwrap_or_else(|| json!({}));
+    let mut conditions = access::list(&status, &["conditions"]).to_vec();
+    conditions.retain(|condition| access::text(condition, &["type"]) != Some("Terminating"));
+    conditions.push(json!({
+        "type": "Terminating", "status": "True", "reason": "InstanceDeletionPending",
+        "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will \
+                    begin soon",
+        "lastTransitionTime": super::metadata::time(now),
+    }));
+    status["conditions"] = Json::from(conditions);
+    status
 }
 
 /// The kinds that a CRD adds, the version that is kept first, whether or not it is established.
@@ -72,17 +102,48 @@ fn kind(crd: &Json, version: &Json) -> Kind {
         custom: Some(Arc::new(Custom {
             schema: schema.unwrap_or(Json::Null),
             columns: access::list(version, &["additionalPrinterColumns"]).to_vec(),
+            selector_path: access::text(version, &["subresources", "scale", "labelSelectorPath"])
+                .map(str::to_owned),
+            warning: deprecation(crd, version),
         })),
         kind,
     }
 }
 
-/// Puts in the defaults that a schema names.
+/// What is told of a version that is on its way out: its own words, or which one is better.
+fn deprecation(crd: &Json, version: &Json) -> Option<String> {
+    if access::at(version, &["deprecated"]) != Some(&Json::Bool(true)) {
+        return None;
+    }
+    if let Some(own) = access::text(version, &["deprecationWarning"]) {
+        return Some(own.to_owned());
+    }
+    let text = |path: &[&str]| access::text(crd, path).unwrap_or_default();
+    let (group, kind) = (text(&["spec", "group"]), text(&["spec", "names", "kind"]));
+    let name = |version: &Json| access::text(version, &["name"]).unwrap_or_default().to_owned();
+    let others = access::list(crd, &["spec", "versions"]).iter().filter(|other| {
+        other.get("served") == Some(&Json::Bool(true))
+            && other.get("deprecated") != Some(&Json::Bool(true))
+    });
+    let best = others.map(name).min_by(|a, b| super::discovery::newer_first(a, b));
+    let mut told = format!("{group}/{} {kind} is deprecated", name(version));
+    if let Some(best) = best {
+        told.push_str(&format!("; use {group}/{best} {kind}"));
+    }
+    Some(told)
+}
+
+/// Puts in the defaults that a schema names, and takes out the nulls that it does not allow.
 pub fn fill(value: &mut Json, schema: &Json) {
     match value {
         Json::Object(fields) => {
             let declared = schema.get("properties").and_then(Json::as_object);
             for (name, schema) in declared.into_iter().flatten() {
+                let is_null = fields.get(name).is_some_and(Json::is_null)
+                    && schema.get("nullable") != Some(&Json::Bool(true));
+                if is_null {
+                    fields.remove(name);
+                }
                 if let Some(default) = schema.get("default")
                     && !fields.contains_key(name)
                 {
@@ -154,7 +215,6 @@ fn prune_below(value: &mut Json, schema: &Json, path: &str, gone: &mut Vec<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn fields_that_no_schema_knows_go() {

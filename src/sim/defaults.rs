@@ -7,6 +7,8 @@ mod pod;
 mod quantity;
 mod service;
 
+pub(super) use quantity::is_more;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value as Json, json};
@@ -213,6 +215,9 @@ fn job_spec(object: &mut Json, path: &[&str]) {
 }
 
 fn cron_job(object: &mut Json) {
+    if map(object, &["spec", "jobTemplate"]).is_some() {
+        ensure(object, &["spec", "jobTemplate", "metadata"]);
+    }
     let Some(spec) = map(object, &["spec"]) else { return };
     fill(spec, "concurrencyPolicy", "Allow");
     fill(spec, "suspend", false);

@@ -90,24 +90,20 @@ impl Store {
     ) -> Result<Deleted, StatusError> {
         let missing = || StatusError::not_found(kind, &key.name);
         let object = self.get(key).ok_or_else(missing)?;
-        if !deletion.uid.is_empty() && deletion.uid != access::uid(object) {
+        let moved_on = |what: &str, given: &str, has: &str, since: &str| {
             let why = format!(
-                "Precondition failed: UID in precondition: {}, UID in object meta: {}",
-                deletion.uid,
-                access::uid(object)
+                "the {what} in the precondition ({given}) does not match the {what} in record \
+                 ({has}). The object might have been {since}"
             );
-            return Err(StatusError::conflict(kind, &key.name, &why));
+            StatusError::conflict_of(&kind.kind, &kind.group, &key.name, &why)
+        };
+        let (uid, version) = (access::uid(object), version_of(object).to_string());
+        if !deletion.uid.is_empty() && deletion.uid != uid {
+            return Err(moved_on("UID", &deletion.uid, uid, "deleted and then recreated"));
         }
-        if !deletion.resource_version.is_empty()
-            && deletion.resource_version != version_of(object).to_string()
-        {
-            let why = format!(
-                "Precondition failed: ResourceVersion in precondition: {}, ResourceVersion in \
-                 object meta: {}",
-                deletion.resource_version,
-                version_of(object)
-            );
-            return Err(StatusError::conflict(kind, &key.name, &why));
+        let given = deletion.resource_version.as_str();
+        if !given.is_empty() && given != version {
+            return Err(moved_on("ResourceVersion", given, &version, "modified"));
         }
         if kind.is("", "Namespace") && namespace::FIRST.contains(&key.name.as_str()) {
             return Err(StatusError::forbidden(
@@ -115,9 +111,6 @@ impl Store {
                 &key.name,
                 "this namespace may not be deleted",
             ));
-        }
-        if deletion.is_dry_run {
-            return self.whole(key).map(Deleted::Gone).ok_or_else(missing);
         }
         self.delete_object(key, deletion).ok_or_else(missing)
     }
@@ -139,50 +132,53 @@ impl Store {
                 waits.push(name.to_owned());
             }
         }
-        metadata::set_finalizers(&mut object, &waits);
         let is_first = !is_ending(&before);
-        let metadata = metadata::of(&mut object);
+        let is_crd = key.kind == crd::KIND && key.group == crd::GROUP;
+        if is_crd && is_first && !waits.iter().any(|other| other == crd::FINALIZER) {
+            waits.push(crd::FINALIZER.to_owned());
+        }
+        metadata::set_finalizers(&mut object, &waits);
+        let is_namespace = key.kind == "Namespace" && key.group.is_empty();
         if is_first {
-            let at = self.now.saturating_add(Duration::from_secs(grace.unsigned_abs()));
-            let at = metadata::time(at.unwrap_or(self.now));
-            metadata.insert("deletionTimestamp".to_owned(), Json::from(at));
-            let generation = metadata.get("generation").and_then(Json::as_i64);
-            if let Some(generation) = generation {
-                metadata.insert("generation".to_owned(), Json::from(generation + 1));
+            self.begin_end(&mut object, grace, is_crd);
+            if is_namespace {
+                object["status"] = namespace::ending_status();
+            } else if is_crd {
+                object["status"] = crd::ending_status(&before, self.now);
             }
         }
-        let left = metadata.get("deletionGracePeriodSeconds").and_then(Json::as_i64);
-        let grace = left.map_or(grace, |left| left.min(grace));
-        metadata.insert("deletionGracePeriodSeconds".to_owned(), Json::from(grace));
-        if is_first && key.kind == "Namespace" && key.group.is_empty() {
-            object["status"] = namespace::ending_status();
+        if !is_namespace && !is_crd {
+            let metadata = metadata::of(&mut object);
+            let left = metadata.get("deletionGracePeriodSeconds").and_then(Json::as_i64);
+            let grace = left.map_or(grace, |left| left.min(grace));
+            metadata.insert("deletionGracePeriodSeconds".to_owned(), Json::from(grace));
         }
         if is_over(&object) {
-            let last = self.remove(key)?;
-            self.forget_instances(&last);
-            return Some(Deleted::Gone(last));
+            let is_kept = deletion.is_dry_run;
+            let last = if is_kept { self.whole(key) } else { self.remove(key) };
+            return last.map(Deleted::Gone);
         }
         if object == before {
             return self.whole(key).map(Deleted::Ending);
         }
         let managers = self.managers(key);
-        Some(Deleted::Ending(self.put(key, object, managers)))
+        Some(Deleted::Ending(self.put_unless(deletion.is_dry_run, key, object, managers)))
+    }
+
+    /// Notes that an object was told to go.
+    fn begin_end(&self, object: &mut Json, grace: i64, is_crd: bool) {
+        let at = self.now.saturating_add(Duration::from_secs(grace.unsigned_abs()));
+        let at = metadata::time(at.unwrap_or(self.now));
+        let metadata = metadata::of(object);
+        metadata.insert("deletionTimestamp".to_owned(), Json::from(at));
+        let generation = metadata.get("generation").and_then(Json::as_i64);
+        if let Some(generation) = generation.filter(|_| !is_crd) {
+            metadata.insert("generation".to_owned(), Json::from(generation + 1));
+        }
     }
 
     fn has_dependants(&self, uid: &str) -> bool {
         self.objects().values().any(|object| owners(object).any(|owner| owner == uid))
-    }
-
-    /// With a CRD its objects go.
-    fn forget_instances(&mut self, gone: &Json) {
-        if access::kind(gone) != crd::KIND {
-            return;
-        }
-        let Some(kind) = crd::kinds(gone).into_iter().next() else { return };
-        let instances: Vec<_> = self.keys(&kind.group, &kind.kind, "").cloned().collect();
-        for key in instances {
-            self.remove(&key);
-        }
     }
 }
 
@@ -215,13 +211,9 @@ pub fn collect(store: &mut Store) -> bool {
         if store.get(key).is_none() {
             continue;
         }
-        let managers = store.managers(key);
-        store.put(key, object.clone(), managers);
+        store.collector_writes(key, object);
         if is_over(object) {
-            let gone = store.remove(key);
-            if let Some(gone) = gone {
-                store.forget_instances(&gone);
-            }
+            store.remove(key);
         }
     }
     !doomed.is_empty() || !changed.is_empty()
@@ -255,6 +247,14 @@ fn decide(store: &Store) -> Decided {
             changed.insert(key.clone(), with_owners(object, &present));
         }
     }
+    for (key, crd) in waiting().filter(|(_, object)| finalizers(object).contains(&crd::FINALIZER)) {
+        let mut instances = instances(store, crd).peekable();
+        if instances.peek().is_none() {
+            changed.insert(key.clone(), without_finalizer(crd, crd::FINALIZER));
+        }
+        let going = instances.filter(|key| store.get(key).is_some_and(|one| !is_ending(one)));
+        doomed.extend(going.map(|key| (key.clone(), Propagation::Background)));
+    }
     for (key, object) in waiting() {
         let uid = access::uid(object);
         let owned = dependants.get(uid).map_or(&[][..], Vec::as_slice);
@@ -274,6 +274,13 @@ fn decide(store: &Store) -> Decided {
         }
     }
     (doomed, changed)
+}
+
+/// The objects of the kind that a CRD defines.
+fn instances<'a>(store: &'a Store, crd: &Json) -> impl Iterator<Item = &'a ObjectKey> {
+    let text = |path: &[&str]| access::text(crd, path).unwrap_or_default().to_owned();
+    let (group, kind) = (text(&["spec", "group"]), text(&["spec", "names", "kind"]));
+    store.objects().keys().filter(move |key| key.group == group && key.kind == kind)
 }
 
 fn with_owners(object: &Json, left: &BTreeSet<&str>) -> Json {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
 use serde_json::{Map, Value as Json, json};
+use sha2::Digest as _;
 
 use super::crd;
 use super::kinds::{self, Kind};
@@ -68,7 +70,7 @@ fn groups(store: &Store) -> Vec<(String, Vec<Kind>)> {
 }
 
 /// Stable versions before betas before alphas, higher numbers first.
-fn newer_first(a: &str, b: &str) -> std::cmp::Ordering {
+pub(super) fn newer_first(a: &str, b: &str) -> std::cmp::Ordering {
     fn rank(version: &str) -> (u8, u32, u32) {
         let rest = version.strip_prefix('v').unwrap_or_default();
         let (major, rest) =
@@ -137,7 +139,9 @@ pub fn resource_list(store: &Store, group: &str, version: &str) -> Option<Json> 
         .collect();
     let api_version = kinds.first()?.api_version();
     let mut resources: Vec<Json> = kinds.iter().flat_map(resources).collect();
-    resources.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
+    if kinds::is_built_in_group(group) {
+        resources.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
+    }
     Some(json!({
         "kind": "APIResourceList", "apiVersion": "v1",
         "groupVersion": api_version, "resources": resources,
@@ -146,9 +150,23 @@ pub fn resource_list(store: &Store, group: &str, version: &str) -> Option<Json> 
 
 const VERBS: [&str; 8] =
     ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+/// In the order that a real server has for custom kinds.
+const CUSTOM_VERBS: [&str; 8] =
+    ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 
 fn verbs(kind: &Kind) -> Json {
-    if kind.is_review { json!(["create"]) } else { json!(VERBS) }
+    match kind {
+        Kind { is_review: true, .. } => json!(["create"]),
+        Kind { custom: Some(_), .. } => json!(CUSTOM_VERBS),
+        _ => json!(VERBS),
+    }
+}
+
+/// What tells clients whether objects are stored in another form than before.
+fn storage_version_hash(kind: &Kind) -> String {
+    let text = format!("{}/{}/{}", kind.group, kind.version, kind.kind);
+    let digest = sha2::Sha256::digest(text.as_bytes());
+    base64::engine::general_purpose::STANDARD.encode(&digest[..8])
 }
 
 fn resources(kind: &Kind) -> Vec<Json> {
@@ -159,6 +177,9 @@ fn resources(kind: &Kind) -> Vec<Json> {
     set("namespaced", Json::from(kind.is_namespaced));
     set("kind", Json::from(kind.kind.as_str()));
     set("verbs", verbs(kind));
+    if !kind.is_review {
+        set("storageVersionHash", Json::from(storage_version_hash(kind)));
+    }
     if !kind.short_names.is_empty() {
         set("shortNames", json!(kind.short_names));
     }

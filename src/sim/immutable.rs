@@ -1,8 +1,9 @@
 //! Fields that cannot be changed on an object that exists.
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::kinds::Kind;
+use super::metadata;
 use super::status::Cause;
 use crate::object::access;
 
@@ -47,7 +48,7 @@ pub fn check(kind: &Kind, old: &Json, new: &Json) -> Vec<Cause> {
         }
         ("", "ConfigMap") => causes.extend(frozen(old, new, &["data", "binaryData"])),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
-            fixed("roleRef", "cannot change roleRef");
+            causes.extend(role_ref(old, new));
         }
         ("networking.k8s.io", "IngressClass") => fixed("spec.controller", IMMUTABLE),
         ("storage.k8s.io", "StorageClass") => {
@@ -72,6 +73,25 @@ pub fn check(kind: &Kind, old: &Json, new: &Json) -> Vec<Cause> {
     causes
 }
 
+/// An object that was told to go gets no more finalizers.
+pub(super) fn finalizers(old: &Json, new: &Json) -> Option<Cause> {
+    if !metadata::is_ending(old) {
+        return None;
+    }
+    let before = metadata::finalizers(old);
+    let mut more = metadata::finalizers(new);
+    more.retain(|one| !before.contains(one));
+    let names: Vec<_> = more.iter().map(|one| format!("{one:?}")).collect();
+    (!more.is_empty()).then(|| {
+        let why = format!(
+            "no new finalizers can be added if the object is being deleted, found new finalizers \
+             []string{{{}}}",
+            names.join(", ")
+        );
+        Cause::forbidden("metadata.finalizers", &why)
+    })
+}
+
 fn at<'a>(object: &'a Json, path: &str) -> Option<&'a Json> {
     path.split('.').try_fold(object, |value, step| value.get(step))
 }
@@ -79,6 +99,16 @@ fn at<'a>(object: &'a Json, path: &str) -> Option<&'a Json> {
 fn unchanged(old: &Json, new: &Json, path: &str, why: &str) -> Option<Cause> {
     let (before, after) = (at(old, path), at(new, path));
     (before != after).then(|| Cause::invalid(path, after.unwrap_or(&Json::Null), why))
+}
+
+fn role_ref(old: &Json, new: &Json) -> Option<Cause> {
+    let given = |field| access::text(new, &["roleRef", field]).unwrap_or_default();
+    // With the names that Go has for the fields.
+    let told = json!({
+        "APIGroup": given("apiGroup"), "Kind": given("kind"), "Name": given("name"),
+    });
+    (old.get("roleRef") != new.get("roleRef"))
+        .then(|| Cause::invalid("roleRef", &told, "cannot change roleRef"))
 }
 
 /// The object's `spec` without some of its fields.
@@ -102,8 +132,8 @@ fn service(old: &Json, new: &Json) -> Option<Cause> {
     if external(old) || external(new) || address(old).is_empty() || address(old) == address(new) {
         return None;
     }
-    let given = access::at(new, &["spec", "clusterIPs"]).unwrap_or(&Json::Null);
-    Some(Cause::invalid("spec.clusterIPs[0]", given, "may not change once set"))
+    let given = json!([address(new)]);
+    Some(Cause::invalid("spec.clusterIPs[0]", &given, "may not change once set"))
 }
 
 fn claim(old: &Json, new: &Json) -> Option<Cause> {

@@ -48,6 +48,10 @@ pub struct Custom {
     pub schema: Json,
     /// `additionalPrinterColumns`.
     pub columns: Vec<Json>,
+    /// Where an object has the selector of its `scale`, as a path with dots.
+    pub selector_path: Option<String>,
+    /// What readers and writers are warned of.
+    pub warning: Option<String>,
 }
 
 impl Kind {

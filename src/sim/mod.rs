@@ -10,12 +10,16 @@
 //! in with each request, and the same requests at the same times give the same answers.
 //!
 //! **Invariant:** what a real API server would refuse is refused in its words, and what it would not
-//! keep is not kept. Versions of one kind differ in name only.
+//! keep is not kept: the answers to the scripts of `tests/cases/parity/` are the same, but for the
+//! differences that are listed there. Versions of one kind differ in name only.
 
+mod admission;
 pub mod api;
+mod body;
 pub mod cluster;
 mod control;
 pub mod crd;
+mod custom;
 pub mod defaults;
 pub mod delete;
 pub mod discovery;
@@ -25,10 +29,12 @@ pub mod fleet;
 pub mod immutable;
 pub mod kinds;
 mod last_applied;
+mod list;
 pub mod metadata;
 mod namespace;
 mod network;
 pub mod openapi;
+mod options;
 pub mod patch;
 mod prepare;
 pub mod protobuf;
@@ -47,6 +53,7 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 pub mod typed;
+mod types;
 pub mod validate;
 pub mod watch;
 pub mod workload;

@@ -62,3 +62,24 @@ pub(super) fn without_given_out(given: &Json, made: &Json) -> Json {
     }
     owned
 }
+
+/// A Service as it is to be, without the node ports that nobody asked for and that it did not have.
+pub(super) fn without_new_ports(given: &Json, old: &Json, made: &Json) -> Json {
+    let mut owned = made.clone();
+    let has = |service: &Json, port: &Json| {
+        access::list(service, &["spec", "ports"])
+            .iter()
+            .any(|other| other.get("port") == port.get("port") && other.get("nodePort").is_some())
+    };
+    let spec = owned.get_mut("spec").and_then(Json::as_object_mut);
+    let ports = spec.and_then(|spec| spec.get_mut("ports")).and_then(Json::as_array_mut);
+    for port in ports.into_iter().flatten() {
+        if !has(given, port)
+            && !has(old, port)
+            && let Some(port) = port.as_object_mut()
+        {
+            port.remove("nodePort");
+        }
+    }
+    owned
+}

@@ -11,16 +11,8 @@ use super::schema::Shape;
 use super::ssa::Reach;
 use super::store::Store;
 use super::write::{Write, set_version};
-use super::{crd, defaults, kinds};
+use super::{admission, crd, defaults, kinds, typed, types};
 use crate::object::access;
-
-/// Maps of text in built-in kinds, by where they are.
-const TEXT_MAPS: [(&str, &[&str]); 4] = [
-    ("ObjectMeta.metadata.labels", &["metadata", "labels"]),
-    ("ObjectMeta.metadata.annotations", &["metadata", "annotations"]),
-    ("ConfigMap.data", &["data"]),
-    ("Secret.stringData", &["stringData"]),
-];
 
 /// Reads an object as the server's types do: nulls and empty values that its types leave out go,
 /// `stringData` becomes `data`, defaults come. Fields that a custom kind does not have go; gives
@@ -30,9 +22,15 @@ const TEXT_MAPS: [(&str, &[&str]); 4] = [
 /// In words, for values that do not fit their type.
 pub(super) fn decode(kind: &Kind, object: &mut Json) -> Result<Vec<String>, String> {
     set_version(object, kind);
-    check_types(kind, object)?;
+    let found = types::check(kind, object);
+    if let Some(wrong) = found.wrong {
+        return Err(wrong.told);
+    }
+    check_base64(kind, object)?;
+    found.remove_unknown(object);
+    let mut unknown: Vec<String> = found.unknown.into_iter().map(|one| one.path).collect();
     if let Some(custom) = &kind.custom {
-        let unknown = crd::prune(object, &custom.schema);
+        unknown.extend(crd::prune(object, &custom.schema));
         crd::fill(object, &custom.schema);
         if let Some(metadata) = object.get_mut("metadata") {
             tidy(metadata, kind.shape().field("metadata").0);
@@ -40,7 +38,26 @@ pub(super) fn decode(kind: &Kind, object: &mut Json) -> Result<Vec<String>, Stri
         return Ok(unknown);
     }
     fill(kind, object);
-    Ok(Vec::new())
+    Ok(unknown)
+}
+
+/// Whether the values that are bytes are base64.
+fn check_base64(kind: &Kind, object: &Json) -> Result<(), String> {
+    let field = match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "Secret") => "data",
+        ("", "ConfigMap") => "binaryData",
+        _ => return Ok(()),
+    };
+    for (_, text) in access::string_map(object.get(field)) {
+        let at = match base64::engine::general_purpose::STANDARD.decode(text) {
+            Ok(_) => continue,
+            Err(base64::DecodeError::InvalidByte(at, _)) => at,
+            // A group of four that is not whole.
+            Err(_) => text.len() / 4 * 4,
+        };
+        return Err(format!("illegal base64 data at input byte {at}"));
+    }
+    Ok(())
 }
 
 /// Of a built-in kind: out with what is empty, in with the defaults.
@@ -76,11 +93,21 @@ pub(super) fn config(
     name: &str,
 ) -> Result<Json, String> {
     let mut config = config.clone();
-    check_types(kind, &config)?;
+    let found = types::check(kind, &config);
+    let path = |pointer: &str| typed::path_of(&config, pointer, kind.shape());
+    if let Some(unknown) = found.unknown.first() {
+        return Err(format!("{}: field not declared in schema", path(&unknown.pointer)));
+    }
+    if let Some(wrong) = found.wrong {
+        return Err(format!("{}: {}", path(&wrong.pointer), wrong.applied));
+    }
     if let Some(custom) = &kind.custom
         && let Some(unknown) = crd::prune(&mut config, &custom.schema).first()
     {
         return Err(format!(".{unknown}: field not declared in schema"));
+    }
+    if let Some(twice) = typed::duplicate(&config, kind.shape()) {
+        return Err(twice);
     }
     let metadata = metadata::of(&mut config);
     metadata.insert("name".to_owned(), Json::from(name));
@@ -91,31 +118,6 @@ pub(super) fn config(
         metadata.remove("namespace");
     }
     Ok(config)
-}
-
-fn check_types(kind: &Kind, object: &Json) -> Result<(), String> {
-    for (told, path) in TEXT_MAPS {
-        let is_meant = match told.split('.').next() {
-            Some("ObjectMeta") => true,
-            Some(only) => kind.is("", only) || only == "ConfigMap" && kind.is("", "Secret"),
-            None => false,
-        };
-        let Some(value) = access::at(object, path).filter(|value| is_meant && !value.is_null())
-        else {
-            continue;
-        };
-        let wrong = match value {
-            Json::Object(fields) => fields.values().find(|v| !v.is_string() && !v.is_null()),
-            other => Some(other),
-        };
-        if let Some(wrong) = wrong {
-            let type_of = access::type_name(wrong);
-            return Err(format!(
-                "json: cannot unmarshal {type_of} into Go struct field {told} of type string"
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// Takes out what the server's types leave out: nulls, and empty lists and maps.
@@ -162,9 +164,22 @@ pub(super) fn limit_reach(old: &Json, new: &mut Json, reach: Reach) {
         Reach::NotStatus => old.get("status").cloned(),
         Reach::Status => {
             let status = new.get("status").cloned();
-            let version = access::resource_version(new).to_owned();
+            let mut metadata = metadata::of(new).clone();
+            let is_custom =
+                kinds::find(access::group_of(access::api_version(old)), access::kind(old))
+                    .is_none();
             *new = old.clone();
-            metadata::of(new).insert("resourceVersion".to_owned(), Json::from(version));
+            if is_custom {
+                let version = metadata.remove("resourceVersion").unwrap_or(Json::Null);
+                metadata::of(new).insert("resourceVersion".to_owned(), version);
+            } else {
+                if access::kind(old) == "Deployment" {
+                    let labels = metadata::of(new).get("labels").cloned().unwrap_or(Json::Null);
+                    metadata.insert("labels".to_owned(), labels);
+                    metadata.retain(|_, value| !value.is_null());
+                }
+                *metadata::of(new) = metadata;
+            }
             status
         }
     };
@@ -187,8 +202,13 @@ pub(super) fn finish(
     new: &mut Json,
     write: &Write<'_>,
 ) {
+    let generation = access::at(new, &["metadata", "generation"]).cloned();
     metadata::restore(new, old);
     let metadata = metadata::of(new);
+    if let Some(generation) = generation.filter(|_| old.is_none() && !kind.has_generation) {
+        // Nobody counts it, and nobody minds.
+        metadata.insert("generation".to_owned(), generation);
+    }
     if !write.name.is_empty() {
         metadata.insert("name".to_owned(), Json::from(write.name));
     }
@@ -214,25 +234,50 @@ pub(super) fn finish(
             if kind.has_status {
                 set_status(new, first_status(kind, new));
             }
+            admission::admit(kind, new);
         }
     }
     match (kind.group.as_str(), kind.kind.as_str()) {
         ("", "Namespace") => name_label(new, old.is_none()),
         // Its selector has its uid in it.
-        ("batch", "Job") => defaults::apply(new),
+        ("batch", "Job") => {
+            defaults::apply(new);
+            let template = access::at(new, &["spec", "template", "metadata", "labels"]).cloned();
+            if old.is_none()
+                && let Some(labels) = template
+            {
+                metadata::of(new).entry("labels").or_insert(labels);
+            }
+        }
         _ => {}
     }
 }
 
 /// What `status` says before any controller has looked.
 fn first_status(kind: &Kind, object: &Json) -> Option<Json> {
-    match (kind.group.as_str(), kind.kind.as_str()) {
-        ("", "Namespace") => Some(json!({"phase": "Active"})),
-        ("", "Pod") => Some(json!({"phase": "Pending", "qosClass": qos_class(object)})),
-        ("", "PersistentVolume" | "PersistentVolumeClaim") => Some(json!({"phase": "Pending"})),
-        ("", "Service") | ("networking.k8s.io", "Ingress") => Some(json!({"loadBalancer": {}})),
-        _ => None,
-    }
+    let status = match (kind.group.as_str(), kind.kind.as_str()) {
+        _ if kind.custom.is_some() => return None,
+        ("", "Namespace") => json!({"phase": "Active"}),
+        ("", "Pod") => json!({"phase": "Pending", "qosClass": qos_class(object)}),
+        ("", "PersistentVolume" | "PersistentVolumeClaim") => json!({"phase": "Pending"}),
+        ("", "Service") | ("networking.k8s.io", "Ingress") => json!({"loadBalancer": {}}),
+        ("", "ReplicationController") | ("apps", "ReplicaSet") => json!({"replicas": 0}),
+        ("apps", "StatefulSet") => json!({"availableReplicas": 0, "replicas": 0}),
+        ("apps", "DaemonSet") => json!({
+            "currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0,
+            "numberReady": 0,
+        }),
+        ("policy", "PodDisruptionBudget") => json!({
+            "currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0,
+        }),
+        ("autoscaling", "HorizontalPodAutoscaler") => {
+            json!({"currentMetrics": null, "desiredReplicas": 0})
+        }
+        ("storage.k8s.io", "VolumeAttachment") => json!({"attached": false}),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => crd::first_status(object),
+        _ => json!({}),
+    };
+    Some(status)
 }
 
 /// How well a pod's containers say what they need.

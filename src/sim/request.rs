@@ -2,9 +2,6 @@
 
 use bytes::Bytes;
 use http::Method;
-use serde_json::Value as Json;
-
-use super::status::StatusError;
 
 /// A request with its body.
 #[derive(Clone, Debug)]
@@ -53,6 +50,8 @@ pub struct ObjectPath {
     pub name: String,
     /// `status`, `scale`, …; empty for the object itself.
     pub subresource: String,
+    /// Whether the path itself says that changes are to be told, as an older form has it.
+    pub is_watch: bool,
 }
 
 impl Query {
@@ -71,9 +70,14 @@ impl Query {
         found.map_or("", |(_, value)| value.as_str())
     }
 
-    /// Whether a parameter says yes.
+    /// Whether a parameter is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(other, _)| other == name)
+    }
+
+    /// Whether a parameter says yes: it is there and does not say no.
     pub fn is_true(&self, name: &str) -> bool {
-        matches!(self.get(name), "true" | "1")
+        self.has(name) && !matches!(self.get(name).to_lowercase().as_str(), "false" | "0")
     }
 }
 
@@ -105,20 +109,8 @@ impl Request {
     }
 
     /// Whether nothing may be kept.
-    ///
-    /// # Errors
-    /// 422 for a value other than `All`.
-    pub fn is_dry_run(&self) -> Result<bool, StatusError> {
-        match self.query.get("dryRun") {
-            "" => Ok(false),
-            "All" => Ok(true),
-            other => {
-                let message = format!(
-                    " \"\" is invalid: dryRun: Unsupported value: {other:?}: supported values: \"All\""
-                );
-                Err(StatusError::new(422, "Invalid", message))
-            }
-        }
+    pub fn is_dry_run(&self) -> bool {
+        !self.query.get("dryRun").is_empty()
     }
 
     /// The field manager: as named, else the program that asks.
@@ -129,30 +121,6 @@ impl Request {
             name => name,
         }
     }
-
-    /// The body as JSON; YAML is taken as well, and of a few kinds Protocol Buffers.
-    ///
-    /// # Errors
-    /// 400 for anything else.
-    pub fn json(&self) -> Result<Json, StatusError> {
-        if self.content_type.contains("protobuf") || self.content_type.contains("cbor") {
-            let known = "application/json, application/yaml";
-            let refused = || StatusError::media_type(&self.content_type, known);
-            return super::protobuf::decode(&self.body).ok_or_else(refused);
-        }
-        let error = match serde_json::from_slice(&self.body) {
-            Ok(json) => return Ok(json),
-            Err(error) => error,
-        };
-        if self.content_type.contains("yaml")
-            && let Ok(json) = serde_yaml::from_slice::<Json>(&self.body)
-        {
-            return Ok(json);
-        }
-        // The error says line and column, never the text.
-        let message = format!("the body of the request is not JSON: {error}");
-        Err(StatusError::bad_request(message))
-    }
 }
 
 fn object_path(steps: &[String]) -> Option<ObjectPath> {
@@ -162,6 +130,8 @@ fn object_path(steps: &[String]) -> Option<ObjectPath> {
         "apis" if steps.len() > 3 => (step(1), step(2), &steps[3..]),
         _ => return None,
     };
+    let is_watch = rest[0] == "watch" && rest.len() > 1;
+    let rest = if is_watch { &rest[1..] } else { rest };
     let text = |at: usize| rest.get(at).cloned().unwrap_or_default();
     let is_namespaced = rest[0] == "namespaces"
         && rest.len() > 2
@@ -176,6 +146,7 @@ fn object_path(steps: &[String]) -> Option<ObjectPath> {
         plural: text(at),
         name: text(at + 1),
         subresource: rest.get(at + 2..).unwrap_or_default().join("/"),
+        is_watch,
     })
 }
 

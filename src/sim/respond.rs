@@ -68,28 +68,82 @@ impl From<StatusError> for Reply {
     }
 }
 
+/// Whether an answer can be given in a form that `Accept` asks for.
+///
+/// # Errors
+/// 406 where it cannot.
+pub(super) fn check(accept: &str) -> Result<(), StatusError> {
+    const KNOWN: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+    if medias(accept).any(|(kind, params)| is_known(kind) && as_form(&params, "").is_some()) {
+        return Ok(());
+    }
+    if medias(accept).any(|(kind, _)| is_known(kind)) {
+        let message = format!("only the following media types are accepted: {KNOWN}");
+        return Err(StatusError::not_acceptable(message));
+    }
+    let message = format!("406: Not Acceptable\n\nAvailable representations: {KNOWN}");
+    Err(StatusError::not_acceptable(message).with_details(json!({})))
+}
+
+/// The media types of `Accept`, each with its parameters.
+fn medias(accept: &str) -> impl Iterator<Item = (&str, Vec<&str>)> {
+    accept.split(',').map(|media| {
+        let mut parts = media.split(';').map(str::trim);
+        (parts.next().unwrap_or_default(), parts.collect())
+    })
+}
+
+fn is_known(kind: &str) -> bool {
+    matches!(
+        kind,
+        "" | "*/*"
+            | "application/*"
+            | "application/json"
+            | "application/yaml"
+            | "application/vnd.kubernetes.protobuf"
+    )
+}
+
+/// The form that the parameters of a media type ask for, if it is known.
+fn as_form(params: &[&str], include_object: &str) -> Option<Form> {
+    let param = |name: &str| params.iter().find_map(|param| param.strip_prefix(name));
+    let Some(form) = param("as=") else { return Some(Form::Whole) };
+    if param("v=") != Some("v1") || param("g=") != Some("meta.k8s.io") {
+        return None;
+    }
+    match form {
+        "Table" => Some(Form::Table(match include_object {
+            "None" => IncludeObject::None,
+            "Object" => IncludeObject::Object,
+            _ => IncludeObject::Metadata,
+        })),
+        "PartialObjectMetadata" | "PartialObjectMetadataList" => Some(Form::Metadata),
+        _ => None,
+    }
+}
+
 /// The first form in `Accept` that is known.
 pub fn form(accept: &str, include_object: &str) -> Form {
-    for media in accept.split(',') {
-        let mut parts = media.split(';').map(str::trim);
-        let kind = parts.next().unwrap_or_default();
-        if !matches!(kind, "application/json" | "*/*" | "application/*" | "") {
-            continue;
+    medias(accept)
+        .filter(|(kind, _)| is_known(kind) && *kind != "application/vnd.kubernetes.protobuf")
+        .find_map(|(_, params)| as_form(&params, include_object))
+        .unwrap_or(Form::Whole)
+}
+
+/// The answer as YAML, where `Accept` asks for that first. All JSON is YAML.
+pub(super) fn in_yaml(accept: &str, reply: Reply) -> Reply {
+    let first = medias(accept).find(|(kind, _)| is_known(kind));
+    match (first, reply.body) {
+        (Some(("application/yaml", _)), Body::Json(json)) => {
+            Reply { body: Body::Typed("application/yaml", json), ..reply }
         }
-        match parts.find_map(|part| part.strip_prefix("as=")) {
-            None => return Form::Whole,
-            Some("Table") => {
-                return Form::Table(match include_object {
-                    "None" => IncludeObject::None,
-                    "Object" => IncludeObject::Object,
-                    _ => IncludeObject::Metadata,
-                });
-            }
-            Some("PartialObjectMetadata" | "PartialObjectMetadataList") => return Form::Metadata,
-            Some(_) => {}
-        }
+        (_, body) => Reply { body, ..reply },
     }
-    Form::Whole
+}
+
+/// Whether objects are given as they are.
+pub(super) fn is_whole(form: Form) -> bool {
+    form == Form::Whole
 }
 
 /// Whether `Accept` asks for discovery in one document.

@@ -83,7 +83,6 @@ const ATOMIC_OF_KIND: &[(&str, &str)] = &[
     ("EndpointSlice", "ports"),
     ("Endpoints", "ports"),
     ("NetworkPolicy", "ports"),
-    ("CustomResourceDefinition", "conditions"),
 ];
 
 /// Maps with free keys.
@@ -136,6 +135,7 @@ const ATOMIC_MAPS: &[&str] = &[
     "nodeStageSecretRef",
     "nodeTopology",
     "objectSelector",
+    "ownerReferences",
     "paramKind",
     "paramRef",
     "podSelector",
@@ -154,12 +154,17 @@ const ATOMIC_MAPS: &[&str] = &[
 
 /// Structs that are always there, however little of an object is given.
 const ALWAYS_THERE: &[&str] = &[
+    "acceptedNames",
     "daemonEndpoints",
     "jobTemplate",
     "kubeletEndpoint",
     "loadBalancer",
     "metadata",
+    "names",
     "nodeInfo",
+    "podSelector",
+    "resources",
+    "scaleTargetRef",
     "spec",
     "status",
     "strategy",
@@ -216,7 +221,6 @@ impl<'a> Shape<'a> {
                     || field == "secretRef" && under != "envFrom"
                     || field == "data" && kind == "ControllerRevision"
                     || kind == "Ingress" && matches!(field, "port" | "resource")
-                    || field == "scaleTargetRef" && kind == "HorizontalPodAutoscaler"
             }
             Self::Custom(schema) => {
                 schema.get("x-kubernetes-map-type").and_then(Json::as_str) == Some("atomic")

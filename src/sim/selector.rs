@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use super::kinds::Kind;
 use super::status::StatusError;
+use super::validate;
 use crate::object::access;
 
 /// Which objects of a kind are meant.
@@ -19,6 +20,8 @@ enum LabelTerm {
     NotIn(String, Vec<String>),
     Exists(String),
     Absent(String),
+    Greater(String, i64),
+    Less(String, i64),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,9 +40,8 @@ impl Selector {
         let labels = split_terms(labels)
             .into_iter()
             .map(|term| {
-                label_term(&term).ok_or_else(|| {
-                    let message = format!("unable to parse requirement: {term:?}");
-                    StatusError::bad_request(message)
+                label_term(&term).and_then(checked).map_err(|why| {
+                    StatusError::bad_request(format!("unable to parse requirement: {why}"))
                 })
             })
             .collect::<Result<_, _>>()?;
@@ -48,6 +50,13 @@ impl Selector {
             .map(|term| field_term(&term, kind))
             .collect::<Result<_, _>>()?;
         Ok(Self { labels, fields })
+    }
+
+    /// Of what it means, only what has a name.
+    pub(super) fn named(mut self, name: &str) -> Self {
+        let field = "metadata.name".to_owned();
+        self.fields.push(FieldTerm { field, value: name.to_owned(), is_equal: true });
+        self
     }
 
     /// Whether everything is meant.
@@ -80,6 +89,8 @@ impl LabelTerm {
             }
             Self::Exists(key) => has(key).is_some(),
             Self::Absent(key) => has(key).is_none(),
+            Self::Greater(key, bound) => number(has(key)).is_some_and(|value| value > *bound),
+            Self::Less(key, bound) => number(has(key)).is_some_and(|value| value < *bound),
         }
     }
 }
@@ -116,48 +127,115 @@ fn split_terms(text: &str) -> Vec<String> {
     terms.into_iter().map(|term| term.trim().to_owned()).filter(|term| !term.is_empty()).collect()
 }
 
-fn label_term(term: &str) -> Option<LabelTerm> {
-    let is_key = |key: &str| {
-        !key.is_empty()
-            && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
-    };
+fn number(label: Option<&str>) -> Option<i64> {
+    label?.parse().ok()
+}
+
+/// Reads one requirement; in words, what is wrong with it.
+fn label_term(term: &str) -> Result<LabelTerm, String> {
     if let Some(key) = term.strip_prefix('!') {
-        let key = key.trim();
-        return is_key(key).then(|| LabelTerm::Absent(key.to_owned()));
-    }
-    if let Some((head, values)) = term.split_once('(') {
-        let values = values.strip_suffix(')')?.split(',').map(|value| value.trim().to_owned());
-        let (key, operator) = head.trim().rsplit_once(char::is_whitespace)?;
-        let key = key.trim();
-        return match operator {
-            _ if !is_key(key) => None,
-            "in" => Some(LabelTerm::In(key.to_owned(), values.collect())),
-            "notin" => Some(LabelTerm::NotIn(key.to_owned(), values.collect())),
-            _ => None,
+        return match key.trim() {
+            "" => Err("found '', expected: identifier".to_owned()),
+            key => Ok(LabelTerm::Absent(key.to_owned())),
         };
     }
-    if let Some((key, value)) = term.split_once("!=") {
-        let key = key.trim();
-        let value = value.trim().to_owned();
-        return is_key(key).then(|| LabelTerm::NotIn(key.to_owned(), vec![value]));
+    if let Some((head, values)) = term.split_once('(') {
+        let Some(values) = values.strip_suffix(')') else {
+            return Err("found '', expected: ',' or ')'".to_owned());
+        };
+        let values = values.split(',').map(|value| value.trim().to_owned()).collect();
+        let Some((key, operator)) = head.trim().rsplit_once(char::is_whitespace) else {
+            return Err(format!("found '{}', expected: identifier", head.trim()));
+        };
+        let key = key.trim().to_owned();
+        return match operator {
+            "in" => Ok(LabelTerm::In(key, values)),
+            "notin" => Ok(LabelTerm::NotIn(key, values)),
+            other => Err(no_operator(other)),
+        };
     }
-    if let Some((key, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
-        let key = key.trim();
-        let value = value.trim().to_owned();
-        return is_key(key).then(|| LabelTerm::In(key.to_owned(), vec![value]));
+    type Make = fn(String, String) -> Result<LabelTerm, String>;
+    let operators: [(&str, Make); 5] = [
+        ("!=", |key, value| Ok(LabelTerm::NotIn(key, vec![value]))),
+        ("==", |key, value| Ok(LabelTerm::In(key, vec![value]))),
+        ("=", |key, value| Ok(LabelTerm::In(key, vec![value]))),
+        (">", |key, value| Ok(LabelTerm::Greater(key, bound(&value)?))),
+        ("<", |key, value| Ok(LabelTerm::Less(key, bound(&value)?))),
+    ];
+    for (operator, make) in operators {
+        if let Some((key, value)) = term.split_once(operator) {
+            let key = key.trim();
+            if key.is_empty() {
+                return Err(format!(
+                    "found '{operator}', expected: !, identifier, or 'end of string'"
+                ));
+            }
+            return make(key.to_owned(), value.trim().to_owned());
+        }
     }
-    is_key(term).then(|| LabelTerm::Exists(term.to_owned()))
+    let mut words = term.split_whitespace();
+    let key = words.next().unwrap_or_default().to_owned();
+    match (words.next(), words.next()) {
+        (None, _) => Ok(LabelTerm::Exists(key)),
+        (Some("in" | "notin"), next) => {
+            Err(format!("found '{}', expected: '('", next.unwrap_or_default()))
+        }
+        (Some(other), _) => Err(no_operator(other)),
+    }
+}
+
+fn no_operator(found: &str) -> String {
+    format!("found '{found}', expected: in, notin, =, ==, !=, gt, lt")
+}
+
+/// What `>` and `<` compare with.
+fn bound(value: &str) -> Result<i64, String> {
+    value.parse().map_err(|_| {
+        format!(
+            "values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an \
+             integer"
+        )
+    })
+}
+
+/// The requirement, if its key and values can be those of labels.
+fn checked(term: LabelTerm) -> Result<LabelTerm, String> {
+    let (key, values): (&str, &[String]) = match &term {
+        LabelTerm::In(key, values) | LabelTerm::NotIn(key, values) => (key, values),
+        LabelTerm::Exists(key)
+        | LabelTerm::Absent(key)
+        | LabelTerm::Greater(key, _)
+        | LabelTerm::Less(key, _) => (key, &[]),
+    };
+    if let Some(why) = validate::wrong_with_key(key).first() {
+        return Err(format!("<nil>: Invalid value: {key:?}: {why}"));
+    }
+    for (at, value) in values.iter().enumerate() {
+        if let Some(why) = validate::wrong_with_label(value).first() {
+            return Err(format!("values[{at}][{key}]: Invalid value: {value:?}: {why}"));
+        }
+    }
+    Ok(term)
 }
 
 fn field_term(term: &str, kind: &Kind) -> Result<FieldTerm, StatusError> {
-    let (field, value, is_equal) = if let Some((field, value)) = term.split_once("!=") {
-        (field, value, false)
-    } else if let Some((field, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
-        (field, value, true)
+    let at = term
+        .find(['=', '!'])
+        .filter(|at| term[*at..].starts_with("!=") || term[*at..].starts_with('='));
+    let (field, value, is_equal) = if let Some(at) = at {
+        let (field, rest) = term.split_at(at);
+        match rest.strip_prefix("!=") {
+            Some(value) => (field, value, false),
+            None => (field, rest.strip_prefix("==").unwrap_or(&rest[1..]), true),
+        }
     } else {
-        let message = format!("invalid selector: {term:?}; can't understand {term:?}");
+        let message = format!("invalid selector: '{term}'; can't understand '{term}'");
         return Err(StatusError::bad_request(message));
     };
+    if value.contains('=') {
+        let message = "invalid field selector: unescaped character in value: 61";
+        return Err(StatusError::bad_request(message));
+    }
     let (field, value) = (field.trim().to_owned(), value.trim().to_owned());
     if !is_selectable(&field, kind) {
         let message = format!("field label not supported: {field}");

@@ -36,8 +36,9 @@ pub struct Manager {
     pub api_version: String,
     /// Empty for the object itself.
     pub subresource: String,
-    /// When it last gained or lost a field by its own doing.
-    pub time: Timestamp,
+    /// When it last gained or lost a field by its own doing; nothing when its first apply changed
+    /// nothing.
+    pub time: Option<Timestamp>,
     /// What it owns.
     pub fields: FieldSet,
 }
@@ -88,18 +89,19 @@ pub enum Reach {
     Whole,
     /// Everything but `status`, which has a subresource.
     NotStatus,
-    /// Only `status`.
+    /// Only `status`, and of built-in kinds the metadata.
     Status,
     /// Only `spec.replicas`, through the `scale` subresource.
     Scale,
 }
 
 impl Reach {
-    fn filter(self, set: &FieldSet) -> FieldSet {
+    fn filter(self, set: &FieldSet, shape: Shape<'_>) -> FieldSet {
         match self {
             Self::Whole | Self::Scale => set.clone(),
             Self::NotStatus => set.without_field("status"),
-            Self::Status => set.only_field("status"),
+            Self::Status if matches!(shape, Shape::CustomRoot(_)) => set.only_field("status"),
+            Self::Status => set.without_field("spec"),
         }
     }
 
@@ -119,7 +121,8 @@ impl Writer<'_> {
             operation,
             api_version: self.api_version.clone(),
             subresource: self.reach.subresource().to_owned(),
-            time: self.now,
+            // A real server loses it on the way through the subresource.
+            time: (self.reach != Reach::Scale).then_some(self.now),
             fields,
         }
     }
@@ -152,21 +155,18 @@ impl Managers {
             }
         };
         let found = typed::compare(Some(old), Some(new), shape);
-        let found = found.map(|set| by.reach.filter(set));
+        let found = found.map(|set| by.reach.filter(set, shape));
         let changed = found.changed();
         let mut left = self.without(None, &changed.union(&found.removed));
         let gained = strip(&changed);
         if !gained.is_empty() {
-            let mut entry = by.entry(Operation::Update, gained);
+            let entry = by.entry(Operation::Update, gained);
             match left.0.iter_mut().find(|other| other.is(&entry)) {
                 Some(own) => {
                     own.fields = own.fields.union(&entry.fields);
-                    own.time = by.now;
+                    own.time = entry.time;
                 }
-                None => {
-                    entry.time = by.now;
-                    left.0.push(entry);
-                }
+                None => left.0.push(entry),
             }
         }
         left.capped().sorted()
@@ -186,7 +186,8 @@ impl Managers {
     ) -> Result<(Json, Self), Vec<Conflict>> {
         let nothing = json!({});
         let live = live.unwrap_or(&nothing);
-        let entry = by.entry(Operation::Apply, by.reach.filter(&typed::set_of(config, shape)));
+        let entry =
+            by.entry(Operation::Apply, by.reach.filter(&typed::set_of(config, shape), shape));
         let last = self.0.iter().find(|other| other.is(&entry)).cloned();
         let merged = typed::merge(live, config, shape);
         let mut managers = Self(self.0.iter().filter(|other| !other.is(&entry)).cloned().collect());
@@ -196,7 +197,7 @@ impl Managers {
             None => merged,
         };
         let found = typed::compare(Some(live), Some(&object), shape);
-        let found = found.map(|set| by.reach.filter(set));
+        let found = found.map(|set| by.reach.filter(set, shape));
         let conflicts = managers.conflicts(&found.changed(), &entry);
         if !is_forced && !conflicts.is_empty() {
             return Err(conflicts);
@@ -205,10 +206,8 @@ impl Managers {
         left.0.retain_mut(|manager| {
             if manager.is(&entry) {
                 manager.fields = strip(&manager.fields);
-                if let Some(last) = &last
-                    && *live == object
-                {
-                    manager.time = last.time;
+                if *live == object {
+                    manager.time = last.as_ref().and_then(|last| last.time);
                 }
             }
             !manager.fields.is_empty()
@@ -259,7 +258,7 @@ impl Managers {
 
     fn sorted(mut self) -> Self {
         self.0.sort_by(|a, b| {
-            let key = |m: &Manager| (m.operation, m.time.as_second());
+            let key = |m: &Manager| (m.operation, m.time.map(Timestamp::as_second));
             key(a).cmp(&key(b)).then_with(|| {
                 (&a.name, &a.api_version, &a.subresource).cmp(&(
                     &b.name,
@@ -305,7 +304,9 @@ fn entry_json(manager: &Manager) -> Json {
     if !manager.subresource.is_empty() {
         entry.insert("subresource".to_owned(), Json::from(manager.subresource.as_str()));
     }
-    entry.insert("time".to_owned(), Json::from(super::metadata::time(manager.time)));
+    if let Some(time) = manager.time {
+        entry.insert("time".to_owned(), Json::from(super::metadata::time(time)));
+    }
     Json::Object(entry)
 }
 
@@ -323,7 +324,7 @@ fn read_entry(entry: &Json) -> Option<Manager> {
         },
         api_version: text("apiVersion").to_owned(),
         subresource: text("subresource").to_owned(),
-        time: text("time").parse().unwrap_or(Timestamp::UNIX_EPOCH),
+        time: text("time").parse().ok(),
         fields: FieldSet::from_json(entry.get("fieldsV1").unwrap_or(&json!({})))?,
     })
 }

@@ -52,6 +52,39 @@ impl Cause {
         Self { reason: "FieldValueRequired", field: field.into(), message }
     }
 
+    /// A value that is none of those that are known.
+    pub fn unsupported(field: impl Into<String>, value: &Json, known: &[&str]) -> Self {
+        let known: Vec<_> = known.iter().map(|one| format!("{one:?}")).collect();
+        Self {
+            reason: "FieldValueNotSupported",
+            field: field.into(),
+            message: format!("Unsupported value: {value}: supported values: {}", known.join(", ")),
+        }
+    }
+
+    /// A text of more bytes than allowed.
+    pub fn too_long(field: impl Into<String>, max: usize) -> Self {
+        Self {
+            reason: "FieldValueTooLong",
+            field: field.into(),
+            message: format!("Too long: may not be more than {max} bytes"),
+        }
+    }
+
+    /// A value that another one has already.
+    pub fn duplicate(field: impl Into<String>, value: &Json) -> Self {
+        Self {
+            reason: "FieldValueDuplicate",
+            field: field.into(),
+            message: format!("Duplicate value: {value}"),
+        }
+    }
+
+    /// `details.causes` has it so.
+    fn to_json(&self) -> Json {
+        json!({"reason": self.reason, "message": self.message, "field": self.field})
+    }
+
     /// A value that may not be set, or not be changed.
     pub fn forbidden(field: impl Into<String>, why: &str) -> Self {
         Self {
@@ -117,9 +150,14 @@ impl StatusError {
 
     /// 409 of a write to an older version.
     pub fn conflict(kind: &Kind, name: &str, why: &str) -> Self {
-        let message =
-            format!("Operation cannot be fulfilled on {} {name:?}: {why}", kind.resource());
-        Self::new(409, "Conflict", message).with_details(of_object(kind, name))
+        Self::conflict_of(&kind.plural, &kind.group, name, why)
+    }
+
+    /// As [`Self::conflict`], whatever the kind is called.
+    pub(super) fn conflict_of(kind: &str, group: &str, name: &str, why: &str) -> Self {
+        let resource = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
+        let message = format!("Operation cannot be fulfilled on {resource} {name:?}: {why}");
+        Self::new(409, "Conflict", message).with_details(of(kind, group, name))
     }
 
     /// 409 of a write to an older version, in the usual words.
@@ -151,24 +189,37 @@ impl StatusError {
 
     /// 422. There is at least one cause.
     pub fn invalid(kind: &Kind, name: &str, causes: &[Cause]) -> Self {
-        let told: Vec<_> =
-            causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+        Self::invalid_as(&kind.kind, &kind.group, name, causes)
+    }
+
+    /// 422 of an update that does not say what it replaces: it names the kind by its plural.
+    pub fn unversioned(kind: &Kind, name: &str) -> Self {
+        let why = "must be specified for an update";
+        let cause = Cause::invalid("metadata.resourceVersion", &Json::from(0), why);
+        Self::invalid_as(&kind.plural, &kind.group, name, &[cause])
+    }
+
+    /// 422 for the options of a request. There is at least one cause.
+    pub fn bad_options(kind: &str, causes: &[Cause]) -> Self {
+        Self::invalid_as(kind, "meta.k8s.io", "", causes)
+    }
+
+    /// 422 for an object of some kind. There is at least one cause.
+    pub(super) fn invalid_as(kind: &str, group: &str, name: &str, causes: &[Cause]) -> Self {
+        let mut told: Vec<String> = Vec::new();
+        for cause in causes {
+            let text = format!("{}: {}", cause.field, cause.message);
+            if !told.contains(&text) {
+                told.push(text);
+            }
+        }
         let told = match told.as_slice() {
             [only] => only.clone(),
             many => format!("[{}]", many.join(", ")),
         };
-        let group_kind = match kind.group.as_str() {
-            "" => kind.kind.clone(),
-            group => format!("{}.{group}", kind.kind),
-        };
-        let mut details = of_object(kind, name);
-        details["kind"] = Json::from(kind.kind.as_str());
-        details["causes"] = causes
-            .iter()
-            .map(|cause| {
-                json!({"reason": cause.reason, "message": cause.message, "field": cause.field})
-            })
-            .collect();
+        let group_kind = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
+        let mut details = of(kind, group, name);
+        details["causes"] = causes.iter().map(Cause::to_json).collect();
         Self::new(422, "Invalid", format!("{group_kind} {name:?} is invalid: {told}"))
             .with_details(details)
     }
@@ -178,13 +229,26 @@ impl StatusError {
         Self::new(410, "Expired", format!("too old resource version: {asked} ({oldest})"))
     }
 
+    /// 504 for a version that is not there yet.
+    pub fn too_large(asked: u64, current: u64) -> Self {
+        let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
+        let cause = json!({"reason": "ResourceVersionTooLarge",
+                           "message": "Too large resource version"});
+        let error = Self::new(504, "Timeout", message).with_details(json!({"causes": [cause]}));
+        Self { retry_after: Some(1), ..error }
+    }
+
+    /// 406.
+    pub fn not_acceptable(message: String) -> Self {
+        Self::new(406, "NotAcceptable", message)
+    }
+
     /// 415.
-    pub fn media_type(given: &str, known: &str) -> Self {
+    pub fn media_type(known: &str) -> Self {
         let message = format!(
             "the body of the request was in an unknown format - accepted media types include: {known}"
         );
         Self::new(415, "UnsupportedMediaType", message)
-            .with_details(json!({"causes": [{"message": given}]}))
     }
 
     /// 415 for a patch of a type that no kind takes.
@@ -218,8 +282,12 @@ impl StatusError {
 
 /// `details` about one object; empty fields are left out, as Go does.
 fn of_object(kind: &Kind, name: &str) -> Json {
+    of(&kind.plural, &kind.group, name)
+}
+
+fn of(kind: &str, group: &str, name: &str) -> Json {
     let mut details = Map::new();
-    for (field, value) in [("name", name), ("group", &kind.group), ("kind", &kind.plural)] {
+    for (field, value) in [("name", name), ("group", group), ("kind", kind)] {
         if !value.is_empty() {
             details.insert(field.to_owned(), Json::from(value));
         }

@@ -23,11 +23,12 @@ pub fn merge(object: &Json, patch: &Json, shape: Shape<'_>) -> Result<Json, Stri
     let present = object.as_object().unwrap_or(&empty);
     let Some(changes) = patch.as_object() else { return Ok(patch.clone()) };
     match changes.get(PATCH).and_then(Json::as_str) {
-        None => {}
+        None | Some("merge") => {}
         Some("replace") => return Ok(Json::Object(without_directives(changes))),
         Some("delete") => return Ok(Json::Object(Map::new())),
-        Some("merge") => {}
-        Some(other) => return Err(format!("Unknown patch type: {other}")),
+        Some(other) => {
+            return Err(format!("unknown patch type: {other} in map: {}", as_go(patch)));
+        }
     }
     let mut merged = present.clone();
     if let Some(retained) = changes.get(RETAIN).and_then(Json::as_array) {
@@ -46,7 +47,8 @@ pub fn merge(object: &Json, patch: &Json, shape: Shape<'_>) -> Result<Json, Stri
                 merged.remove(name);
             }
             (Some(before @ Json::Array(_)), Json::Array(items)) => {
-                let list = merge_list(before, items, name, below)?;
+                let order = changes.get(&format!("{ORDER}{name}")).and_then(Json::as_array);
+                let list = merge_list(before, items, (name, order), below)?;
                 merged.insert(name.clone(), list);
             }
             (before, Json::Object(_)) => {
@@ -55,7 +57,7 @@ pub fn merge(object: &Json, patch: &Json, shape: Shape<'_>) -> Result<Json, Stri
                 merged.insert(name.clone(), value);
             }
             (None, Json::Array(items)) => {
-                let list = merge_list(&Json::Array(Vec::new()), items, name, below)?;
+                let list = merge_list(&Json::Array(Vec::new()), items, (name, None), below)?;
                 merged.insert(name.clone(), list);
             }
             (_, value) => {
@@ -64,10 +66,13 @@ pub fn merge(object: &Json, patch: &Json, shape: Shape<'_>) -> Result<Json, Stri
         }
     }
     for (name, order) in changes {
-        if let (Some(name), Some(order)) = (name.strip_prefix(ORDER), order.as_array()) {
+        if let (Some(name), Some(order)) = (name.strip_prefix(ORDER), order.as_array())
+            && !changes.contains_key(name)
+        {
             let key = merge_key(name, shape.field(name).0);
             if let Some(Json::Array(items)) = merged.get_mut(name) {
-                reorder(items, order, key);
+                let before = std::mem::take(items);
+                *items = in_order(&before.clone(), before, order, key);
             }
         }
     }
@@ -96,14 +101,15 @@ fn merge_key<'a>(name: &str, shape: Shape<'a>) -> Option<&'a str> {
 fn merge_list(
     before: &Json,
     changes: &[Json],
-    name: &str,
+    (name, order): (&str, Option<&Vec<Json>>),
     shape: Shape<'_>,
 ) -> Result<Json, String> {
     let present = before.as_array().map_or(&[][..], Vec::as_slice);
     if SETS.contains(&name) {
         let mut merged = present.to_vec();
         merged.extend(changes.iter().filter(|value| !present.contains(value)).cloned());
-        return Ok(Json::Array(merged));
+        let order = order.map_or(changes, Vec::as_slice);
+        return Ok(Json::Array(in_order(present, merged, order, None)));
     }
     let Some(key) = merge_key(name, shape) else { return Ok(Json::Array(changes.to_vec())) };
     let directive = |item: &Json| item.get(PATCH).and_then(Json::as_str).map(str::to_owned);
@@ -117,7 +123,8 @@ fn merge_list(
     let mut merged = present.to_vec();
     for change in changes {
         let Some(value) = change.get(key) else {
-            return Err(format!("map: {change} does not contain declared merge key: {key}"));
+            let item = as_go(change);
+            return Err(format!("map: {item} does not contain declared merge key: {key}"));
         };
         let at = merged.iter().position(|item| item.get(key) == Some(value));
         match (directive(change).as_deref(), at) {
@@ -126,7 +133,26 @@ fn merge_list(
             (_, None) => merged.push(merge(&Json::Null, change, shape.item())?),
         }
     }
-    Ok(Json::Array(merged))
+    let order = order.map_or(changes, Vec::as_slice);
+    Ok(Json::Array(in_order(present, merged, order, Some(key))))
+}
+
+/// A value as Go prints it: `map[name:http port:80]`.
+fn as_go(value: &Json) -> String {
+    match value {
+        Json::Null => "<nil>".to_owned(),
+        Json::String(text) => text.clone(),
+        Json::Array(items) => {
+            let items: Vec<_> = items.iter().map(as_go).collect();
+            format!("[{}]", items.join(" "))
+        }
+        Json::Object(fields) => {
+            let fields: Vec<_> =
+                fields.iter().map(|(name, value)| format!("{name}:{}", as_go(value))).collect();
+            format!("map[{}]", fields.join(" "))
+        }
+        other => other.to_string(),
+    }
 }
 
 fn delete_values(list: Option<&mut Json>, gone: &Json) {
@@ -136,22 +162,30 @@ fn delete_values(list: Option<&mut Json>, gone: &Json) {
     }
 }
 
-/// Brings the items that the order names into that order; others stay behind the one they follow.
-fn reorder(items: &mut Vec<Json>, order: &[Json], key: Option<&str>) {
+/// Items in the order that a patch gives to those it names; the others keep theirs and come as
+/// soon as the list before had them before the next named one.
+fn in_order(before: &[Json], merged: Vec<Json>, order: &[Json], key: Option<&str>) -> Vec<Json> {
     let id = |item: &Json| match key {
         Some(key) => item.get(key).cloned(),
         None => Some(item.clone()),
     };
-    let place = |item: &Json| order.iter().position(|other| id(other) == id(item));
-    let mut last = -1_i64;
-    let mut ranked: Vec<(i64, usize, Json)> = Vec::new();
-    for (at, item) in items.drain(..).enumerate() {
-        let rank = place(&item).map_or(last, |place| place as i64);
-        last = rank;
-        ranked.push((rank, at, item));
+    let place = |list: &[Json], item: &Json| list.iter().position(|other| id(other) == id(item));
+    let (mut named, others): (Vec<Json>, Vec<Json>) =
+        merged.into_iter().partition(|item| place(order, item).is_some());
+    named.sort_by_key(|item| place(order, item));
+    let mut all = Vec::with_capacity(named.len() + others.len());
+    let mut others = others.into_iter().peekable();
+    for item in named {
+        while let Some(other) = others.next_if(|other| {
+            let (other, item) = (place(before, other), place(before, &item));
+            other.is_some() && item.is_some() && other < item
+        }) {
+            all.push(other);
+        }
+        all.push(item);
     }
-    ranked.sort_by_key(|(rank, at, _)| (*rank, *at));
-    items.extend(ranked.into_iter().map(|(_, _, item)| item));
+    all.extend(others);
+    all
 }
 
 #[cfg(test)]
@@ -179,7 +213,7 @@ mod tests {
             json!({"spec": {"template": {"spec": {"containers": [
                 {"name": "c", "image": "c:1"},
                 {"name": "a", "image": "a:2", "env": [
-                    {"name": "X", "value": "1"}, {"name": "Y", "value": "2"},
+                    {"name": "Y", "value": "2"}, {"name": "X", "value": "1"},
                 ]},
             ]}}}})
         );
@@ -202,9 +236,9 @@ mod tests {
                                         "finalizers": ["c"]}});
         assert_eq!(
             merge(&object, &patch, Shape::built_in("ConfigMap")).unwrap(),
-            json!({"metadata": {"finalizers": ["b", "c"]}})
+            json!({"metadata": {"finalizers": ["c", "b"]}})
         );
         let error = merge(&json!({}), &json!({"$patch": "x"}), Shape::built_in("Pod"));
-        assert_eq!(error.unwrap_err(), "Unknown patch type: x");
+        assert_eq!(error.unwrap_err(), "unknown patch type: x in map: map[$patch:x]");
     }
 }

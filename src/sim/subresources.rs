@@ -5,10 +5,11 @@ use serde_json::{Value as Json, json};
 
 use super::api::{self, Call};
 use super::delete::Deletion;
+use super::kinds::Kind;
 use super::patch::Patch;
 use super::respond::Reply;
-use super::ssa::Reach;
-use super::status::StatusError;
+use super::ssa::{Managers, Reach, Writer};
+use super::status::{Cause, StatusError};
 use super::store::Store;
 use crate::object::access;
 
@@ -20,7 +21,7 @@ pub(super) fn answer(store: &mut Store, call: &Call<'_>) -> Result<Reply, Status
     let Call { request, path, kind } = call;
     if kind.is_review {
         return match request.method {
-            Method::POST => review(call),
+            Method::POST => review(store, call),
             _ => Err(StatusError::not_allowed()),
         };
     }
@@ -28,7 +29,7 @@ pub(super) fn answer(store: &mut Store, call: &Call<'_>) -> Result<Reply, Status
         "status" if kind.has_status => status(store, call),
         "scale" if kind.has_scale => scale(store, call),
         "finalize" if kind.is("", "Namespace") => {
-            let written = store.update(&call.write(Reach::NotStatus)?, request.json()?)?;
+            let written = store.update(&call.write(Reach::NotStatus), request.object(kind)?)?;
             Ok(call.written(store, written))
         }
         "eviction" if kind.is("", "Pod") => {
@@ -41,6 +42,7 @@ pub(super) fn answer(store: &mut Store, call: &Call<'_>) -> Result<Reply, Status
         }
         "log" if kind.is("", "Pod") => log(store, call),
         "token" if kind.is("", "ServiceAccount") => token(store, call),
+        _ if kind.custom.is_some() => Err(StatusError::not_found(kind, &path.name)),
         _ => Err(StatusError::no_resource()),
     }
 }
@@ -49,7 +51,8 @@ fn status(store: &mut Store, call: &Call<'_>) -> Result<Reply, StatusError> {
     match call.request.method {
         Method::GET => whole(store, call).map(Reply::ok),
         Method::PUT => {
-            let written = store.update(&call.write(Reach::Status)?, call.request.json()?)?;
+            let written =
+                store.update(&call.write(Reach::Status), call.request.object(call.kind)?)?;
             Ok(call.written(store, written))
         }
         Method::PATCH => {
@@ -67,11 +70,23 @@ fn whole(store: &Store, call: &Call<'_>) -> Result<Json, StatusError> {
     Ok(object)
 }
 
-/// The `Scale` of a workload.
-fn scale_of(object: &Json) -> Json {
+/// The `Scale` of a workload, or of a custom object as its CRD says.
+fn scale_of(object: &Json, kind: &Kind) -> Json {
     let number = |path: &[&str]| access::number(object, path).unwrap_or(0);
-    let labels = access::string_map(access::at(object, &["spec", "selector", "matchLabels"]));
-    let labels: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let custom = kind.custom.as_ref().and_then(|custom| custom.selector_path.as_deref());
+    let selector = match custom {
+        Some(path) => {
+            let path: Vec<&str> = path.split('.').filter(|step| !step.is_empty()).collect();
+            access::text(object, &path).unwrap_or_default().to_owned()
+        }
+        None => {
+            let labels = access::at(object, &["spec", "selector", "matchLabels"]);
+            let labels = access::string_map(labels);
+            let pairs: Vec<_> =
+                labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            pairs.join(",")
+        }
+    };
     let mut spec = json!({"replicas": number(&["spec", "replicas"])});
     if spec["replicas"] == 0 {
         // Go leaves it out.
@@ -85,17 +100,18 @@ fn scale_of(object: &Json) -> Json {
             "creationTimestamp": access::text(object, &["metadata", "creationTimestamp"]),
         },
         "spec": spec,
-        "status": {"replicas": number(&["status", "replicas"]), "selector": labels.join(",")},
+        "status": {"replicas": number(&["status", "replicas"]), "selector": selector},
     })
 }
 
 fn scale(store: &mut Store, call: &Call<'_>) -> Result<Reply, StatusError> {
-    let before = scale_of(&whole(store, call)?);
+    let whole = whole(store, call)?;
+    let before = scale_of(&whole, call.kind);
     let after = match call.request.method {
         Method::GET => return Ok(Reply::ok(before)),
-        Method::PUT => call.request.json()?,
+        Method::PUT => call.request.object_of("Scale", false)?,
         Method::PATCH => {
-            let body = call.request.json()?;
+            let body = &call.request.body;
             let content_type = call.request.content_type.as_str();
             match Patch::read(content_type, body, call.kind)? {
                 // `Scale` has no lists.
@@ -105,14 +121,27 @@ fn scale(store: &mut Store, call: &Call<'_>) -> Result<Reply, StatusError> {
         }
         _ => return Err(StatusError::not_allowed()),
     };
-    let mut patch =
-        json!({"spec": {"replicas": access::number(&after, &["spec", "replicas"]).unwrap_or(0)}});
+    if !matches!(access::kind(&after), "" | "Scale") {
+        let (kind, version) = (access::kind(&after), access::api_version(&after));
+        let version = version.rsplit('/').next().unwrap_or_default();
+        return Err(StatusError::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a Scale: converting \
+             ({version}.{kind}) to (autoscaling.Scale): unknown conversion"
+        )));
+    }
+    let replicas = access::number(&after, &["spec", "replicas"]).unwrap_or(0);
+    if replicas < 0 {
+        let why = "must be greater than or equal to 0";
+        let cause = Cause::invalid("spec.replicas", &json!(replicas), why);
+        return Err(StatusError::invalid_as("Scale", "autoscaling", &call.path.name, &[cause]));
+    }
+    let mut patch = json!({"spec": {"replicas": replicas}});
     let version = access::resource_version(&after);
     if !version.is_empty() {
         patch["metadata"] = json!({"resourceVersion": version});
     }
-    let written = store.patch(&call.write(Reach::Scale)?, &Patch::Merge(patch))?;
-    Ok(Reply::ok(scale_of(&written.object)))
+    let written = store.patch(&call.write(Reach::Scale), &Patch::Merge(patch))?;
+    Ok(Reply::ok(scale_of(&written.object, call.kind)))
 }
 
 fn log(store: &Store, call: &Call<'_>) -> Result<Reply, StatusError> {
@@ -127,7 +156,7 @@ fn token(store: &Store, call: &Call<'_>) -> Result<Reply, StatusError> {
         return Err(StatusError::not_allowed());
     }
     let account = whole(store, call)?;
-    let mut request = call.request.json()?;
+    let mut request = call.request.object(call.kind)?;
     if !request.is_object() {
         return Err(StatusError::bad_request("a request for a token must be an object"));
     }
@@ -141,10 +170,26 @@ fn token(store: &Store, call: &Call<'_>) -> Result<Reply, StatusError> {
 }
 
 /// Reviews: everything is allowed to everybody, who are all the administrator.
-fn review(call: &Call<'_>) -> Result<Reply, StatusError> {
-    let mut review = call.request.json()?;
+fn review(store: &Store, call: &Call<'_>) -> Result<Reply, StatusError> {
+    let mut review = call.request.object(call.kind)?;
     if !review.is_object() {
         return Err(StatusError::bad_request("a review must be an object"));
+    }
+    let spec = |field| access::at(&review, &["spec", field]).is_some();
+    let kind = call.kind;
+    if kind.kind.ends_with("AccessReview")
+        && spec("resourceAttributes") == spec("nonResourceAttributes")
+    {
+        let why = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+        let cause = Cause::invalid("spec.resourceAttributes", &Json::Null, why);
+        return Err(StatusError::invalid_as("", &kind.group, "", &[cause]));
+    }
+    let api_version = kind.api_version();
+    let writer =
+        Writer { name: call.request.manager(), api_version, reach: Reach::Whole, now: store.now };
+    let managers = Managers::default().update(None, &review, kind.shape(), &writer);
+    if !managers.0.is_empty() {
+        super::metadata::of(&mut review).insert("managedFields".to_owned(), managers.to_json());
     }
     let user = json!({"username": "kubernetes-admin",
                       "groups": ["system:masters", "system:authenticated"]});

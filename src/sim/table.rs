@@ -112,7 +112,13 @@ fn custom(
         let text = |field| access::text(column, &[field]).unwrap_or_default();
         json!({
             "name": text("name"), "type": text("type"), "format": text("format"),
-            "description": text("description"),
+            "description": match text("description") {
+                "" => format!(
+                    "Custom resource definition column (in JSONPath format): {}",
+                    text("jsonPath")
+                ),
+                own => own.to_owned(),
+            },
             "priority": access::number(column, &["priority"]).unwrap_or(0),
         })
     }));

@@ -54,6 +54,26 @@ fn apply(store: &mut Store, manager: &str, body: &Json, more: &str) -> (u16, Jso
     ask(store, &request("PATCH", &target, "application/apply-patch+yaml", body))
 }
 
+#[test]
+fn a_list_of_an_earlier_version_has_what_was_there() {
+    let mut store = store();
+    let data = |x: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"x": x}});
+    let (_, first) = apply(&mut store, "one", &data("1"), "");
+    apply(&mut store, "one", &data("2"), "");
+    let gone = "/api/v1/namespaces/default/configmaps/c";
+    assert_eq!(ask(&mut store, &request("DELETE", gone, "", &json!({}))).0, 200);
+    let version = first["metadata"]["resourceVersion"].as_str().expect("it has a version");
+    let mut listed = |query: &str| {
+        let target =
+            format!("/api/v1/namespaces/default/configmaps?fieldSelector=metadata.name=c{query}");
+        ask(&mut store, &request("GET", &target, "", &json!({})))
+    };
+    assert_eq!(listed("").1["items"], json!([]));
+    let (_, then) = listed(&format!("&resourceVersion={version}&resourceVersionMatch=Exact"));
+    assert_eq!(then["items"][0]["data"]["x"], "1");
+    assert_eq!(listed("&resourceVersion=999999").0, 504);
+}
+
 /// A ConfigMap with some of the same few fields.
 fn config_map() -> impl Strategy<Value = Json> {
     let values = || prop::collection::btree_map("[a-d]", "[12]", 0..4);

@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use super::fields::{FieldSet, Step};
 use super::schema::{ListKind, Shape, item_keys};
+use super::types;
 
 /// How a new value differs from an old one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,6 +101,54 @@ pub fn set_of(value: &Json, shape: Shape<'_>) -> FieldSet {
         set.add_self();
     }
     set
+}
+
+/// The path of a JSON pointer in the API server's form, which names items by their keys.
+pub(super) fn path_of(value: &Json, pointer: &str, shape: Shape<'_>) -> String {
+    let (mut value, mut shape) = (value, shape);
+    let mut told = String::new();
+    for step in pointer.split('/').skip(1) {
+        let step = types::unescaped(step);
+        let found = match value {
+            Json::Object(fields) => {
+                told.push_str(&format!(".{step}"));
+                let field = fields.get_key_value(&step);
+                field.map(|(name, value)| (value, shape.field(name).0))
+            }
+            Json::Array(items) => {
+                let at: usize = step.parse().unwrap_or_default();
+                let key = steps(items, shape).and_then(|steps| steps.get(at).cloned());
+                told.push_str(&key.unwrap_or(Step::Index(at)).to_string());
+                items.get(at).map(|item| (item, shape.item()))
+            }
+            _ => None,
+        };
+        let Some(found) = found else { break };
+        (value, shape) = found;
+    }
+    told
+}
+
+/// The first list that has two items of the same keys, in the API server's words.
+pub(super) fn duplicate(value: &Json, shape: Shape<'_>) -> Option<String> {
+    duplicate_below(value, shape, "")
+}
+
+fn duplicate_below(value: &Json, shape: Shape<'_>, path: &str) -> Option<String> {
+    if let Some(fields) = granular_map(value, shape) {
+        return fields.iter().find_map(|(name, field)| {
+            duplicate_below(field, shape.field(name).0, &format!("{path}.{name}"))
+        });
+    }
+    let (items, steps) = granular(value, shape)?;
+    let mut seen = std::collections::BTreeSet::new();
+    items.iter().zip(steps).find_map(|(item, step)| {
+        let below = format!("{path}{step}");
+        if !seen.insert(step.clone()) {
+            return Some(format!("{path}: duplicate entries for key {step}"));
+        }
+        duplicate_below(item, shape.item(), &below)
+    })
 }
 
 /// A `null` where a list or an object could be: nothing of it is owned by itself.

@@ -1,11 +1,16 @@
 //! The checks of an object's content that charts run into: names, labels, what must be there.
 
+mod service;
+mod workload;
+
 use std::sync::OnceLock;
 
 use regex::Regex;
 use serde_json::{Value as Json, json};
 
+use super::custom;
 use super::kinds::Kind;
+use super::metadata;
 use super::status::Cause;
 use crate::object::access;
 
@@ -13,31 +18,101 @@ const SUBDOMAIN: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-
 const LABEL: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const LABEL_1035: &str = "[a-z]([-a-z0-9]*[a-z0-9])?";
 const LABEL_VALUE: &str = "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?";
+/// Longest name of a label, and longest value.
+const LABEL_MAX: usize = 63;
 const QUALIFIED: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
+
+const NOT_QUALIFIED: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+     alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation \
+     is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const NOT_SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or \
+     '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used \
+     for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const NOT_LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and \
+     must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used \
+     for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+
+/// What is wrong with the key of a label, in the API server's words.
+pub(super) fn wrong_with_key(key: &str) -> Vec<String> {
+    let mut parts = key.split('/');
+    let (first, second, more) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+    if more.is_some() {
+        return vec![format!(
+            "a valid label key {NOT_QUALIFIED} with an optional DNS subdomain prefix and '/' (e.g. \
+             'example.com/MyName')"
+        )];
+    }
+    let mut wrong = Vec::new();
+    let name = match second {
+        None => first,
+        Some(name) => {
+            if first.is_empty() {
+                wrong.push("prefix part must be non-empty".to_owned());
+            } else if !is_whole_match(SUBDOMAIN, first) {
+                wrong.push(format!("prefix part {NOT_SUBDOMAIN}"));
+            }
+            name
+        }
+    };
+    if name.is_empty() {
+        wrong.push("name part must be non-empty".to_owned());
+    } else if name.len() > LABEL_MAX {
+        wrong.push(format!("name part must be no more than {LABEL_MAX} bytes"));
+    }
+    if !is_whole_match(QUALIFIED, name) {
+        wrong.push(format!("name part {NOT_QUALIFIED}"));
+    }
+    wrong
+}
+
+/// What is wrong with the value of a label, in the API server's words.
+pub(super) fn wrong_with_label(value: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if value.len() > LABEL_MAX {
+        wrong.push(format!("must be no more than {LABEL_MAX} bytes"));
+    }
+    if !is_whole_match(LABEL_VALUE, value) {
+        wrong.push(
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', \
+             '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  \
+             or 'my_value',  or '12345', regex used for validation is \
+             '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+                .to_owned(),
+        );
+    }
+    wrong
+}
 
 /// Everything that is wrong with an object, in the API server's words.
 pub fn check(kind: &Kind, object: &Json) -> Vec<Cause> {
     let mut causes = Vec::new();
     check_name(kind, object, &mut causes);
     check_labels(object, &["metadata", "labels"], "metadata.labels", &mut causes);
+    check_metadata(object, &mut causes);
     match (kind.group.as_str(), kind.kind.as_str()) {
         ("apps", "Deployment" | "DaemonSet" | "StatefulSet" | "ReplicaSet") => {
-            check_workload(object, &mut causes);
+            workload::check(object, &mut causes);
         }
-        ("batch", "Job") => check_pod_spec(object, "spec.template.spec", &mut causes),
+        ("batch", "Job") => workload::check_job(object, "spec.template.spec", &mut causes),
         ("batch", "CronJob") => {
-            check_pod_spec(object, "spec.jobTemplate.spec.template.spec", &mut causes);
+            if access::text(object, &["spec", "schedule"]).is_none_or(str::is_empty) {
+                causes.push(Cause::required("spec.schedule", ""));
+            }
+            workload::check_job(object, "spec.jobTemplate.spec.template.spec", &mut causes);
         }
-        ("", "Pod") => check_pod_spec(object, "spec", &mut causes),
-        ("", "Service") => check_service(object, &mut causes),
+        ("", "Pod") => workload::check_pod(object, "spec", &mut causes),
+        ("", "Service") => service::check(object, &mut causes),
+        ("", "ConfigMap" | "Secret") => check_data(kind, object, &mut causes),
+        ("", "PersistentVolumeClaim") => check_claim(object, &mut causes),
+        ("networking.k8s.io", "Ingress") => check_ingress(object, &mut causes),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
             check_role_ref(object, &mut causes);
         }
         ("apiextensions.k8s.io", "CustomResourceDefinition") => check_crd(object, &mut causes),
         _ => {}
     }
-    if let Some(custom) = &kind.custom {
-        check_schema(object, &custom.schema, "", &mut causes);
+    if let Some(schema) = &kind.custom {
+        custom::check(object, &schema.schema, &mut causes);
     }
     causes
 }
@@ -56,18 +131,34 @@ fn is_whole_match(pattern: &'static str, text: &str) -> bool {
 
 fn check_name(kind: &Kind, object: &Json, causes: &mut Vec<Cause>) {
     let name = access::name(object);
+    let base = access::text(object, &["metadata", "generateName"]).unwrap_or_default();
+    if !base.is_empty() {
+        // What stands before the generated part may end as no name can.
+        let begin = base.strip_suffix('-').map_or(base.to_owned(), |begin| format!("{begin}a"));
+        for why in wrong_with_name(kind, &begin) {
+            causes.push(Cause::invalid("metadata.generateName", &Json::from(base), &why));
+        }
+    }
     if name.is_empty() {
         causes.push(Cause::required("metadata.name", "name or generateName is required"));
         return;
     }
-    let mut wrong = |why: &str| {
-        causes.push(Cause::invalid("metadata.name", &Json::from(name), why));
-    };
+    for why in wrong_with_name(kind, name) {
+        causes.push(Cause::invalid("metadata.name", &Json::from(name), &why));
+    }
+}
+
+/// What is wrong with the name of an object, in the API server's words.
+fn wrong_with_name(kind: &Kind, name: &str) -> Vec<String> {
     if kind.group == "rbac.authorization.k8s.io" {
-        if name == "." || name == ".." || name.contains(['/', '%']) {
-            wrong("may not contain '/' or '%', and may not be '.' or '..'");
-        }
-        return;
+        return match name {
+            "." | ".." => vec![format!("may not be '{name}'")],
+            name => ["/", "%"]
+                .iter()
+                .filter(|part| name.contains(**part))
+                .map(|part| format!("may not contain '{part}'"))
+                .collect(),
+        };
     }
     let (pattern, length, told) = match (kind.group.as_str(), kind.kind.as_str()) {
         ("", "Service") => (
@@ -78,141 +169,161 @@ fn check_name(kind: &Kind, object: &Json, causes: &mut Vec<Cause>) {
              'my-name',  or 'abc-123', regex used for validation is \
              '[a-z]([-a-z0-9]*[a-z0-9])?')",
         ),
-        ("", "Namespace") => (
-            LABEL,
-            63,
-            "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or \
-             '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or \
-             '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
-        ),
-        _ => (
-            SUBDOMAIN,
-            253,
-            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, \
-             '-' or '.', and must start and end with an alphanumeric character (e.g. \
-             'example.com', regex used for validation is \
-             '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
-        ),
+        ("", "Namespace") => (LABEL, 63, NOT_LABEL),
+        _ => (SUBDOMAIN, 253, NOT_SUBDOMAIN),
     };
+    let mut wrong = Vec::new();
     if name.len() > length {
-        wrong(&format!("must be no more than {length} bytes"));
+        let unit = if pattern == LABEL_1035 { "characters" } else { "bytes" };
+        wrong.push(format!("must be no more than {length} {unit}"));
     }
     if !is_whole_match(pattern, name) {
-        wrong(told);
+        wrong.push(told.to_owned());
     }
+    wrong
 }
 
 fn check_labels(object: &Json, path: &[&str], field: &str, causes: &mut Vec<Cause>) {
     for (key, value) in access::string_map(access::at(object, path)) {
-        let name = key.rsplit('/').next().unwrap_or_default();
-        if name.len() > 63 || !is_whole_match(QUALIFIED, name) {
-            causes.push(Cause::invalid(
-                field,
-                &Json::from(key),
-                "name part must consist of alphanumeric characters, '-', '_' or '.', and must \
-                 start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or \
-                 '123-abc', regex used for validation is \
-                 '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
-            ));
+        for why in wrong_with_key(key) {
+            causes.push(Cause::invalid(field, &Json::from(key), &why));
         }
-        if value.len() > 63 {
-            let why = "must be no more than 63 bytes";
-            causes.push(Cause::invalid(field, &Json::from(value), why));
-        }
-        if !is_whole_match(LABEL_VALUE, value) {
-            causes.push(Cause::invalid(
-                field,
-                &Json::from(value),
-                "a valid label must be an empty string or consist of alphanumeric characters, \
-                 '-', '_' or '.', and must start and end with an alphanumeric character (e.g. \
-                 'MyValue',  or 'my_value',  or '12345', regex used for validation is \
-                 '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
-            ));
+        for why in wrong_with_label(value) {
+            causes.push(Cause::invalid(field, &Json::from(value), &why));
         }
     }
 }
 
-fn check_workload(object: &Json, causes: &mut Vec<Cause>) {
-    let selector = access::at(object, &["spec", "selector"]);
-    let labels = access::labels(access::at(object, &["spec", "template"]).unwrap_or(&Json::Null));
-    match selector.filter(|selector| !selector.is_null()) {
-        None => causes.push(Cause::required("spec.selector", "")),
-        Some(selector) => {
-            let wanted = access::string_map(selector.get("matchLabels"));
-            let is_met = wanted.iter().all(|(key, value)| labels.get(key) == Some(value));
-            if !is_met {
-                causes.push(Cause::invalid(
-                    "spec.template.metadata.labels",
-                    &json!(labels),
-                    "`selector` does not match template `labels`",
-                ));
+/// Annotations, finalizers and owners.
+fn check_metadata(object: &Json, causes: &mut Vec<Cause>) {
+    let annotations = access::at(object, &["metadata", "annotations"]);
+    for (key, _) in access::string_map(annotations) {
+        for why in wrong_with_key(&key.to_lowercase()) {
+            causes.push(Cause::invalid("metadata.annotations", &Json::from(key), &why));
+        }
+    }
+    for (at, name) in metadata::finalizers(object).into_iter().enumerate() {
+        let field = format!("metadata.finalizers[{at}]");
+        for why in wrong_with_key(name) {
+            causes.push(Cause::invalid(field.as_str(), &Json::from(name), &why));
+        }
+        let is_standard =
+            matches!(name, "kubernetes" | "orphan" | "foregroundDeletion" | "background");
+        if !name.contains('/') && !is_standard && wrong_with_key(name).is_empty() {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            causes.push(Cause::invalid(field, &Json::from(name), why));
+        }
+    }
+    check_owners(access::list(object, &["metadata", "ownerReferences"]), causes);
+}
+
+fn check_owners(owners: &[Json], causes: &mut Vec<Cause>) {
+    const FIELD: &str = "metadata.ownerReferences";
+    let text =
+        |owner: &Json, field: &str| access::text(owner, &[field]).unwrap_or_default().to_owned();
+    for owner in owners {
+        for field in ["apiVersion", "kind", "name", "uid"] {
+            if text(owner, field).is_empty() {
+                let field = match field {
+                    "apiVersion" => "version",
+                    other => other,
+                };
+                let field = format!("{FIELD}.{field}");
+                causes.push(Cause::invalid(field, &Json::from(""), "must not be empty"));
             }
         }
     }
-    let labels = ["spec", "template", "metadata", "labels"];
-    check_labels(object, &labels, "spec.template.labels", causes);
-    check_pod_spec(object, "spec.template.spec", causes);
+    let controllers: Vec<&Json> =
+        owners.iter().filter(|owner| owner.get("controller") == Some(&Json::Bool(true))).collect();
+    if let [first, .., last] = controllers.as_slice() {
+        let name = |owner: &Json| format!("{}/{}", text(owner, "kind"), text(owner, "name"));
+        causes.push(Cause {
+            reason: "FieldValueInvalid",
+            field: FIELD.to_owned(),
+            message: format!(
+                "Invalid value: {}: Only one reference can have Controller set to true. Found \
+                 \"true\" in references for {} and {}",
+                in_order(owners),
+                name(first),
+                name(last)
+            ),
+        });
+    }
 }
 
-fn check_pod_spec(object: &Json, field: &str, causes: &mut Vec<Cause>) {
-    let path: Vec<&str> = field.split('.').collect();
-    let spec = access::at(object, &path).unwrap_or(&Json::Null);
-    let volumes: Vec<&str> = access::list(spec, &["volumes"])
+/// Owners as JSON with their fields in the order of the API server's types.
+fn in_order(owners: &[Json]) -> String {
+    const ORDER: [&str; 6] =
+        ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
+    let told: Vec<String> = owners
         .iter()
-        .filter_map(|volume| access::text(volume, &["name"]))
+        .map(|owner| {
+            let fields: Vec<String> = ORDER
+                .iter()
+                .filter_map(|field| Some(format!("\"{field}\":{}", owner.get(*field)?)))
+                .collect();
+            format!("{{{}}}", fields.join(","))
+        })
         .collect();
-    if access::list(spec, &["containers"]).is_empty() {
-        causes.push(Cause::required(format!("{field}.containers"), ""));
+    format!("[{}]", told.join(","))
+}
+
+/// The keys of a ConfigMap or a Secret, and what Secrets of some types must have.
+fn check_data(kind: &Kind, object: &Json, causes: &mut Vec<Cause>) {
+    let binary = access::string_map(object.get("binaryData"));
+    for (field, data) in
+        [("data", access::string_map(object.get("data"))), ("binaryData", binary.clone())]
+    {
+        for key in data.keys() {
+            let path = format!("{field}[{key}]");
+            let is_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            if !key.chars().all(is_key) || key.is_empty() {
+                let why = "a valid config key must consist of alphanumeric characters, '-', '_' or \
+                           '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for \
+                           validation is '[-._a-zA-Z0-9]+')";
+                causes.push(Cause::invalid(path.as_str(), &json!(key), why));
+            }
+            if field == "data" && binary.contains_key(key) {
+                let why = "duplicate of key present in binaryData";
+                causes.push(Cause::invalid(path, &json!(key), why));
+            }
+        }
     }
-    for list in ["containers", "initContainers"] {
-        let mut seen = Vec::new();
-        for (at, container) in access::list(spec, &[list]).iter().enumerate() {
-            let field = format!("{field}.{list}[{at}]");
-            let name = access::text(container, &["name"]).unwrap_or_default();
-            if name.is_empty() {
-                causes.push(Cause::required(format!("{field}.name"), ""));
-            } else if seen.contains(&name) {
-                causes.push(Cause {
-                    reason: "FieldValueDuplicate",
-                    field: format!("{field}.name"),
-                    message: format!("Duplicate value: {name:?}"),
-                });
-            }
-            seen.push(name);
-            if access::text(container, &["image"]).is_none_or(str::is_empty) {
-                causes.push(Cause::required(format!("{field}.image"), ""));
-            }
-            for (at, mount) in access::list(container, &["volumeMounts"]).iter().enumerate() {
-                let name = access::text(mount, &["name"]).unwrap_or_default();
-                if !volumes.contains(&name) {
-                    causes.push(Cause {
-                        reason: "FieldValueNotFound",
-                        field: format!("{field}.volumeMounts[{at}].name"),
-                        message: format!("Not found: {name:?}"),
-                    });
-                }
-            }
+    let needed: &[&str] = match access::text(object, &["type"]) {
+        Some("kubernetes.io/tls") => &["tls.crt", "tls.key"],
+        Some("kubernetes.io/dockerconfigjson") => &[".dockerconfigjson"],
+        Some("kubernetes.io/dockercfg") => &[".dockercfg"],
+        Some("kubernetes.io/ssh-auth") => &["ssh-privatekey"],
+        _ => &[],
+    };
+    for key in needed.iter().filter(|_| kind.kind == "Secret") {
+        if access::at(object, &["data", key]).is_none() {
+            causes.push(Cause::required(format!("data[{key}]"), ""));
         }
     }
 }
 
-fn check_service(object: &Json, causes: &mut Vec<Cause>) {
-    let kind = access::text(object, &["spec", "type"]).unwrap_or("ClusterIP");
-    let is_headless = access::text(object, &["spec", "clusterIP"]) == Some("None");
-    let ports = access::list(object, &["spec", "ports"]);
-    if ports.is_empty() && kind != "ExternalName" && !is_headless {
-        causes.push(Cause::required("spec.ports", ""));
+/// An Ingress says where to, a claim how much.
+fn check_ingress(object: &Json, causes: &mut Vec<Cause>) {
+    let spec = object.get("spec").unwrap_or(&Json::Null);
+    if access::list(spec, &["rules"]).is_empty() && spec.get("defaultBackend").is_none() {
+        let why = "either `defaultBackend` or `rules` must be specified";
+        causes.push(Cause::invalid("spec", &Json::Null, why));
     }
-    for (at, port) in ports.iter().enumerate() {
-        let number = access::number(port, &["port"]).unwrap_or(0);
-        if !(1..=65_535).contains(&number) {
-            let why = "must be between 1 and 65535, inclusive";
-            causes.push(Cause::invalid(format!("spec.ports[{at}].port"), &json!(number), why));
-        }
-        if ports.len() > 1 && access::text(port, &["name"]).is_none_or(str::is_empty) {
-            causes.push(Cause::required(format!("spec.ports[{at}].name"), ""));
-        }
+}
+
+fn check_claim(object: &Json, causes: &mut Vec<Cause>) {
+    if access::list(object, &["spec", "accessModes"]).is_empty() {
+        causes.push(Cause::required("spec.accessModes", "at least 1 access mode is required"));
     }
+    if access::at(object, &["spec", "resources", "requests", "storage"]).is_none() {
+        causes.push(Cause::required("spec.resources[storage]", ""));
+    }
+}
+
+/// Whether a text is a label of a domain name.
+fn is_dns_label(text: &str) -> bool {
+    text.len() <= LABEL_MAX && is_whole_match(LABEL, text)
 }
 
 fn check_role_ref(object: &Json, causes: &mut Vec<Cause>) {
@@ -221,13 +332,7 @@ fn check_role_ref(object: &Json, causes: &mut Vec<Cause>) {
     }
     let kind = access::text(object, &["roleRef", "kind"]).unwrap_or_default();
     if !matches!(kind, "Role" | "ClusterRole") {
-        causes.push(Cause {
-            reason: "FieldValueNotSupported",
-            field: "roleRef.kind".to_owned(),
-            message: format!(
-                "Unsupported value: {kind:?}: supported values: \"ClusterRole\", \"Role\""
-            ),
-        });
+        causes.push(Cause::unsupported("roleRef.kind", &json!(kind), &["Role", "ClusterRole"]));
     }
 }
 
@@ -249,110 +354,17 @@ fn check_crd(object: &Json, causes: &mut Vec<Cause>) {
         causes.push(Cause::invalid("metadata.name", &Json::from(name), why));
     }
     let versions = access::list(object, &["spec", "versions"]);
+    for (at, version) in versions.iter().enumerate() {
+        if access::at(version, &["schema", "openAPIV3Schema"]).is_none() {
+            let field = format!("spec.versions[{at}].schema.openAPIV3Schema");
+            causes.push(Cause::required(field, ""));
+        }
+    }
     let stored = versions.iter().filter(|one| one.get("storage") == Some(&Json::Bool(true)));
     if stored.count() != 1 {
         let why = "must have exactly one version marked as storage version";
         causes.push(Cause::invalid("spec.versions", &json!(versions), why));
-    }
-}
-
-/// The parts of an OpenAPI schema that custom resources most often break: types, what is required,
-/// bounds and enumerations.
-fn check_schema(value: &Json, schema: &Json, field: &str, causes: &mut Vec<Cause>) {
-    if value.is_null() && schema.get("nullable").and_then(Json::as_bool).unwrap_or_default() {
-        return;
-    }
-    let Some(type_of) = access::text(schema, &["type"]).filter(|wanted| !fits(value, wanted))
-    else {
-        return check_parts(value, schema, field, causes);
-    };
-    causes.push(Cause {
-        reason: "FieldValueTypeInvalid",
-        field: field.to_owned(),
-        message: format!(
-            "Invalid value: {:?}: {field} in body must be of type {type_of}: {:?}",
-            type_name(value),
-            type_name(value)
-        ),
-    });
-}
-
-fn check_parts(value: &Json, schema: &Json, field: &str, causes: &mut Vec<Cause>) {
-    let below = |name: &str| match field {
-        "" => name.to_owned(),
-        field => format!("{field}.{name}"),
-    };
-    if let Some(number) = value.as_f64() {
-        let bound = |name: &str| schema.get(name).and_then(Json::as_f64);
-        if bound("minimum").is_some_and(|minimum| number < minimum) {
-            let minimum = &schema["minimum"];
-            let why = format!("{field} in body should be greater than or equal to {minimum}");
-            causes.push(Cause::invalid(field, value, &why));
-        }
-        if bound("maximum").is_some_and(|maximum| number > maximum) {
-            let maximum = &schema["maximum"];
-            let why = format!("{field} in body should be less than or equal to {maximum}");
-            causes.push(Cause::invalid(field, value, &why));
-        }
-    }
-    let allowed = access::list(schema, &["enum"]);
-    if !allowed.is_empty() && !allowed.contains(value) {
-        let names: Vec<_> = allowed.iter().map(ToString::to_string).collect();
-        causes.push(Cause {
-            reason: "FieldValueNotSupported",
-            field: field.to_owned(),
-            message: format!("Unsupported value: {value}: supported values: {}", names.join(", ")),
-        });
-    }
-    match value {
-        Json::Object(fields) => {
-            for name in access::list(schema, &["required"]).iter().filter_map(Json::as_str) {
-                if !fields.contains_key(name) {
-                    causes.push(Cause::required(below(name), ""));
-                }
-            }
-            for (name, part) in fields {
-                if field.is_empty() && matches!(name.as_str(), "metadata" | "apiVersion" | "kind") {
-                    continue;
-                }
-                let declared = access::at(schema, &["properties", name]);
-                let schema = declared.or_else(|| schema.get("additionalProperties"));
-                if let Some(schema @ Json::Object(_)) = schema {
-                    check_schema(part, schema, &below(name), causes);
-                }
-            }
-        }
-        Json::Array(items) => {
-            if let Some(schema) = schema.get("items") {
-                for (at, item) in items.iter().enumerate() {
-                    check_schema(item, schema, &format!("{field}[{at}]"), causes);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-fn fits(value: &Json, wanted: &str) -> bool {
-    match wanted {
-        "object" => value.is_object(),
-        "array" => value.is_array(),
-        "string" => value.is_string(),
-        "boolean" => value.is_boolean(),
-        "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
-        "number" => value.is_number(),
-        _ => true,
-    }
-}
-
-fn type_name(value: &Json) -> &'static str {
-    match value {
-        Json::Null => "null",
-        Json::Bool(_) => "boolean",
-        Json::Number(number) if number.is_f64() => "number",
-        Json::Number(_) => "integer",
-        Json::String(_) => "string",
-        Json::Array(_) => "array",
-        Json::Object(_) => "object",
+        let why = "must have at least one stored version";
+        causes.push(Cause::invalid("status.storedVersions", &Json::Null, why));
     }
 }

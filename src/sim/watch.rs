@@ -10,9 +10,11 @@ use super::request::{ObjectPath, Request};
 use super::respond::{self, Form};
 use super::selector::Selector;
 use super::status::StatusError;
-use super::store::{Change, ChangeKind, Store};
+use super::store::{Change, ChangeKind, Store, version_of};
 use super::write::set_version;
+use super::{crd, list, metadata, options};
 use crate::base::clock::{Timestamp, after};
+use crate::object::key::ObjectKey;
 
 /// How long a watch lasts when the client does not say.
 const LASTS: Duration = Duration::from_mins(30);
@@ -35,6 +37,22 @@ pub struct Watch {
     until: Timestamp,
     next_bookmark: Timestamp,
     is_over: bool,
+    /// Nothing is known of what was before this version.
+    begins: u64,
+}
+
+/// Since when a server knows of changes of a kind: of a custom one, since its CRD is as it is.
+fn began(store: &Store, kind: &Kind) -> u64 {
+    if kind.custom.is_none() {
+        return 0;
+    }
+    let key = ObjectKey {
+        group: crd::GROUP.to_owned(),
+        kind: crd::KIND.to_owned(),
+        namespace: String::new(),
+        name: kind.resource(),
+    };
+    store.get(&key).map_or(0, version_of)
 }
 
 impl Watch {
@@ -49,15 +67,13 @@ impl Watch {
         kind: Kind,
     ) -> Result<Self, StatusError> {
         let query = &request.query;
-        let selector =
+        let mut selector =
             Selector::parse(query.get("labelSelector"), query.get("fieldSelector"), &kind)?;
-        let version = query.get("resourceVersion");
-        let from: u64 = match version {
-            "" => 0,
-            text => text.parse().map_err(|_| {
-                StatusError::bad_request(format!("invalid resource version {text:?}"))
-            })?,
-        };
+        options::check_list(request)?;
+        if !path.name.is_empty() {
+            selector = selector.named(&path.name);
+        }
+        let from = list::number(query.get("resourceVersion"))?;
         let lasts = query.get("timeoutSeconds").parse().map_or(LASTS, Duration::from_secs);
         let mut watch = Self {
             selector,
@@ -69,6 +85,7 @@ impl Watch {
             until: after(store.now, lasts),
             next_bookmark: after(store.now, BOOKMARK_EVERY),
             is_over: false,
+            begins: began(store, &kind),
             kind,
         };
         let sends_all = query.get("sendInitialEvents");
@@ -80,6 +97,8 @@ impl Watch {
                     json!({"k8s.io/initial-events-end": "true"});
                 watch.first.push_back(bookmark);
             }
+        } else if from == 0 {
+            watch.seen = store.version();
         }
         Ok(watch)
     }
@@ -100,7 +119,11 @@ impl Watch {
             return None;
         }
         let mut events: Vec<Json> = self.first.drain(..).collect();
-        match store.changes_since(self.seen) {
+        let changes = match store.changes_since(self.seen) {
+            Ok(_) if self.seen < self.begins => Err(self.begins),
+            changes => changes,
+        };
+        match changes {
             Ok(changes) => {
                 for change in &changes {
                     events.extend(self.told(change, store.now));
@@ -139,7 +162,14 @@ impl Watch {
         let was = change.before.as_ref().is_some_and(|before| self.selector.matches(before));
         let is = self.selector.matches(&change.object);
         let kind = match (change.kind, was, is) {
-            (ChangeKind::Deleted, true, _) | (_, true, false) => "DELETED",
+            (ChangeKind::Deleted, true, _) => "DELETED",
+            (_, true, false) => {
+                // As it was when it was last selected.
+                let mut last = change.before.clone().unwrap_or(Json::Null);
+                let version = Json::from(change.version.to_string());
+                metadata::of(&mut last).insert("resourceVersion".to_owned(), version);
+                return Some(self.event("DELETED", last, now));
+            }
             (ChangeKind::Deleted, false, _) => return None,
             (_, false, true) => "ADDED",
             (_, true, true) => "MODIFIED",

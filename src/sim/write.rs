@@ -9,7 +9,9 @@ use super::patch::Patch;
 use super::ssa::{self, Managers, Reach, Writer};
 use super::status::{Cause, StatusError};
 use super::store::{Store, version_of};
-use super::{immutable, last_applied, namespace, network, prepare, validate};
+use super::{
+    admission, body, immutable, kinds, last_applied, namespace, network, prepare, validate,
+};
 use crate::object::access;
 use crate::object::key::ObjectKey;
 
@@ -87,14 +89,16 @@ impl Store {
             // A real server takes it for a fault of its own, too.
             return Err(StatusError::new(500, "", message));
         }
-        if let Some(entries) = object.get_mut("metadata").and_then(|m| m.get_mut("managedFields")) {
-            *entries = Json::Null;
+        let generation = access::at(&object, &["metadata", "generation"]).cloned();
+        if object.get("metadata").is_some() {
+            metadata::restore(&mut object, None);
         }
         let name = self.name_of(write, &mut object);
         let write = Write { name: &name, ..*write };
         namespace::check(self, write.kind, write.namespace, &name)?;
         let given = object.clone();
         let warnings = decode(&write, &mut object)?;
+        admission::count_template(write.kind, None, &mut object);
         let owned = if write.kind.is("", "Service") {
             network::without_given_out(&given, &object)
         } else {
@@ -102,6 +106,9 @@ impl Store {
         };
         let managers =
             Managers::default().update(None, &owned, write.kind.shape(), &self.writer(&write));
+        if let Some(generation) = generation.filter(|_| !write.kind.has_generation) {
+            metadata::of(&mut object).insert("generation".to_owned(), generation);
+        }
         let change = Change { key: write.key(), old: None, new: object, managers, warnings };
         self.keep(&write, change)
     }
@@ -113,22 +120,19 @@ impl Store {
     pub fn update(&mut self, write: &Write<'_>, object: Json) -> Result<Written, StatusError> {
         check_body(write, &object)?;
         let name = access::name(&object);
-        if name != write.name {
+        if name.is_empty() {
             let message = format!(
-                "the name of the object ({name}) does not match the name on the URL ({})",
+                "the name of the object ({} based on URL) was undeterminable: name must be provided",
                 write.name
             );
             return Err(StatusError::bad_request(message));
         }
+        check_name(write, name)?;
         let old = self.old(write)?;
         if access::resource_version(&object).is_empty() && !allows_unconditional(write.kind) {
-            let cause = Cause::invalid(
-                "metadata.resourceVersion",
-                &Json::from(0),
-                "must be specified for an update",
-            );
-            return Err(StatusError::invalid(write.kind, write.name, &[cause]));
+            return Err(StatusError::unversioned(write.kind, write.name));
         }
+        check_uid_of_update(write, &old, &object)?;
         self.replace(write, &old, object)
     }
 
@@ -141,7 +145,12 @@ impl Store {
         let mut whole = self.whole(&write.key()).unwrap_or_else(|| old.clone());
         set_version(&mut whole, write.kind);
         let new = patch.apply(&whole, write.kind)?;
-        check_body(write, &new)?;
+        let mut typed = new.clone();
+        check_namespace(write, &new)?;
+        check_body(write, &new)
+            .and_then(|()| decode(write, &mut typed))
+            .map_err(|error| refuse_patch(&new, &error))?;
+        check_name(write, access::name(&new))?;
         self.replace(write, &old, new)
     }
 
@@ -155,27 +164,28 @@ impl Store {
         config: &Json,
         is_forced: bool,
     ) -> Result<Written, StatusError> {
+        check_kind_of_config(write, config)?;
         check_body(write, config)?;
         let has_managers = access::at(config, &["metadata", "managedFields"]);
         if has_managers.is_some_and(|entries| !entries.is_null()) {
             return Err(StatusError::bad_request("metadata.managedFields must be nil"));
         }
-        if !matches!(access::name(config), "" | "null") && access::name(config) != write.name {
-            return Err(StatusError::bad_request(format!(
-                "the name of the object ({}) does not match the name on the URL ({})",
-                access::name(config),
-                write.name
-            )));
+        if !matches!(access::name(config), "" | "null") {
+            check_name(write, access::name(config))?;
         }
         let key = write.key();
         let old = self.get(&key).cloned();
+        let given = config;
         let config = prepare::config(write.kind, config, write.namespace, write.name)
             .map_err(|error| bad_apply(write, config, &error))?;
         match &old {
             None if write.reach == Reach::Status => {
                 return Err(StatusError::not_found(write.kind, write.name));
             }
-            None => namespace::check(self, write.kind, write.namespace, write.name)?,
+            None => {
+                namespace::check(self, write.kind, write.namespace, write.name)?;
+                check_fixed_metadata(write, None, &config)?;
+            }
             Some(old) => check_preconditions(write, old, &config)?,
         }
         let old = old.map(|mut old| {
@@ -194,8 +204,9 @@ impl Store {
             if left.is_empty() { apply(true) } else { Err(left) }
         });
         let (mut new, managers) = applied.map_err(|conflicts| ssa::refuse(&conflicts))?;
-        last_applied::follow(&mut new, &config, writer.name);
+        last_applied::follow(&mut new, given, writer.name);
         let warnings = decode(write, &mut new)?;
+        admission::count_template(write.kind, old.as_ref(), &mut new);
         self.keep(write, Change { key, old, new, managers, warnings })
     }
 
@@ -242,16 +253,24 @@ impl Store {
         check_preconditions(write, old, &new)?;
         let key = write.key();
         let managers = self.managers_of_request(&key, &mut new, write.reach);
+        let given = new.clone();
         if write.kind.is("", "Service") {
             network::keep(old, &mut new);
         }
         let warnings = decode(write, &mut new)?;
+        admission::count_template(write.kind, Some(old), &mut new);
+        metadata::restore(&mut new, Some(old));
         prepare::limit_reach(old, &mut new, write.reach);
+        let owned = if write.kind.is("", "Service") {
+            network::without_new_ports(&given, old, &new)
+        } else {
+            new.clone()
+        };
         let managers = if managers.0.is_empty() {
             // Nobody is known to own anything: that begins with the first apply.
             managers
         } else {
-            managers.update(Some(old), &new, write.kind.shape(), &self.writer(write))
+            managers.update(Some(old), &owned, write.kind.shape(), &self.writer(write))
         };
         self.keep(write, Change { key, old: Some(old.clone()), new, managers, warnings })
     }
@@ -277,6 +296,9 @@ impl Store {
         prepare::finish(self, kind, old.as_ref(), &mut new, write);
         let mut causes = validate::check(kind, &new);
         if let Some(old) = &old {
+            // Names were checked when they came.
+            causes.retain(|cause| cause.field != "metadata.name");
+            causes.extend(immutable::finalizers(old, &new));
             causes.extend(immutable::check(kind, old, &new));
         }
         if !causes.is_empty() {
@@ -305,22 +327,23 @@ impl Store {
             let generation = access::number(&old, &["metadata", "generation"]).unwrap_or(0) + 1;
             metadata::of(&mut new).insert("generation".to_owned(), Json::from(generation));
         }
+        // What has nothing left to wait for goes without being written once more.
         let is_over = prepare::is_over(&new);
-        let object = self.put_unless(write.is_dry_run, &key, new, managers);
+        let object = self.put_unless(write.is_dry_run || is_over, &key, new, managers);
         if is_over && !write.is_dry_run {
             self.remove(&key);
         }
         Ok(Written { object, is_new: false, warnings })
     }
 
-    fn put_unless(
+    pub(super) fn put_unless(
         &mut self,
-        is_dry_run: bool,
+        is_not_kept: bool,
         key: &ObjectKey,
         mut object: Json,
         managers: Managers,
     ) -> Json {
-        if !is_dry_run {
+        if !is_not_kept {
             return self.put(key, object, managers);
         }
         if !managers.0.is_empty() {
@@ -367,22 +390,75 @@ fn decode(write: &Write<'_>, object: &mut Json) -> Result<Vec<String>, StatusErr
 
 /// An applied configuration that does not fit its type. A real server says so with a 500, too.
 fn bad_apply(write: &Write<'_>, config: &Json, error: &str) -> StatusError {
-    let (kind, version) = (&write.kind.kind, write.kind.api_version());
-    let version = if version.contains('/') { version } else { format!("/{version}") };
+    let kind = told_kind(&write.kind.kind, &write.kind.api_version());
     let message = format!(
-        "failed to create typed patch object ({}/{}; {version}, Kind={kind}): {error}",
+        "failed to create typed patch object ({}/{}; {kind}): {error}",
         access::namespace(config),
         write.name
     );
     StatusError::new(500, "", message)
 }
 
-fn bad_body(write: &Write<'_>, error: &str) -> StatusError {
+/// A kind as messages have it: `apps/v1, Kind=Deployment`.
+fn told_kind(kind: &str, api_version: &str) -> String {
+    let slash = if api_version.contains('/') { "" } else { "/" };
+    format!("{slash}{api_version}, Kind={kind}")
+}
+
+pub(super) fn bad_body(write: &Write<'_>, error: &str) -> StatusError {
     let kind = &write.kind.kind;
     StatusError::bad_request(format!(
         "{kind} in version {:?} cannot be handled as a {kind}: {error}",
         write.kind.version
     ))
+}
+
+/// A patch that makes of an object what its type cannot be.
+fn refuse_patch(patched: &Json, error: &StatusError) -> StatusError {
+    let why = error.message.split_once(": ").map_or(error.message.as_str(), |(_, why)| why);
+    let cause = Cause::invalid("patch", &Json::from(patched.to_string()), why);
+    StatusError::invalid_as("", "", "", &[cause])
+}
+
+/// Whether a name is that of the path.
+fn check_name(write: &Write<'_>, name: &str) -> Result<(), StatusError> {
+    if name == write.name {
+        return Ok(());
+    }
+    Err(StatusError::bad_request(format!(
+        "the name of the object ({name}) does not match the name on the URL ({})",
+        write.name
+    )))
+}
+
+/// Whether what is applied says that it is of the kind that the path names.
+fn check_kind_of_config(write: &Write<'_>, config: &Json) -> Result<(), StatusError> {
+    let (kind, api_version) = (access::kind(config), access::api_version(config));
+    if kind == write.kind.kind && api_version == write.kind.api_version() {
+        return Ok(());
+    }
+    let told = told_kind(kind, api_version);
+    Err(StatusError::bad_request(format!("invalid object type: {told}")))
+}
+
+/// Whether a replacement is of the object that it names; a real server only sees it when it stores.
+fn check_uid_of_update(write: &Write<'_>, old: &Json, new: &Json) -> Result<(), StatusError> {
+    let (given, has) = (access::uid(new), access::uid(old));
+    if given.is_empty() || given == has {
+        return Ok(());
+    }
+    let place = if write.kind.is_namespaced {
+        format!("{}/{}", write.namespace, write.name)
+    } else {
+        write.name.to_owned()
+    };
+    let why = format!(
+        "StorageError: invalid object, Code: 4, Key: /registry/{}/{place}, ResourceVersion: 0, \
+         AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, UID in object \
+         meta: {has}",
+        write.kind.plural
+    );
+    Err(StatusError::conflict(write.kind, write.name, &why))
 }
 
 /// Whether the body is an object of the kind and the namespace that the path names.
@@ -391,25 +467,24 @@ fn check_body(write: &Write<'_>, object: &Json) -> Result<(), StatusError> {
         return Err(bad_body(write, "json: cannot unmarshal a value that is no object"));
     }
     let (kind, api_version) = (access::kind(object), access::api_version(object));
-    if !kind.is_empty() && kind != write.kind.kind {
-        let version = api_version.rsplit('/').next().unwrap_or_default();
-        let (wanted, group) = (&write.kind.kind, write.kind.group.split('.').next());
-        let group = group.filter(|group| !group.is_empty()).unwrap_or("core");
-        return Err(StatusError::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {wanted}: converting \
-             ({version}.{kind}) to ({group}.{wanted}): unknown conversion"
-        )));
-    }
-    if !(api_version.is_empty() || api_version == write.kind.api_version()) {
-        return Err(StatusError::bad_request(format!(
-            "the API version in the data ({api_version}) does not match the expected API version \
-             ({})",
-            write.kind.api_version()
-        )));
+    let is_it = (kind.is_empty() || kind == write.kind.kind)
+        && (api_version.is_empty() || api_version == write.kind.api_version());
+    if !is_it {
+        return Err(other_kind(write, kind, api_version));
     }
     if object.get("metadata").is_some_and(|m| !m.is_object() && !m.is_null()) {
-        return Err(bad_body(write, "json: metadata is no object"));
+        let metadata = object.get("metadata").map_or("null", access::type_name);
+        let error = format!(
+            "json: cannot unmarshal {metadata} into Go struct field {}.metadata of type \
+             v1.ObjectMeta",
+            write.kind.kind
+        );
+        return Err(bad_body(write, &error));
     }
+    check_namespace(write, object)
+}
+
+fn check_namespace(write: &Write<'_>, object: &Json) -> Result<(), StatusError> {
     let namespace = access::namespace(object);
     if write.kind.is_namespaced && !matches!(namespace, "") && namespace != write.namespace {
         let message = "the namespace of the provided object does not match the namespace sent on \
@@ -419,17 +494,65 @@ fn check_body(write: &Write<'_>, object: &Json) -> Result<(), StatusError> {
     Ok(())
 }
 
+/// An object of another kind, or at another version, than the path names.
+fn other_kind(write: &Write<'_>, kind: &str, api_version: &str) -> StatusError {
+    let version = api_version.rsplit('/').next().unwrap_or_default();
+    let wanted = &write.kind.kind;
+    if write.kind.custom.is_some() && kind == wanted {
+        return StatusError::bad_request(format!(
+            "the API version in the data ({api_version}) does not match the expected API version \
+             ({})",
+            write.kind.api_version()
+        ));
+    }
+    let known = kinds::built_in().iter().any(|one| {
+        one.kind == kind && (api_version.is_empty() || one.api_version() == api_version)
+    });
+    let why = if known {
+        let group = write.kind.group.split('.').next().filter(|group| !group.is_empty());
+        let group = group.unwrap_or("core");
+        format!("converting ({version}.{kind}) to ({group}.{wanted}): unknown conversion")
+    } else {
+        body::no_kind(kind, api_version)
+    };
+    StatusError::bad_request(format!(
+        "{kind} in version {version:?} cannot be handled as a {wanted}: {why}"
+    ))
+}
+
 /// Whether the object still is the one that is meant.
 fn check_preconditions(write: &Write<'_>, old: &Json, new: &Json) -> Result<(), StatusError> {
-    let (given, has) = (access::uid(new), access::uid(old));
-    if !given.is_empty() && given != has {
-        let why =
-            format!("Precondition failed: UID in precondition: {given}, UID in object meta: {has}");
-        return Err(StatusError::conflict(write.kind, write.name, &why));
-    }
     let given = access::resource_version(new);
-    if !given.is_empty() && given != "0" && version_of(new) != version_of(old) {
-        return Err(StatusError::modified(write.kind, write.name));
+    if !given.is_empty() && given != "0" {
+        let version: u64 = given.parse().map_err(|_| {
+            let message = format!("strconv.ParseUint: parsing {given:?}: invalid syntax");
+            StatusError::new(500, "", message)
+        })?;
+        if version != version_of(old) {
+            return Err(StatusError::modified(write.kind, write.name));
+        }
     }
-    Ok(())
+    check_fixed_metadata(write, Some(old), new)
+}
+
+/// Whether what only a server sets is as it was, where a request names it at all.
+fn check_fixed_metadata(
+    write: &Write<'_>,
+    old: Option<&Json>,
+    new: &Json,
+) -> Result<(), StatusError> {
+    let mut causes = Vec::new();
+    for field in ["uid", "deletionTimestamp"] {
+        let path = ["metadata", field];
+        let given = access::text(new, &path).unwrap_or_default();
+        let has = old.and_then(|old| access::text(old, &path)).unwrap_or_default();
+        if !given.is_empty() && given != has {
+            let field = format!("metadata.{field}");
+            causes.push(Cause::invalid(field, &Json::from(given), "field is immutable"));
+        }
+    }
+    if causes.is_empty() {
+        return Ok(());
+    }
+    Err(StatusError::invalid(write.kind, write.name, &causes))
 }

@@ -19,6 +19,7 @@ mod forge;
 mod git;
 mod graph;
 mod guardrails;
+mod parity;
 mod preview;
 mod readme;
 mod reference;

@@ -204,7 +204,7 @@ fn a_dry_run_answers_as_if_and_keeps_nothing() {
     let answer = sim.apply(&format!("{CONFIG_MAPS}/a{all}"), &changed).is(200);
     assert_eq!(answer["data"]["x"], "2");
     sim.put(&format!("{CONFIG_MAPS}/a{all}"), &changed).is(200);
-    sim.merge(&format!("{CONFIG_MAPS}/a{all}"), &changed).is(200);
+    sim.merge(&format!("{CONFIG_MAPS}/a?dryRun=All"), &changed).is(200);
     sim.delete(&format!("{CONFIG_MAPS}/a{all}")).is(200);
     sim.delete(&format!("{CONFIG_MAPS}{all}")).is(200);
     assert_eq!(sim.get("/api/v1/configmaps").is(200), before);

@@ -39,6 +39,9 @@ fn requests_from_limits(container: &mut Json) {
 
 /// The pod template at a path.
 pub(super) fn template(object: &mut Json, path: &[&str]) {
+    if map(object, path).is_some() {
+        ensure(object, &[path, &["metadata"]].concat());
+    }
     spec(object, &[path, &["spec"]].concat());
 }
 

@@ -18,6 +18,22 @@ pub(super) fn at(object: &mut Json, path: &[&str]) {
     }
 }
 
+/// Whether one amount is more than another; no for what is no quantity.
+pub(in crate::sim) fn is_more(a: &str, b: &str) -> bool {
+    nanos(a).zip(nanos(b)).is_some_and(|(a, b)| a > b)
+}
+
+fn nanos(text: &str) -> Option<i128> {
+    let digits = text.find(|c: char| !"+-.0123456789".contains(c)).unwrap_or(text.len());
+    let (number, suffix) = text.split_at(digits);
+    let binary = BINARY.iter().skip(1).position(|unit| *unit == suffix);
+    if let Some(power) = binary {
+        return scaled(number, 1024_i128.checked_pow(power as u32 + 1)?, NANO);
+    }
+    let power = DECIMAL.iter().position(|unit| *unit == suffix)?;
+    scaled(number, 1000_i128.checked_pow(power as u32)?, 1)
+}
+
 fn settle(amount: &mut Json) {
     let text = match amount {
         Json::String(text) => text.clone(),

@@ -283,9 +283,17 @@ impl<'a> Rollout<'a> {
         if let Some(generation) = access::number(self.deployment, &["metadata", "generation"]) {
             status.insert("observedGeneration".to_owned(), Json::from(generation));
         }
+        let terminating = total(|set| set.counts.terminating);
+        status.insert("terminatingReplicas".to_owned(), Json::from(terminating));
         let mut status = Json::Object(status);
         let mut conditions = vec![self.available(round.now(), available)];
         conditions.extend(self.progressing(round, &status));
+        if self.is_paused {
+            // A Deployment that is made so says that first; what is there stays in its place.
+            let before = access::list(self.deployment, &["status", "conditions"]);
+            conditions.reverse();
+            conditions.sort_by_key(|one| before.iter().position(|b| b["type"] == one["type"]));
+        }
         status["conditions"] = Json::Array(conditions);
         status
     }

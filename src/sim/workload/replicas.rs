@@ -48,11 +48,14 @@ pub(super) struct Counts {
     pub(super) replicas: i64,
     pub(super) ready: i64,
     pub(super) available: i64,
+    /// Pods that were told to end.
+    pub(super) terminating: i64,
 }
 
 /// Counts active pods; wakes up when a ready one becomes available by mere waiting.
 pub(super) fn count(round: &mut Round<'_>, pods: &[&Json], min_ready_seconds: i64) -> Counts {
-    let mut counts = Counts::default();
+    let terminating = pods.iter().filter(|pod| is_ending(pod)).count() as i64;
+    let mut counts = Counts { terminating, ..Counts::default() };
     for pod in pods.iter().filter(|pod| is_active(pod)) {
         counts.replicas += 1;
         counts.ready += i64::from(is_ready(pod));

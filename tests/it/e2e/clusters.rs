@@ -50,15 +50,23 @@ pub(super) struct Cluster {
 /// are not asked for.
 pub(super) fn clusters() -> Option<MutexGuard<'static, Clusters>> {
     static CLUSTERS: OnceLock<Mutex<Clusters>> = OnceLock::new();
-    if std::env::var_os("FITOUT_E2E").is_none_or(|asked| asked != "1") {
-        println!("skipped: FITOUT_E2E is not 1; `make e2e` sets it, after building what is needed");
+    if !is_asked_for() {
         return None;
     }
-    // Behind the name of the test, which is not at the end of a line yet.
-    println!();
     let clusters = CLUSTERS.get_or_init(|| Mutex::new(start()));
     // A test that failed left its objects behind, which is no reason to fail the others.
     Some(clusters.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Whether end-to-end tests are asked for; where they are not, that is printed.
+pub(super) fn is_asked_for() -> bool {
+    if std::env::var_os("FITOUT_E2E").is_none_or(|asked| asked != "1") {
+        println!("skipped: FITOUT_E2E is not 1; `make e2e` sets it, after building what is needed");
+        return false;
+    }
+    // Behind the name of the test, which is not at the end of a line yet.
+    println!();
+    true
 }
 
 /// A tool that `tests/controlplane/build.sh` names.
@@ -138,9 +146,12 @@ impl Clusters {
 }
 
 impl Cluster {
-    /// A cluster of one test, which can be killed. It ends with the value.
+    /// A new cluster of one test, which can be killed. It ends with the value.
     pub(super) fn of_one_test(name: &str) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).expect("what an earlier run left can be removed");
+        }
         Starting::new(&folder, name, 0).ready()
     }
 
