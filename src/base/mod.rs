@@ -6,4 +6,5 @@ pub mod diagnostic;
 pub mod ids;
 pub mod limits;
 pub mod parallel;
+pub mod planted;
 pub mod span;

@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 
 use super::tick::Reconciler;
 use crate::base::clock::Timestamp;
+use crate::base::planted::{Planted, is_planted};
 use crate::fleet::model::Gate;
 use crate::net::http::{Answer, HttpError};
 use crate::report::errors::chain;
@@ -79,7 +80,8 @@ fn to_be_asked(rollout: &Rollout) -> Option<Timestamp> {
 
 fn is_recent(known: &GateSeen, interval: Duration, changed_at: Timestamp, now: Timestamp) -> bool {
     let age = now.duration_since(known.observed_at);
-    known.observed_at > changed_at && !age.is_negative() && age.unsigned_abs() < interval
+    let is_fresh = known.observed_at > changed_at || is_planted(Planted::StaleGate);
+    is_fresh && !age.is_negative() && age.unsigned_abs() < interval
 }
 
 /// Asks the services behind gates.

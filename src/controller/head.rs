@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use crate::base::clock::today;
 use crate::base::diagnostic::{Diagnostic, Severity, few};
 use crate::base::ids::{AddonName, Digest, InstanceKey, PolicyName, Rev};
+use crate::base::planted::{Planted, is_planted};
 use crate::chart::source::ChartStore;
 use crate::fleet::Desired;
 use crate::fleet::instance::Instance;
@@ -39,6 +40,7 @@ impl Head {
     /// that it shall not be.
     pub fn is_whole(&self) -> bool {
         self.findings.iter().all(|found| found.severity != Severity::Error)
+            || is_planted(Planted::MistakeIsAbsence)
     }
 
     /// The policy that an addon goes by. For an addon that git no longer has: the one of the name that

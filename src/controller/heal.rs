@@ -9,6 +9,7 @@ use super::observe::is_in_rollout;
 use super::tick::Reconciler;
 use super::wishes::{Looks, moved_away};
 use crate::base::ids::InstanceKey;
+use crate::base::planted::{Planted, is_planted};
 use crate::rollout::Rollout;
 
 impl Reconciler {
@@ -18,7 +19,7 @@ impl Reconciler {
         let is_due = self.healed_at.is_none_or(|at| {
             now.duration_since(at).unsigned_abs() >= self.options.resync || now < at
         });
-        if !is_due {
+        if !is_due || is_planted(Planted::NoHealing) {
             return;
         }
         self.healed_at = Some(now);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::ids::AddonName;
+use crate::base::planted::{Planted, is_planted};
 use crate::health::Health;
 use crate::k8s::ClusterClient;
 use crate::live::record::{RecordHead, ReleaseStatus};
@@ -37,6 +38,8 @@ pub async fn look(client: &ClusterClient, clock: &dyn Clock) -> Look {
     let at = clock.now();
     let heads = releases::all_heads(client).await;
     let releases = heads.map(|heads| sightings(&heads));
+    let releases =
+        if is_planted(Planted::GapIsAbsence) { Ok(releases.unwrap_or_default()) } else { releases };
     let releases = releases.map_err(|error| crate::report::errors::chain(&error));
     Look { at, releases }
 }

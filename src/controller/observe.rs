@@ -12,6 +12,7 @@ use super::tick::Reconciler;
 use super::wishes::Looks;
 use crate::base::ids::{AddonName, ClusterName, InstanceKey};
 use crate::base::limits::CLUSTERS_IN_PARALLEL;
+use crate::base::planted::{Planted, is_planted};
 use crate::fleet::Desired;
 use crate::fleet::model::Dependency;
 use crate::k8s::ClusterClient;
@@ -55,10 +56,12 @@ impl Reconciler {
                 let is_waiting = rollout.members[cluster].state == MemberState::Waiting;
                 if is_waiting && rollout.members[cluster].stage == Some(rollout.stage) {
                     let blocked = match rollout.members[cluster].goal.digest {
+                        Some(_) if is_planted(Planted::NoDependency) => None,
                         Some(_) => match self.dependencies(head, rollout, &key) {
                             Ok(on) => blocked_by_dependency(&on, look, &observed, &key),
                             Err(reason) => Some(reason),
                         },
+                        None if is_planted(Planted::NoDependant) => None,
                         None => self.blocked_by_dependant(head, looks, &key),
                     };
                     seen.readiness = blocked.map_or(Readiness::Ready, Readiness::Blocked);

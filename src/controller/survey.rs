@@ -8,6 +8,7 @@ use super::head::Head;
 use super::tick::Reconciler;
 use super::wishes::{Looks, wishes};
 use crate::base::ids::{AddonName, ClusterName, InstanceKey};
+use crate::base::planted::{Planted, is_planted};
 use crate::live::Observation;
 use crate::rollout::{Ensure, Rollout, RolloutId, WaitingOn, advance};
 
@@ -59,6 +60,9 @@ impl Reconciler {
                     survey.held.insert(wish.addon.clone(), format!("rollout {rollout}: {reason}"));
                 }
             }
+        }
+        if is_planted(Planted::LookHeals) {
+            self.heal_if_due(&head, &survey.looks).await;
         }
         let active: Vec<Rollout> = self.active().cloned().collect();
         let now = self.options.clock.now();

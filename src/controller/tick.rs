@@ -18,6 +18,7 @@ use crate::apply::ApplyOptions;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AddonName, ClusterName, InstanceKey};
 use crate::base::limits::CLUSTERS_IN_PARALLEL;
+use crate::base::planted::{Planted, is_planted};
 use crate::fleet::model::Cluster;
 use crate::k8s::{ClusterClient, connect};
 use crate::live::ReleaseId;
@@ -348,7 +349,10 @@ impl Reconciler {
         self.still.clear();
         for (rollout, seen) in self.observe_members(head, looks, active).await {
             let step = advance(&rollout, &seen, self.options.clock.now());
-            self.record(&step.events)?;
+            let recorded = self.record(&step.events);
+            if !is_planted(Planted::Unrecorded) {
+                recorded?;
+            }
             wake_at = [wake_at, step.wake_at].into_iter().flatten().min();
             if step.decisions.is_empty() && !step.waiting.values().any(WaitingOn::is_moving) {
                 let is_held = step.waiting.values().any(WaitingOn::is_held);

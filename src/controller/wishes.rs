@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::head::Head;
 use super::look::Look;
 use crate::base::ids::{AddonName, ClusterName, InstanceKey, PolicyName};
+use crate::base::planted::{Planted, is_planted};
 use crate::fleet::model::RolloutPolicySpec;
 use crate::fleet::schema::Kind;
 use crate::live::ReleaseId;
@@ -63,6 +64,9 @@ pub fn wishes(head: &Head, looks: &Looks, rollouts: &Rollouts) -> Wishes {
 /// Why nothing can be said of an addon.
 fn hindrance(head: &Head, addon: &AddonName) -> Option<String> {
     let short = head.rev().short();
+    if is_planted(Planted::MistakeIsAbsence) {
+        return None;
+    }
     if head.desired.fleet.is_broken(Kind::Addon, addon.as_str()) {
         return Some(format!("its document cannot be read at commit {short}"));
     }

@@ -13,6 +13,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use super::discovery::{Resource, Resources};
 use super::error::RequestError;
 use crate::base::ids::ClusterName;
+use crate::base::planted::{Planted, is_planted};
 use crate::object::noise::FIELD_MANAGER;
 use crate::object::{access, secret};
 use crate::sim::{SimCluster, SimFleet};
@@ -350,6 +351,12 @@ impl ClusterClient {
         match self.call(&call).await {
             Ok(_) => Ok(true),
             Err(RequestError::NotFound { .. }) => Ok(false),
+            Err(RequestError::Conflict { .. }) if is_planted(Planted::ConflictIsGone) => Ok(false),
+            Err(RequestError::Unreachable { .. } | RequestError::Timeout { .. })
+                if is_planted(Planted::SilenceIsSuccess) =>
+            {
+                Ok(true)
+            }
             Err(error @ RequestError::Conflict { .. }) if !options.uid.is_empty() => {
                 // Another object may have taken the name: then the one that was meant is gone.
                 let present = self.get_path(&path).await?;

@@ -12,6 +12,7 @@ use super::stages::{allowed, failures_max};
 use super::waiting::WaitingOn;
 use crate::base::clock::{Timestamp, after};
 use crate::base::ids::{ClusterName, Digest};
+use crate::base::planted::{Planted, is_planted};
 use crate::fleet::calendar::Closed;
 use crate::fleet::model::{AskedGate, Gate, OnFailure, Stage};
 use crate::health::Condition;
@@ -136,6 +137,9 @@ impl<'a> Turn<'a> {
     }
 
     fn soak(&self) -> Duration {
+        if is_planted(Planted::NoSoak) {
+            return Duration::ZERO;
+        }
         self.stage().and_then(|stage| stage.soak).map_or(Duration::ZERO, |soak| soak.0)
     }
 
@@ -257,7 +261,11 @@ impl<'a> Turn<'a> {
                 _ => {}
             }
         }
-        let fresh = seen.filter(|seen| applied_at.is_some_and(|at| seen.observed_at > at));
+        let is_fresh = |seen: &&Seen| {
+            applied_at.is_some_and(|at| seen.observed_at > at)
+                || is_planted(Planted::StaleEvidence) && applied_at.is_some()
+        };
+        let fresh = seen.filter(is_fresh);
         if let Some(seen) = fresh.filter(|seen| seen.is_healthy_at(goal)) {
             let observed_at = seen.observed_at;
             self.emit(EventKind::InstanceHealthy { observed_at }, Some(name), None);
@@ -315,7 +323,8 @@ impl<'a> Turn<'a> {
     fn stop_if_over_budget(&mut self) -> bool {
         let policy = &self.rollout.policy;
         let max = failures_max(policy.max_failures.as_ref(), self.rollout.changing_count());
-        let failures = self.rollout.failures.len();
+        let one_more = usize::from(is_planted(Planted::BudgetOffByOne));
+        let failures = self.rollout.failures.len().saturating_sub(one_more);
         if failures < max || matches!(self.rollout.phase, Phase::Stopped { .. }) {
             return false;
         }
@@ -381,7 +390,9 @@ impl<'a> Turn<'a> {
     /// What a gate said since the stage was changed last.
     fn evidence(&self, gate: AskedGate<'_>) -> Option<&GateSeen> {
         let changed_at = self.rollout.stages.get(self.rollout.stage)?.changed_at?;
-        self.seen.gates.get(gate.name).filter(|seen| seen.observed_at > changed_at)
+        let is_fresh =
+            |seen: &&GateSeen| seen.observed_at > changed_at || is_planted(Planted::StaleGate);
+        self.seen.gates.get(gate.name).filter(is_fresh)
     }
 
     /// What is missing of a gate: it holds by an answer that is not old.
@@ -417,7 +428,8 @@ impl<'a> Turn<'a> {
     fn begin_members(&mut self) {
         let members = self.present();
         let batch = self.stage().and_then(|stage| stage.batch.as_ref());
-        let allowed = allowed(batch, members.len());
+        let allowed =
+            allowed(batch, members.len()) + usize::from(is_planted(Planted::BatchOffByOne));
         let closed = self.closed();
         let in_flight: Vec<ClusterName> = self.in_flight(&members);
         let mut room = allowed.saturating_sub(in_flight.len());
@@ -454,6 +466,9 @@ impl<'a> Turn<'a> {
 
     /// Why the present stage may not begin new clusters at this time.
     fn closed(&self) -> Option<Closed> {
+        if is_planted(Planted::NoCalendar) {
+            return None;
+        }
         self.rollout.policy.calendar(self.stage()?).closed(self.now)
     }
 
@@ -500,6 +515,11 @@ impl<'a> Turn<'a> {
         let is_healthy = |state: &MemberState| {
             matches!(state, MemberState::Healthy { .. } | MemberState::Soaked { .. })
         };
+        if is_planted(Planted::StageEarly) && members.iter().any(|(_, one)| is_healthy(&one.state))
+        {
+            self.emit(EventKind::StagePassed, None, None);
+            return true;
+        }
         if !is_all(is_healthy) {
             return false;
         }
@@ -514,8 +534,8 @@ impl<'a> Turn<'a> {
             return false;
         }
         self.pass_asked();
-        let (have, need) = self.approvals();
-        if have < need {
+        let (have, need) = self.rollout.approvals();
+        if have + usize::from(is_planted(Planted::ApprovalOffByOne)) < need {
             return false;
         }
         if need > 0 {
@@ -546,15 +566,6 @@ impl<'a> Turn<'a> {
         for (kind, reason) in passed.collect::<Vec<_>>() {
             self.emit(kind, None, Some(reason));
         }
-    }
-
-    /// How many approvals the present stage has and needs.
-    fn approvals(&self) -> (usize, usize) {
-        let need = self.stage().map_or(0, |stage| {
-            let counts = stage.gates.iter().filter_map(|gate| gate.approval.as_ref());
-            counts.map(|approval| approval.count as usize).max().unwrap_or(0)
-        });
-        (self.rollout.stages[self.rollout.stage].approvals.len(), need)
     }
 
     /// Clusters that still do not answer when the deadline has passed since all others were
@@ -751,7 +762,7 @@ impl<'a> Turn<'a> {
         if let Some((gate, message)) = missing {
             return Some(WaitingOn::Gate { gate, message });
         }
-        let (have, need) = self.approvals();
+        let (have, need) = self.rollout.approvals();
         let stage = self.rollout.stage_name(self.rollout.stage).to_owned();
         (have < need).then_some(WaitingOn::Approval { stage, have, need })
     }

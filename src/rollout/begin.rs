@@ -8,6 +8,7 @@ use super::observation::{Instances, Seen};
 use super::stages::{Labels, assign, assign_late};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AddonName, ClusterName, PolicyName, Rev};
+use crate::base::planted::{Planted, is_planted};
 use crate::fleet::model::RolloutPolicySpec;
 
 /// What git wants of one addon.
@@ -73,6 +74,7 @@ pub fn ensure(newest: Option<&Rollout>, wish: &Wish, seen: &Instances, now: Time
         newest => {
             if let Some(newest) = newest
                 && !newest.is_retried
+                && !is_planted(Planted::NoMemory)
                 && let Some(reason) = short_of(newest, wish, seen)
             {
                 return Ensure::Held { rollout: newest.id.clone(), reason };

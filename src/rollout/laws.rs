@@ -47,6 +47,7 @@ pub fn check_next(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
         EventKind::InstanceStarted { .. } => found.extend(check_start(rollout, event)),
         EventKind::InstanceHealthy { observed_at } | EventKind::InstanceSoaked { observed_at } => {
             found.extend(check_evidence(rollout, event, *observed_at).map(|what| (5, what)));
+            found.extend(check_soak(rollout, event).map(|what| (1, what)));
         }
         EventKind::GatePassed { gate, observed_at: Some(at) }
         | EventKind::GateFailed { gate, observed_at: at } => {
@@ -56,6 +57,10 @@ pub fn check_next(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
             }
         }
         EventKind::StagePassed => {
+            let (have, need) = rollout.approvals();
+            if have < need {
+                found.push((1, format!("stage {} passed by {have} of {need}", rollout.stage)));
+            }
             let open = unproven(rollout);
             if !open.is_empty() {
                 found.push((1, format!("stage {} passed without {open:?}", rollout.stage)));
@@ -116,6 +121,17 @@ fn check_evidence(
         }
         state => Some(format!("{cluster} in {state:?} by evidence of {observed_at}")),
     }
+}
+
+/// A member that counts as soaked before its time.
+fn check_soak(rollout: &Rollout, event: &Event) -> Option<String> {
+    let EventKind::InstanceSoaked { observed_at } = event.kind else { return None };
+    let cluster = event.cluster.as_ref()?;
+    let member = rollout.members.get(cluster)?;
+    let MemberState::Healthy { since, .. } = member.state else { return None };
+    let soak = rollout.policy.stages.get(member.stage?)?.soak?;
+    let until = crate::base::clock::after(since, soak.0);
+    (observed_at < until).then(|| format!("{cluster} has soaked at {observed_at}, not at {until}"))
 }
 
 /// Whether a later stage goes by what the present one shows.

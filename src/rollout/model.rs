@@ -310,6 +310,15 @@ impl Rollout {
         })
     }
 
+    /// How many approvals the present stage has and needs.
+    pub fn approvals(&self) -> (usize, usize) {
+        let policy = self.policy.stages.get(self.stage);
+        let gates = policy.into_iter().flat_map(|stage| &stage.gates);
+        let counts = gates.filter_map(|gate| gate.approval.as_ref());
+        let need = counts.map(|approval| approval.count as usize).max().unwrap_or(0);
+        (self.stages.get(self.stage).map_or(0, |stage| stage.approvals.len()), need)
+    }
+
     /// How many members it changes, over all stages.
     pub fn changing_count(&self) -> usize {
         let of_stage =

@@ -47,10 +47,11 @@ pub(super) fn answer(store: &Store, call: &Call<'_>) -> Result<Reply, StatusErro
     let is_exact = query.get("resourceVersionMatch") == "Exact";
     let mut items = match version.filter(|_| is_exact) {
         Some(version) => objects_at(store, call, version)?,
-        None => objects(store, call),
+        None => objects(store, call, |object| selector.matches(object)),
     };
     items.retain(|place, object| {
-        after.as_ref().is_none_or(|after| path(after) < *place) && selector.matches(object)
+        after.as_ref().is_none_or(|after| path(after) < *place)
+            && (!is_exact || selector.matches(object))
     });
     let mut metadata = json!({"resourceVersion": store.version().to_string()});
     if is_exact && let Some(version) = version {
@@ -123,10 +124,17 @@ fn given_out(mut object: Json, kind: &Kind) -> (String, Json) {
     (path(&place), object)
 }
 
-fn objects(store: &Store, call: &Call<'_>) -> BTreeMap<String, Json> {
+fn objects(
+    store: &Store,
+    call: &Call<'_>,
+    is_wanted: impl Fn(&Json) -> bool,
+) -> BTreeMap<String, Json> {
+    let is_whole = !respond::is_metadata(call.form());
     store
         .keys(&call.kind.group, &call.kind.kind, &call.path.namespace)
-        .filter_map(|key| store.whole(key))
+        .filter_map(|key| store.shared(key))
+        .filter(|object| is_wanted(object))
+        .map(|object| if is_whole { Json::clone(&object) } else { respond::metadata_of(&object) })
         .map(|object| given_out(object, call.kind))
         .collect()
 }
@@ -139,16 +147,16 @@ fn objects_at(
 ) -> Result<BTreeMap<String, Json>, StatusError> {
     let changes =
         store.changes_since(version).map_err(|oldest| StatusError::too_old(version, oldest))?;
-    let mut objects = objects(store, call);
+    let mut objects = objects(store, call, |_| true);
     let namespace = call.path.namespace.as_str();
     let is_meant = |object: &Json| namespace.is_empty() || access::namespace(object) == namespace;
     for change in changes.iter().rev().filter(|change| {
         call.kind.is(&change.key.group, &change.key.kind) && is_meant(&change.object)
     }) {
-        let (place, _) = given_out(change.object.clone(), call.kind);
+        let (place, _) = given_out(Json::clone(&change.object), call.kind);
         match &change.before {
             Some(before) => {
-                objects.insert(place, given_out(before.clone(), call.kind).1);
+                objects.insert(place, given_out(Json::clone(before), call.kind).1);
             }
             None => {
                 objects.remove(&place);

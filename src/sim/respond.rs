@@ -146,6 +146,11 @@ pub(super) fn is_whole(form: Form) -> bool {
     form == Form::Whole
 }
 
+/// Whether no more than metadata is given of objects.
+pub(super) fn is_metadata(form: Form) -> bool {
+    form == Form::Metadata
+}
+
 /// Whether `Accept` asks for discovery in one document.
 pub fn wants_aggregated(accept: &str) -> bool {
     let first = accept.split(',').next().unwrap_or_default();
@@ -211,7 +216,8 @@ fn listed(mut item: Json, kind: &Kind) -> Json {
     item
 }
 
-fn metadata_of(object: &Json) -> Json {
+/// What [`Form::Metadata`] gives of an object.
+pub(super) fn metadata_of(object: &Json) -> Json {
     let mut partial = Map::new();
     partial.insert("kind".to_owned(), Json::from("PartialObjectMetadata"));
     partial.insert("apiVersion".to_owned(), Json::from("meta.k8s.io/v1"));

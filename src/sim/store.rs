@@ -31,6 +31,8 @@ pub struct Store {
     pub(super) uids: u64,
     pub(super) objects: BTreeMap<ObjectKey, Json>,
     pub(super) managers: BTreeMap<ObjectKey, Managers>,
+    /// Objects as they are given out: made once for each change.
+    wholes: BTreeMap<ObjectKey, Arc<Json>>,
     history: VecDeque<Arc<Change>>,
     /// Changes up to this version are no longer kept.
     forgotten: u64,
@@ -69,9 +71,9 @@ pub struct Change {
     /// To what.
     pub key: ObjectKey,
     /// The object after it, or the last one.
-    pub object: Json,
+    pub object: Arc<Json>,
     /// The object before it.
-    pub before: Option<Json>,
+    pub before: Option<Arc<Json>>,
 }
 
 impl Store {
@@ -85,6 +87,7 @@ impl Store {
             uids: 0,
             objects: BTreeMap::new(),
             managers: BTreeMap::new(),
+            wholes: BTreeMap::new(),
             history: VecDeque::new(),
             forgotten: 1,
             rest: None,
@@ -130,7 +133,14 @@ impl Store {
 
     /// An object as it is given out.
     pub fn whole(&self, key: &ObjectKey) -> Option<Json> {
-        Some(with_managers(self.objects.get(key)?, self.managers.get(key)))
+        self.shared(key).map(Arc::unwrap_or_clone)
+    }
+
+    /// As [`Self::whole`], without a copy.
+    pub fn shared(&self, key: &ObjectKey) -> Option<Arc<Json>> {
+        let known = self.wholes.get(key).cloned();
+        let make = |object| Arc::new(with_managers(object, self.managers.get(key)));
+        known.or_else(|| self.objects.get(key).map(make))
     }
 
     /// The keys of the objects of a kind, in one namespace or, when empty, in all, in order.
@@ -158,29 +168,37 @@ impl Store {
         self.version += 1;
         let version = Json::from(self.version.to_string());
         metadata::of(&mut object).insert("resourceVersion".to_owned(), version);
-        let before = self.whole(key);
-        let whole = with_managers(&object, Some(&managers));
+        let before = self.shared(key);
+        let whole = Arc::new(with_managers(&object, Some(&managers)));
         self.objects.insert(key.clone(), object);
         self.managers.insert(key.clone(), managers);
+        self.wholes.insert(key.clone(), Arc::clone(&whole));
         let kind = if before.is_some() { ChangeKind::Modified } else { ChangeKind::Added };
-        self.remember(kind, key, whole.clone(), before);
-        whole
+        self.remember(kind, key, Arc::clone(&whole), before);
+        Arc::unwrap_or_clone(whole)
     }
 
     /// Removes an object. Gives it as it was last.
     pub fn remove(&mut self, key: &ObjectKey) -> Option<Json> {
-        let before = self.whole(key)?;
+        let before = self.shared(key)?;
         self.version += 1;
         self.objects.remove(key);
         self.managers.remove(key);
-        let mut last = before.clone();
+        self.wholes.remove(key);
+        let mut last = Json::clone(&before);
         let version = Json::from(self.version.to_string());
         metadata::of(&mut last).insert("resourceVersion".to_owned(), version);
-        self.remember(ChangeKind::Deleted, key, last.clone(), Some(before));
+        self.remember(ChangeKind::Deleted, key, Arc::new(last.clone()), Some(before));
         Some(last)
     }
 
-    fn remember(&mut self, kind: ChangeKind, key: &ObjectKey, object: Json, before: Option<Json>) {
+    fn remember(
+        &mut self,
+        kind: ChangeKind,
+        key: &ObjectKey,
+        object: Arc<Json>,
+        before: Option<Arc<Json>>,
+    ) {
         let (version, at) = (self.version, self.now);
         let change = Change { version, at, kind, key: key.clone(), object, before };
         self.history.push_back(Arc::new(change));

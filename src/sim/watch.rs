@@ -165,7 +165,7 @@ impl Watch {
             (ChangeKind::Deleted, true, _) => "DELETED",
             (_, true, false) => {
                 // As it was when it was last selected.
-                let mut last = change.before.clone().unwrap_or(Json::Null);
+                let mut last = change.before.as_deref().cloned().unwrap_or(Json::Null);
                 let version = Json::from(change.version.to_string());
                 metadata::of(&mut last).insert("resourceVersion".to_owned(), version);
                 return Some(self.event("DELETED", last, now));
@@ -175,7 +175,7 @@ impl Watch {
             (_, true, true) => "MODIFIED",
             (_, false, false) => return None,
         };
-        Some(self.event(kind, change.object.clone(), now))
+        Some(self.event(kind, Json::clone(&change.object), now))
     }
 
     fn event(&self, kind: &str, mut object: Json, now: Timestamp) -> Json {

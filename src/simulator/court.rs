@@ -9,6 +9,8 @@ use super::clock::SimClock;
 use super::fleet::{FleetModel, SECRET};
 use super::truth::{self, FOREIGN};
 use super::{Broken, Counts};
+use serde_json::Value as Json;
+
 use crate::base::clock::Clock as _;
 use crate::base::ids::{AddonName, ClusterName, Digest};
 use crate::live::record::{self, RecordHead, ReleaseStatus};
@@ -47,6 +49,8 @@ struct State {
 struct Truth {
     /// When each addon was last seen to run as it should.
     ready_at: BTreeMap<String, Duration>,
+    /// Addons that are there, in whatever state.
+    present: BTreeSet<String>,
     /// What was deployed and ran, ever.
     proven: BTreeSet<(String, Digest)>,
     /// Objects that the present attempt on each addon has deleted.
@@ -161,6 +165,11 @@ impl State {
         let names: Vec<String> = self.depends_on.keys().cloned().collect();
         let truth = self.clusters.entry(cluster.to_owned()).or_default();
         for addon in names {
+            if truth::is_present(store, &addon) {
+                truth.present.insert(addon.clone());
+            } else {
+                truth.present.remove(&addon);
+            }
             if !truth::is_ready(store, &addon) {
                 continue;
             }
@@ -229,7 +238,11 @@ impl State {
             let what = || format!("{addon} begins on {cluster} without {on}");
             return (!is_ready(on)).then(|| (3, what()));
         }
-        None
+        let present = &self.clusters.get(cluster.as_str())?.present;
+        let depends =
+            |other: &&String| self.depends_on.get(*other).and_then(Option::as_deref) == Some(addon);
+        let other = present.iter().find(depends)?;
+        Some((3, format!("{addon} goes from {cluster} before {other}")))
     }
 
     // The clusters.
@@ -246,8 +259,8 @@ impl State {
                 }
             }
             ChangeKind::Modified if is_record => {
-                let status = |object| record::head(object).map(|head| head.status);
-                let before = change.before.as_ref().and_then(status);
+                let status = |object: &Json| record::head(object).map(|head| head.status);
+                let before = change.before.as_deref().and_then(status);
                 let goes = status(&change.object) == Some(ReleaseStatus::Uninstalling);
                 if goes && before != Some(ReleaseStatus::Uninstalling) {
                     self.attempt_begins(cluster, &addon);

@@ -65,14 +65,20 @@ impl FleetModel {
                     addon.off.insert(cluster.clone());
                 }
             }
-            Edit::Drop { addon } => {
-                let is_needed = |other: &AddonModel| other.depends_on.as_ref() == Some(addon);
-                if !self.addons.values().any(is_needed) {
-                    self.addons.remove(addon);
-                }
-            }
+            Edit::Drop { addon } => self.drop_with_dependants(addon),
             Edit::Freeze { is_on } => self.is_frozen = *is_on,
             Edit::Mistake { addon } => self.mistake.clone_from(addon),
+        }
+    }
+
+    fn drop_with_dependants(&mut self, addon: &str) {
+        self.addons.remove(addon);
+        let depends =
+            |(_, other): &(&String, &AddonModel)| other.depends_on.as_deref() == Some(addon);
+        let dependants: Vec<String> =
+            self.addons.iter().filter(depends).map(|(name, _)| name.clone()).collect();
+        for name in dependants {
+            self.drop_with_dependants(&name);
         }
     }
 

@@ -24,6 +24,8 @@ mod journal;
 mod run;
 mod scenario;
 pub mod shrink;
+#[cfg(test)]
+mod tests;
 mod truth;
 mod weather;
 mod wire;

@@ -149,7 +149,7 @@ pub enum Edit {
         /// On which cluster.
         cluster: String,
     },
-    /// An addon goes from the whole fleet.
+    /// An addon goes from the whole fleet, and whatever depends on it.
     Drop {
         /// Which.
         addon: String,

@@ -38,6 +38,11 @@ pub(super) fn deployed(store: &Store, addon: &str) -> Option<Digest> {
     newest.origin.digest.filter(|_| newest.status == ReleaseStatus::Deployed)
 }
 
+/// Whether anything of an addon runs.
+pub(super) fn is_present(store: &Store, addon: &str) -> bool {
+    deployment(store, addon).is_some()
+}
+
 /// Whether an addon's workload runs as it was last asked to.
 pub(super) fn is_ready(store: &Store, addon: &str) -> bool {
     let Some(deployment) = deployment(store, addon) else { return false };

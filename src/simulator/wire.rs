@@ -54,5 +54,5 @@ impl Network for Wire {
 /// Whether a request may change something. A review is asked by POST, and changes nothing.
 fn is_write(request: &Request) -> bool {
     let is_review = request.path.ends_with("reviews");
-    request.method != Method::GET && !is_review && !request.is_dry_run().unwrap_or(false)
+    request.method != Method::GET && !is_review && !request.is_dry_run()
 }
