@@ -3,10 +3,12 @@
 
 CARGO ?= cargo
 SEEDS ?= 2000
+# Fresh seeds with every change, and the same ones for everybody who has it.
+SEED ?= $(shell printf '%d' 0x$$(git rev-parse --short=8 'HEAD^{tree}' 2>/dev/null || echo 1))
 FUZZ_SECONDS ?= 60
 STATES ?= 150000
 
-.PHONY: help demo check test explore e2e fuzz bench oracle docs bless ci
+.PHONY: help demo check test sim planted explore e2e fuzz bench oracle docs bless ci
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -21,8 +23,15 @@ check: ## Format, lints, tidy, licences
 	@if command -v cargo-deny >/dev/null; then cargo deny --log-level error check; \
 	else echo "check: cargo-deny is not installed, so licences and advisories were not checked"; fi
 
-test: ## Unit and integration tests, without a network or a cluster
+test: ## Unit and integration tests and SEEDS random histories, without a network or a cluster
 	$(CARGO) test --locked
+	$(MAKE) --no-print-directory sim
+
+sim: ## The laws under SEEDS random histories, from SEED on
+	$(CARGO) run --quiet --release --locked -- sim check --seeds $(SEEDS) --seed $(SEED)
+
+planted: ## Look for each planted fault in SEEDS histories
+	FITOUT_PLANTED=$(SEEDS) $(CARGO) test --release --locked --lib every_planted -- --nocapture
 
 explore: ## Every order of events of small rollouts with two faults, up to STATES states each
 	FITOUT_EXPLORE=$(STATES) $(CARGO) test --locked --lib explore_tests:: -- --nocapture

@@ -44,8 +44,6 @@ pub enum Planted {
     NoHealing,
     /// A failed attempt tells everything that it knows.
     SecretTold,
-    /// A deletion without an answer is taken for one that went well.
-    SilenceIsSuccess,
 }
 
 /// Whether a fault is planted in this thread.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::clock::{Clock, Timestamp};
-use crate::base::ids::AddonName;
+use crate::base::ids::{AddonName, Rev};
 use crate::base::planted::{Planted, is_planted};
 use crate::health::Health;
 use crate::k8s::ClusterClient;
@@ -27,6 +27,8 @@ pub struct Sighting {
     pub addon: Option<AddonName>,
     /// The newest revision that was ever deployed.
     pub place: Option<Place>,
+    /// The commit of the newest record, whatever became of it.
+    pub rev: Option<Rev>,
     /// Whether that is the newest record, and it is deployed.
     pub is_settled: bool,
     /// The chart's version at the newest record.
@@ -69,6 +71,7 @@ fn sighting(newest: &RecordHead, heads: &[RecordHead]) -> Sighting {
     Sighting {
         addon: newest.origin.addon.clone(),
         place,
+        rev: newest.origin.rev.clone(),
         is_settled: newest.status == ReleaseStatus::Deployed,
         chart_version: newest.origin.chart_version.clone(),
     }

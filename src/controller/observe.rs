@@ -162,8 +162,8 @@ impl Reconciler {
                 continue;
             };
             let other = InstanceKey { cluster: key.cluster.clone(), addon: addon.clone() };
-            let rev = sighting.place.as_ref().and_then(|place| place.rev.as_ref());
-            let at_rev = rev.and_then(|rev| self.revisions.desired(rev).ok());
+            // Also of one that is on its way off: its objects may still be there.
+            let at_rev = sighting.rev.as_ref().and_then(|rev| self.revisions.desired(rev).ok());
             let depends = |desired: &Desired| {
                 let instance = desired.instance(&other);
                 instance.is_some_and(|one| one.depends_on.iter().any(|on| on.addon == key.addon))

@@ -63,6 +63,7 @@ impl Reconciler {
         }
         if is_planted(Planted::LookHeals) {
             self.heal_if_due(&head, &survey.looks).await;
+            self.finish().await;
         }
         let active: Vec<Rollout> = self.active().cloned().collect();
         let now = self.options.clock.now();

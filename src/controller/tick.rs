@@ -15,7 +15,7 @@ use super::look::{Look, look};
 use super::metrics::Metrics;
 use super::wishes::{Looks, Wishes, wishes};
 use crate::apply::ApplyOptions;
-use crate::base::clock::Timestamp;
+use crate::base::clock::{Timestamp, after};
 use crate::base::ids::{AddonName, ClusterName, InstanceKey};
 use crate::base::limits::CLUSTERS_IN_PARALLEL;
 use crate::base::planted::{Planted, is_planted};
@@ -413,11 +413,10 @@ impl Reconciler {
     /// Starts an attempt, unless one runs on the instance, or the last one was a moment ago.
     pub(super) fn start(&mut self, head: &Arc<Head>, key: InstanceKey, task: Task) {
         let now = self.options.clock.now();
-        let is_early = self
-            .tries
-            .get(&key)
-            .and_then(|tries| tries.not_before)
-            .is_some_and(|not_before| now < not_before);
+        let is_early =
+            self.tries.get(&key).and_then(|tries| tries.not_before).is_some_and(|not_before| {
+                now < not_before && not_before < after(now, RETRY_MAX * 2)
+            });
         if is_early || self.busy.contains(&key) || self.busy.len() >= ATTEMPTS_IN_PARALLEL {
             return;
         }
@@ -459,7 +458,9 @@ impl Reconciler {
         self.metrics.attempted(&task, &done);
         match &done.result {
             AttemptResult::Done { .. } => {
-                self.tries.remove(&key);
+                // One that is done again and again, and never counts, must not spin.
+                let not_before = Some(after(done.ended_at, RETRY_MIN));
+                self.tries.insert(key.clone(), Tries { count: 0, not_before });
             }
             AttemptResult::Passing(reason) | AttemptResult::Final(reason) => {
                 let task = task.word();

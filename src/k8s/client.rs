@@ -352,11 +352,6 @@ impl ClusterClient {
             Ok(_) => Ok(true),
             Err(RequestError::NotFound { .. }) => Ok(false),
             Err(RequestError::Conflict { .. }) if is_planted(Planted::ConflictIsGone) => Ok(false),
-            Err(RequestError::Unreachable { .. } | RequestError::Timeout { .. })
-                if is_planted(Planted::SilenceIsSuccess) =>
-            {
-                Ok(true)
-            }
             Err(error @ RequestError::Conflict { .. }) if !options.uid.is_empty() => {
                 // Another object may have taken the name: then the one that was meant is gone.
                 let present = self.get_path(&path).await?;

@@ -58,7 +58,7 @@ pub fn check_next(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
         }
         EventKind::StagePassed => {
             let (have, need) = rollout.approvals();
-            if have < need {
+            if have < need && is_shown(rollout) {
                 found.push((1, format!("stage {} passed by {have} of {need}", rollout.stage)));
             }
             let open = unproven(rollout);

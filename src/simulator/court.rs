@@ -47,6 +47,10 @@ struct State {
 /// What is known of a cluster.
 #[derive(Default)]
 struct Truth {
+    /// The cluster's version when it was looked at last.
+    version: u64,
+    /// Addons that ran as they should then.
+    ready: BTreeSet<String>,
     /// When each addon was last seen to run as it should.
     ready_at: BTreeMap<String, Duration>,
     /// Addons that are there, in whatever state.
@@ -164,6 +168,11 @@ impl State {
         let now = self.clock.elapsed();
         let names: Vec<String> = self.depends_on.keys().cloned().collect();
         let truth = self.clusters.entry(cluster.to_owned()).or_default();
+        if std::mem::replace(&mut truth.version, store.version()) == store.version() {
+            truth.ready_at.extend(truth.ready.iter().map(|addon| (addon.clone(), now)));
+            return;
+        }
+        truth.ready.clear();
         for addon in names {
             if truth::is_present(store, &addon) {
                 truth.present.insert(addon.clone());
@@ -173,6 +182,7 @@ impl State {
             if !truth::is_ready(store, &addon) {
                 continue;
             }
+            truth.ready.insert(addon.clone());
             truth.ready_at.insert(addon.clone(), now);
             if let Some(digest) = truth::deployed(store, &addon) {
                 truth.proven.insert((addon, digest));

@@ -32,7 +32,7 @@ use crate::sim::{SimCluster, SimFleet};
 use crate::store::{MemoryStore, Rollouts, Store as _, StoreError};
 
 /// How often a controller looks at the clusters.
-const PACE: Duration = Duration::from_secs(20);
+const PACE: Duration = Duration::from_secs(30);
 /// How often it polls git.
 const INTERVAL: Duration = Duration::from_mins(1);
 /// How often it heals.

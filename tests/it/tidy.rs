@@ -56,6 +56,22 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("k8s", &["base", "fleet", "object", "sim", "health"]),
     ("sim", &["base", "fleet", "health", "net", "object"]),
+    (
+        "simulator",
+        &[
+            "base",
+            "chart",
+            "controller",
+            "fleet",
+            "git",
+            "k8s",
+            "live",
+            "object",
+            "rollout",
+            "sim",
+            "store",
+        ],
+    ),
 ];
 
 /// Modules at the top, which may use everything.
