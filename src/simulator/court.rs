@@ -55,8 +55,10 @@ struct Truth {
     ready_at: BTreeMap<String, Duration>,
     /// Addons that are there, in whatever state.
     present: BTreeSet<String>,
-    /// What was deployed and ran, ever.
-    proven: BTreeSet<(String, Digest)>,
+    /// What was deployed and ran, ever, and since when.
+    proven: BTreeMap<(String, Digest), Duration>,
+    /// What is deployed now.
+    deployed: BTreeMap<String, Digest>,
     /// Objects that the present attempt on each addon has deleted.
     deleted: BTreeMap<String, u32>,
 }
@@ -156,6 +158,16 @@ impl Court {
     }
 }
 
+impl Truth {
+    /// Whether what is deployed of an addon has been so for longer than any look lasts.
+    fn has_long_had(&self, addon: &str, now: Duration) -> bool {
+        let digest = self.deployed.get(addon);
+        let key = digest.map(|digest| (addon.to_owned(), digest.clone()));
+        let since = key.and_then(|key| self.proven.get(&key));
+        since.is_some_and(|since| now.saturating_sub(*since) > LOOK_LASTS)
+    }
+}
+
 impl State {
     fn accuse(&mut self, law: u8, what: String) {
         if self.broken.is_none() {
@@ -173,6 +185,7 @@ impl State {
             return;
         }
         truth.ready.clear();
+        truth.deployed.clear();
         for addon in names {
             if truth::is_present(store, &addon) {
                 truth.present.insert(addon.clone());
@@ -185,7 +198,8 @@ impl State {
             truth.ready.insert(addon.clone());
             truth.ready_at.insert(addon.clone(), now);
             if let Some(digest) = truth::deployed(store, &addon) {
-                truth.proven.insert((addon, digest));
+                truth.deployed.insert(addon.clone(), digest.clone());
+                truth.proven.entry((addon, digest)).or_insert(now);
             }
         }
     }
@@ -225,6 +239,7 @@ impl State {
             }
             _ => None,
         });
+        let offence = offence.or_else(|| self.needless(&begun, event));
         if let Some((law, what)) = offence {
             self.accuse(law, format!("{} begins: {what}", begun.id));
         }
@@ -232,15 +247,35 @@ impl State {
         self.rollouts.insert(begun.id.clone(), begun);
     }
 
+    /// Why a rollout has nothing to do: each cluster that it would change has long had what it brings.
+    fn needless(&self, begun: &Rollout, event: &Event) -> Option<(u8, String)> {
+        let EventKind::RolloutStarted { supersedes: None, .. } = event.kind else { return None };
+        let now = self.clock.elapsed();
+        let addon = begun.addon().as_str();
+        let has_it = |(name, member): (&ClusterName, &Member)| {
+            self.clusters.get(name.as_str()).is_some_and(|truth| {
+                truth.deployed.get(addon) == member.goal.digest.as_ref()
+                    && truth.has_long_had(addon, now)
+            })
+        };
+        let mut waiting = begun.members.iter().filter(|(_, one)| one.state == MemberState::Waiting);
+        waiting.all(has_it).then(|| (4, "every cluster is where it should be".to_owned()))
+    }
+
     /// What an instance that is begun depends on, or what depends on one that goes, is not as it
     /// has to be.
     fn missing_before(&self, rollout: &Rollout, event: &Event) -> Option<(u8, String)> {
-        let EventKind::InstanceStarted { .. } = event.kind else { return None };
+        let EventKind::InstanceStarted { from } = &event.kind else { return None };
         let cluster = event.cluster.as_ref()?;
         let member = rollout.members.get(cluster)?;
         let addon = event.addon.as_str();
-        let ready_at = &self.clusters.get(cluster.as_str())?.ready_at;
+        let truth = self.clusters.get(cluster.as_str())?;
         let now = self.clock.elapsed();
+        if from.is_none() && truth.has_long_had(addon, now) {
+            let what = format!("{addon} begins on {cluster} as if nothing was there");
+            return Some((4, what));
+        }
+        let ready_at = &truth.ready_at;
         let is_ready =
             |on: &str| ready_at.get(on).is_some_and(|at| now.saturating_sub(*at) <= LOOK_LASTS);
         if member.goal.digest.is_some() {
@@ -307,8 +342,8 @@ impl State {
             from.and_then(|place| place.digest.as_ref()) == Some(&digest)
         };
         let truth = self.clusters.get(cluster);
-        let is_proven =
-            truth.is_some_and(|truth| truth.proven.contains(&(addon.to_owned(), digest.clone())));
+        let is_proven = truth
+            .is_some_and(|truth| truth.proven.contains_key(&(addon.to_owned(), digest.clone())));
         let begun = members.iter().rev().find(|(_, member)| is_goal(member));
         if begun.is_none() && !is_proven && !members.iter().any(|(_, member)| was_there(member)) {
             let what = format!("{cluster} gets {} of {addon}, and nobody said so", digest.short());
@@ -336,7 +371,7 @@ impl State {
                 let truth = self.clusters.get(name.as_str());
                 digest.clone().is_none_or(|digest| {
                     let addon = rollout.addon().to_string();
-                    truth.is_some_and(|truth| truth.proven.contains(&(addon, digest)))
+                    truth.is_some_and(|truth| truth.proven.contains_key(&(addon, digest)))
                 })
             };
             is_earlier && !is_excused && !has_run(&member.goal)

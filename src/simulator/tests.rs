@@ -83,9 +83,9 @@ fn tamper() -> Deed {
 }
 
 /// Faults that only need the right moment, which the first seeds have.
-const BY_SEEDS: [Planted; 3] = [Planted::StaleEvidence, Planted::GapIsAbsence, Planted::LookHeals];
+const BY_SEEDS: [Planted; 2] = [Planted::StaleEvidence, Planted::LookHeals];
 /// How many seeds are the first.
-const FIRST: u64 = 60;
+const FIRST: u64 = 30;
 
 /// For other planted faults a history that shows it, and the law that it breaks.
 fn shown() -> Vec<(Planted, u8, Json, Vec<(u64, Deed)>)> {
@@ -106,6 +106,11 @@ fn shown() -> Vec<(Planted, u8, Json, Vec<(u64, Deed)>)> {
     let freeze = Deed::Commit(Edit::Freeze { is_on: true });
     // Everything is up after about ten minutes.
     let late = 1_200;
+    let down = Deed::Trouble {
+        cluster: "c01".to_owned(),
+        what: Trouble::Down,
+        lasts: Duration::from_mins(10),
+    };
     vec![
         (Planted::StaleGate, 5, soaks, vec![]),
         (Planted::BatchOffByOne, 2, usual(), vec![]),
@@ -117,6 +122,7 @@ fn shown() -> Vec<(Planted, u8, Json, Vec<(u64, Deed)>)> {
         (Planted::NoDependency, 3, usual(), vec![]),
         (Planted::NoDependant, 3, usual(), vec![(late, drop)]),
         (Planted::NoMemory, 12, usual(), vec![(late, version("v2-broken", 8)), waits()]),
+        (Planted::GapIsAbsence, 4, usual(), vec![(late, down), waits()]),
         (Planted::MistakeIsAbsence, 4, usual(), vec![(late, mistake)]),
         (Planted::NoLimits, 4, few(), vec![(late, version("v2", 0))]),
         (
