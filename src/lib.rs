@@ -12,6 +12,7 @@
 pub mod apply;
 pub mod base;
 pub mod chart;
+pub mod checkup;
 pub mod cli;
 pub mod controller;
 pub mod diff;
@@ -26,6 +27,7 @@ pub mod k8s;
 pub mod live;
 pub mod net;
 pub mod object;
+pub mod permissions;
 pub mod plan;
 pub mod preview;
 pub mod render;

@@ -74,6 +74,10 @@ commands! {
     History => history,
     /// Go back to an earlier revision of a release
     Rollback => rollback,
+    /// Check that clusters can be reached, and have and allow what their addons need
+    Doctor => doctor,
+    /// Print the least permissions that fitout needs for addons
+    Rbac => rbac,
     /// Run the fleet controller
     Controller => controller,
     /// Watch the main job on simulated clusters
@@ -148,6 +152,7 @@ impl Command {
             Self::Validate(_)
             | Self::Graph(_)
             | Self::Render(_)
+            | Self::Rbac(_)
             | Self::Template(_)
             | Self::Schema(_)
             | Self::Completions(_) => true,

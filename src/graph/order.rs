@@ -52,6 +52,9 @@ fn stage(key: &ObjectKey) -> usize {
         // A custom resource, whatever its kind is called.
         _ if !is_of_kubernetes(&key.group) => 7,
         "PriorityClass" | "Namespace" => 0,
+        // Before their bindings: of whoever is no administrator, a binding is only taken once its
+        // role is there, to see that they have what it grants.
+        "Role" | "ClusterRole" => 1,
         "CustomResourceDefinition" => 2,
         "APIService" => 5,
         kind if is_webhook(kind) => 6,
@@ -106,6 +109,8 @@ mod tests {
             "Namespace",
             "CustomResourceDefinition",
             "Service",
+            "ClusterRoleBinding",
+            "ClusterRole",
             "Secret",
         ];
         let waves = waves(kinds.map(manifest).to_vec(), |manifest| manifest);
@@ -117,9 +122,9 @@ mod tests {
             names,
             [
                 vec!["Namespace"],
-                vec!["Secret", "ConfigMap"],
+                vec!["Secret", "ConfigMap", "ClusterRole"],
                 vec!["CustomResourceDefinition"],
-                vec!["Service"],
+                vec!["ClusterRoleBinding", "Service"],
                 vec!["Deployment"],
                 vec!["ValidatingWebhookConfiguration"],
                 vec!["Widget"],

@@ -379,7 +379,7 @@ impl ClusterClient {
 
     /// One request with its retries. Every request of fitout can be repeated: applies, replaces
     /// and deletes by their nature, and a create that got through answers 409 the second time.
-    async fn call(&self, call: &Call<'_>) -> Result<Json, RequestError> {
+    pub(super) async fn call(&self, call: &Call<'_>) -> Result<Json, RequestError> {
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         let mut attempt = 1;
         loop {
@@ -454,17 +454,18 @@ impl From<RequestError> for Attempt {
     }
 }
 
-struct Call<'a> {
-    method: Method,
-    path: &'a str,
-    body: Option<&'a Json>,
-    accept: &'a str,
-    content_type: &'a str,
-    withhold: bool,
+/// One request.
+pub(super) struct Call<'a> {
+    pub(super) method: Method,
+    pub(super) path: &'a str,
+    pub(super) body: Option<&'a Json>,
+    pub(super) accept: &'a str,
+    pub(super) content_type: &'a str,
+    pub(super) withhold: bool,
 }
 
 impl<'a> Call<'a> {
-    fn get(path: &'a str) -> Self {
+    pub(super) fn get(path: &'a str) -> Self {
         Self {
             method: Method::GET,
             path,
@@ -476,7 +477,7 @@ impl<'a> Call<'a> {
     }
 }
 
-fn unreachable(error: kube::Error) -> RequestError {
+pub(super) fn unreachable(error: kube::Error) -> RequestError {
     RequestError::Unreachable { source: Box::new(error) }
 }
 

@@ -6,8 +6,10 @@ pub mod client;
 pub mod connect;
 pub mod discovery;
 pub mod error;
+pub mod reviews;
 
 pub use client::{Apply, ClusterClient, Delete};
 pub use connect::{ConnectError, ConnectOptions, connect};
 pub use discovery::Resource;
 pub use error::{FieldCause, RequestError};
+pub use reviews::Probe;

@@ -1,5 +1,6 @@
 //! Renderers of diagnostics, diffs and plans: text, JSON, markdown.
 
+pub mod checkup;
 pub mod diagnostics;
 pub mod diff;
 pub mod errors;

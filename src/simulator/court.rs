@@ -24,6 +24,9 @@ use crate::sim::store::{Change, ChangeKind, Store};
 /// made with it may take this long.
 const LOOK_LASTS: Duration = Duration::from_mins(10);
 
+/// Shows the state of a cluster to whoever asks.
+pub(super) type Sees<'a> = dyn Fn(&ClusterName, &mut dyn FnMut(&Store)) + 'a;
+
 /// Judges one history. Cheap to clone; clones are the same court.
 #[derive(Clone)]
 pub(super) struct Court(Arc<Mutex<State>>);
@@ -128,11 +131,7 @@ impl Court {
     }
 
     /// Takes in what was appended to the log. `sees` gives a cluster's state.
-    pub(super) fn appended(
-        &self,
-        events: &[Event],
-        sees: &dyn Fn(&ClusterName, &mut dyn FnMut(&Store)),
-    ) {
+    pub(super) fn appended(&self, events: &[Event], sees: &Sees<'_>) {
         let started: Vec<&Event> = events
             .iter()
             .filter(|event| matches!(event.kind, EventKind::InstanceStarted { .. }))

@@ -87,8 +87,11 @@ const BY_SEEDS: [Planted; 2] = [Planted::StaleEvidence, Planted::LookHeals];
 /// How many seeds are the first.
 const FIRST: u64 = 30;
 
+/// A fault, the law that it breaks, how the policy is other than usual, and what happens when.
+type Shown = (Planted, u8, Json, Vec<(u64, Deed)>);
+
 /// For other planted faults a history that shows it, and the law that it breaks.
-fn shown() -> Vec<(Planted, u8, Json, Vec<(u64, Deed)>)> {
+fn shown() -> Vec<Shown> {
     let usual = || json!({});
     let few = || json!({"limits": {"deletedObjects": 1}});
     let asks = json!({"stages": [

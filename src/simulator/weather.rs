@@ -103,10 +103,13 @@ fn is_list(request: &Request, plural: &str) -> bool {
 
 /// The weather over all clusters. Cheap to clone; clones are the same weather.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Weather(Arc<Mutex<BTreeMap<String, Vec<(Trouble, Duration)>>>>);
+pub(super) struct Weather(Arc<Mutex<Troubles>>);
+
+/// By cluster: what goes wrong, and until when.
+type Troubles = BTreeMap<String, Vec<(Trouble, Duration)>>;
 
 impl Weather {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Vec<(Trouble, Duration)>>> {
+    fn lock(&self) -> MutexGuard<'_, Troubles> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -41,8 +41,6 @@ const RESYNC: Duration = Duration::from_mins(5);
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// More ticks than this in a second bring nothing.
 const TICKS_IN_A_SECOND_MAX: u32 = 100;
-/// Clusters that may join.
-const JOINING: usize = 1;
 
 /// What a controller knew after its last tick.
 #[derive(Clone, Debug, Default)]
@@ -91,7 +89,7 @@ impl World {
         let clock = SimClock::begin();
         let names = scenario.fleet.clusters.keys().cloned();
         let size = scenario.fleet.clusters.len();
-        let joining = (size..size + JOINING).map(|at| format!("c{:02}", at + 1));
+        let joining = std::iter::once(format!("c{:02}", size + 1));
         let cluster = |name: String| {
             let cluster = SimCluster::new(&name, 1, Arc::new(clock.clone()));
             (ClusterName::from(name), cluster)

@@ -13,6 +13,7 @@ mod completions;
 mod controller;
 mod corpus;
 mod demo;
+mod doctor;
 mod e2e;
 mod env;
 mod forge;

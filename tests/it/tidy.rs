@@ -36,6 +36,12 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["base", "chart", "fleet", "graph", "guardrail", "object", "render", "sim"],
     ),
     ("render", &["base", "chart", "fleet", "git", "object", "yaml"]),
+    (
+        "permissions",
+        // `sim` for the kinds that Kubernetes itself serves.
+        &["base", "chart", "fleet", "health", "object", "render", "sim"],
+    ),
+    ("checkup", &["base", "fleet", "permissions"]),
     ("graph", &["base", "chart", "fleet", "object", "render"]),
     ("health", &["base", "fleet", "object"]),
     ("live", &["base", "apply", "chart", "fleet", "health", "k8s", "object", "render", "diff"]),
@@ -51,7 +57,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "report",
         &[
             "base", "yaml", "chart", "diff", "plan", "object", "health", "fleet", "rollout",
-            "live", "graph", "preview",
+            "live", "graph", "preview", "checkup",
         ],
     ),
     ("k8s", &["base", "fleet", "object", "sim", "health"]),

@@ -70,32 +70,48 @@ async fn on_cluster(
     desired: &Desired,
     options: &ApplyOptions,
 ) -> Result<String, (String, Exit)> {
-    let ids = releases_of(client, addon, desired).await;
-    let ids = ids.map_err(|error| (chain(&error), Exit::World))?;
-    if ids.is_empty() {
-        return Ok("is not installed".to_owned());
-    }
+    let found = releases_of(client, addon, desired).await;
+    let (ids, reach) = found.map_err(|error| (chain(&error), Exit::World))?;
     let mut messages = Vec::new();
     for id in &ids {
         let done = apply::uninstall(client, id, None, options, &SystemClock).await;
         let outcome = done.map_err(|error| (chain(&error), status_of(&error).exit()))?;
         messages.push(told(&outcome));
     }
-    Ok(messages.join(", "))
+    let message = if ids.is_empty() { "is not installed".to_owned() } else { messages.join(", ") };
+    Ok(match reach {
+        Reach::Cluster => message,
+        Reach::Namespace => format!(
+            "{message}; looked for in its namespace only, since Secrets may not be listed over the \
+             whole cluster"
+        ),
+    })
 }
 
-/// The releases of an addon: those that say so, and the one that git wants.
+/// Where releases were looked for.
+enum Reach {
+    Cluster,
+    Namespace,
+}
+
+/// The releases of an addon: those that say so, and the one that git wants. Who may not look
+/// over the whole cluster finds only that one.
 async fn releases_of(
     client: &ClusterClient,
     addon: &AddonName,
     desired: &Desired,
-) -> Result<Vec<ReleaseId>, RequestError> {
-    let heads = releases::all_heads(client).await?;
+) -> Result<(Vec<ReleaseId>, Reach), RequestError> {
     let wanted = desired
         .instances
         .iter()
         .find(|instance| instance.key.cluster == client.name && instance.key.addon == *addon)
         .map(ReleaseId::of);
+    let (heads, reach) = match (releases::all_heads(client).await, &wanted) {
+        (Err(RequestError::Forbidden { .. }), Some(wanted)) => {
+            (releases::heads(client, wanted).await?, Reach::Namespace)
+        }
+        (heads, _) => (heads?, Reach::Cluster),
+    };
     let mut ids: Vec<ReleaseId> = heads
         .into_iter()
         .filter(|head| {
@@ -104,7 +120,7 @@ async fn releases_of(
         .map(|head| head.id)
         .collect();
     ids.dedup();
-    Ok(ids)
+    Ok((ids, reach))
 }
 
 fn agreed(context: &mut Context, addon: &AddonName, clusters: usize) -> anyhow::Result<bool> {

@@ -256,6 +256,8 @@ impl Cluster {
                 || matches!(
                     label("resource").as_str(),
                     "leases" | "events" | "nodes" | "tokenreviews" | "subjectaccessreviews"
+                        // Answers, which are not kept.
+                        | "selfsubjectaccessreviews" | "selfsubjectreviews"
                 );
             let verb = label("verb");
             let is_write = !matches!(verb.as_str(), "GET" | "LIST" | "WATCH" | "CONNECT");

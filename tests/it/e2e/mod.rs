@@ -13,6 +13,7 @@ mod fleet;
 mod guardrails;
 mod helm;
 mod parity;
+mod permissions;
 mod preview;
 mod random;
 mod refusals;
