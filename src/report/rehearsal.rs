@@ -10,7 +10,7 @@ use crate::base::clock::{Timestamp, moment};
 use crate::base::diagnostic::few;
 use crate::base::ids::ClusterName;
 use crate::rollout::rehearsal::{Behaviour, Rehearsed};
-use crate::rollout::{Event, EventKind, Phase};
+use crate::rollout::{Event, EventKind, Phase, WaitingOn};
 
 /// All rollouts, one below the other, with times since the start.
 pub fn text(rehearsed: &[Rehearsed], behaviour: &Behaviour, is_coloured: bool) -> String {
@@ -122,6 +122,11 @@ fn outcome(one: &Rehearsed) -> String {
         }
         _ => {
             let waits = one.waiting.values().find(|waits| waits.is_held());
+            // What holds the present stage holds all others.
+            let is_later = |waits: &&WaitingOn| {
+                matches!(waits, WaitingOn::EarlierStage { .. } | WaitingOn::Stage)
+            };
+            let waits = waits.or_else(|| one.waiting.values().find(|waits| !is_later(waits)));
             let waits = waits.or_else(|| one.waiting.values().next());
             let waits = waits.map_or_else(|| rollout.phase.word().to_owned(), ToString::to_string);
             format!("does not end: {reached} of {all} clusters have it; it waits for {waits}")
