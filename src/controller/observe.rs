@@ -48,6 +48,10 @@ impl Reconciler {
             let seen = clusters.filter_map(|cluster| {
                 let key = InstanceKey { cluster: cluster.clone(), addon: rollout.addon().clone() };
                 let look = looks.get(cluster)?;
+                if rollout.members[cluster].goal.digest.is_some() {
+                    // Without its release's name nothing can be told of it, not even that it is absent.
+                    self.ids.get(&key)?;
+                }
                 let mut seen = look.seen(self.ids.get(&key));
                 if let Some(observation) = observed.get(&key) {
                     seen = seen_in(observation, seen);

@@ -44,6 +44,7 @@ impl Reconciler {
         let looks = self.look_at_clusters(&head).await;
         let mut made = wishes(&head, &looks, self.rollouts());
         self.ids.append(&mut made.ids);
+        self.name_releases();
         let mut survey = Survey {
             head: Arc::clone(&head),
             observed: BTreeMap::new(),

@@ -173,6 +173,7 @@ impl Reconciler {
         let looks = self.look_at_clusters(&head).await;
         let mut made = wishes(&head, &looks, &self.rollouts);
         self.ids.append(&mut made.ids);
+        self.name_releases();
         self.begin(&made, &looks)?;
         let wake_at = self.advance_all(&head, &looks).await?;
         self.heal_if_due(&head, &looks).await;
@@ -310,6 +311,31 @@ impl Reconciler {
             })
             .collect();
         ensure(self.rollouts.newest(&wish.addon), wish, &seen, self.options.clock.now())
+    }
+
+    /// The releases of instances that are on their way and that the newest commit does not name: those
+    /// of the commit that their rollout is pinned to.
+    pub(super) fn name_releases(&mut self) {
+        let key = |rollout: &Rollout, cluster: &ClusterName| InstanceKey {
+            cluster: cluster.clone(),
+            addon: rollout.addon().clone(),
+        };
+        let mut found = Vec::new();
+        for rollout in self.active() {
+            let keys = rollout.members.keys().map(|cluster| key(rollout, cluster));
+            let unknown: Vec<InstanceKey> =
+                keys.filter(|key| !self.ids.contains_key(key)).collect();
+            if unknown.is_empty() {
+                continue;
+            }
+            let Ok(pinned) = self.revisions.desired(&rollout.rev) else { continue };
+            let ids = unknown.into_iter().filter_map(|key| {
+                let id = ReleaseId::of(pinned.instance(&key)?);
+                Some((key, id))
+            });
+            found.extend(ids);
+        }
+        self.ids.extend(found);
     }
 
     /// Begins, supersedes and follows rollouts.

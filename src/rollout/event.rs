@@ -428,13 +428,19 @@ impl Rollout {
         }
     }
 
-    /// Members that failed are tried again, and no longer count.
+    /// Members that failed are tried again, and no longer count; those of the stage that were left out
+    /// are waited for again.
     fn resume(&mut self, at: Timestamp) {
         if matches!(self.phase, Phase::Stopped { .. }) {
             self.failures.clear();
+            let stage = self.stage;
             for member in self.members.values_mut() {
                 if matches!(member.state, MemberState::Failed { .. }) {
                     member.state = MemberState::Moving { since: at, applied_at: None };
+                }
+                let is_left_out = matches!(member.state, MemberState::Skipped { .. });
+                if is_left_out && member.stage == Some(stage) {
+                    member.state = MemberState::Waiting;
                 }
             }
         }

@@ -13,7 +13,7 @@ use super::{Act, Broken, Deed, Edit, Scenario, check, play};
 use crate::base::planted::{Planted, with};
 
 /// Seeds that have broken a law, and do not any more.
-const MENDED: [u64; 6] = [114, 131, 135, 179, 190, 281];
+const MENDED: [u64; 7] = [114, 131, 135, 179, 190, 281, 1385];
 
 #[test]
 fn a_seed_gives_the_same_history_every_time() {
