@@ -348,7 +348,8 @@ impl<'a> Turn<'a> {
         };
         let has_failed =
             |(_, member): &(_, Member)| matches!(member.state, MemberState::Failed { .. });
-        let counts = self.is_followed() || members.iter().any(has_failed);
+        let counts =
+            self.is_followed() && !self.rollout.is_shown() || members.iter().any(has_failed);
         if members.is_empty() || !members.iter().all(is_over) || !counts {
             return false;
         }
@@ -534,12 +535,9 @@ impl<'a> Turn<'a> {
         if !self.soak().is_zero() {
             self.pass_gate("soak");
         }
-        if members.iter().all(|(_, member)| is_over(&member.state)) {
-            // Nothing was changed that a gate could judge.
-            self.emit(EventKind::StagePassed, None, None);
-            return true;
-        }
-        if self.asked().any(|gate| self.missing(gate).is_some()) {
+        // Where nothing was changed there is nothing that a gate could judge.
+        let is_changed = members.iter().any(|(_, member)| !is_over(&member.state));
+        if is_changed && self.asked().any(|gate| self.missing(gate).is_some()) {
             return false;
         }
         self.pass_asked();
@@ -578,8 +576,8 @@ impl<'a> Turn<'a> {
     }
 
     /// Clusters that still do not answer when the deadline has passed since all others were
-    /// done are left out: they catch up with the next rollout. A stage of which nobody answers is
-    /// waited for: later ones would go by nothing.
+    /// done are left out: they catch up with the next rollout. Where no cluster of this or an earlier
+    /// stage has shown anything they are waited for: later stages would go by nothing.
     fn skip_unreachable(&mut self) {
         let members = self.present();
         let mut silent = Vec::new();
@@ -599,9 +597,7 @@ impl<'a> Turn<'a> {
             self.wake(until);
             return;
         }
-        let is_shown =
-            |(_, member): &(_, Member)| matches!(member.state, MemberState::Soaked { .. });
-        if !members.iter().any(is_shown) && self.is_followed() {
+        if !self.rollout.is_shown() && self.is_followed() {
             return;
         }
         for (name, reason) in silent {

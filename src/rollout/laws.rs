@@ -58,7 +58,7 @@ pub fn check_next(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
         }
         EventKind::StagePassed => {
             let (have, need) = rollout.approvals();
-            if have < need && is_shown(rollout) {
+            if have < need {
                 found.push((1, format!("stage {} passed by {have} of {need}", rollout.stage)));
             }
             let open = unproven(rollout);
@@ -66,7 +66,7 @@ pub fn check_next(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
                 found.push((1, format!("stage {} passed without {open:?}", rollout.stage)));
             }
             let is_empty = rollout.changing(rollout.stage).next().is_none();
-            if is_followed(rollout) && !is_empty && !is_shown(rollout) {
+            if is_followed(rollout) && !is_empty && !rollout.is_shown() {
                 found.push((1, format!("stage {} passed, and showed nothing", rollout.stage)));
             }
         }
@@ -138,12 +138,6 @@ fn check_soak(rollout: &Rollout, event: &Event) -> Option<String> {
 fn is_followed(rollout: &Rollout) -> bool {
     let later = rollout.members.values().filter(|member| member.stage > Some(rollout.stage));
     later.into_iter().any(|member| member.state != MemberState::Unchanged)
-}
-
-/// Whether any cluster of the present stage has got where it should.
-fn is_shown(rollout: &Rollout) -> bool {
-    let mut members = rollout.changing(rollout.stage);
-    members.any(|(_, member)| matches!(member.state, MemberState::Soaked { .. }))
 }
 
 /// Members of the present stage that are neither proven nor counted as failed or left out.

@@ -310,6 +310,13 @@ impl Rollout {
         })
     }
 
+    /// Whether any cluster of the present stage, or of an earlier one, has got where it should.
+    pub fn is_shown(&self) -> bool {
+        self.members.values().any(|member| {
+            member.stage <= Some(self.stage) && matches!(member.state, MemberState::Soaked { .. })
+        })
+    }
+
     /// How many approvals the present stage has and needs.
     pub fn approvals(&self) -> (usize, usize) {
         let policy = self.policy.stages.get(self.stage);
