@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::base::diagnostic::counted;
 use crate::base::ids::ClusterName;
 use crate::k8s::RequestError;
 use crate::live::ReleaseId;
@@ -257,7 +258,7 @@ impl fmt::Display for Objects<'_> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// More would be deleted than the policy allows.
-    #[error("{deleted} {what}{} would be deleted, and the limit is {limit}: {}", plural(*.deleted), listed(.objects))]
+    #[error("{} would be deleted, and the limit is {limit}: {}", counted(*.deleted, .what), listed(.objects))]
     Limit {
         /// How many.
         deleted: usize,
@@ -304,10 +305,6 @@ pub enum Refused {
         /// And where from besides.
         other: String,
     },
-}
-
-fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
 }
 
 impl Refused {

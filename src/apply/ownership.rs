@@ -13,8 +13,6 @@ pub(super) const RELEASE_NAME: &str = "meta.helm.sh/release-name";
 pub(super) const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 /// The label that says that Helm manages an object.
 pub(super) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-/// The annotation by which a chart says that an object stays.
-pub(super) const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
 
 /// Managers whose fields a release that Helm made has: adopting the release is taking them over.
 const HELM_MANAGERS: [&str; 2] = ["helm", "helm-controller"];

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
-use serde_json::Value as Json;
 
 use super::error::{ApplyError, Doing, ObjectError, Refused};
 use super::objects::{Applying, at};
-use super::ownership::{self, Owner, RESOURCE_POLICY};
+use super::ownership::{self, Owner};
 use super::{Kept, crds};
 use crate::base::planted::{Planted, is_planted};
 use crate::chart::model::Manifest;
@@ -50,7 +49,7 @@ pub(super) fn decide(
         if wanted.contains(access::uid(object)) {
             continue;
         }
-        if says_keep(object) || says_keep(&manifest.object) {
+        if access::says_keep(object) || access::says_keep(&manifest.object) {
             pruning.kept.push((key.clone(), Kept::Policy));
         } else if ownership::owner(object, id) != Owner::Ours {
             pruning.kept.push((key.clone(), Kept::NotOurs));
@@ -63,17 +62,12 @@ pub(super) fn decide(
     pruning
 }
 
-fn says_keep(object: &Json) -> bool {
-    access::annotation(object, RESOURCE_POLICY)
-        .is_some_and(|policy| policy.trim().eq_ignore_ascii_case("keep"))
-}
-
 /// Refuses what is beyond the limits.
 pub(super) fn check_limits(pruning: &Pruning, limits: &Limits) -> Result<(), Refused> {
+    type Meant = fn(&ObjectKey) -> bool;
     if is_planted(Planted::NoLimits) {
         return Ok(());
     }
-    type Meant = fn(&ObjectKey) -> bool;
     let rules: [(&'static str, u32, Meant); 3] = [
         ("object", limits.deleted_objects, |_| true),
         ("namespace", limits.deleted_namespaces, |key| {
@@ -135,7 +129,7 @@ async fn delete_one(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value as Json, json};
 
     use super::*;
     use crate::base::clock::Timestamp;
@@ -171,7 +165,7 @@ mod tests {
             access::set_metadata(&mut object, "annotations", ownership::RELEASE_NAME, release);
         }
         if let Some(policy) = policy {
-            access::set_metadata(&mut object, "annotations", RESOURCE_POLICY, policy);
+            access::set_metadata(&mut object, "annotations", access::RESOURCE_POLICY, policy);
         }
         object
     }

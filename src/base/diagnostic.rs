@@ -145,6 +145,11 @@ pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
 }
 
+/// A number of things: `1 cluster`, `2 clusters`.
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Names in a sentence, cut short: `a`, `b`, `c` and 7 more.
 pub fn few(names: &[&str]) -> String {
     const SHOWN: usize = 3;

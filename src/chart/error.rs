@@ -9,6 +9,7 @@ use super::missing::{Missing, owner, values_about};
 use super::scope::Scope;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::span::{SourceFile, Span};
+use crate::object::pointer;
 use crate::sprig::functions;
 use crate::template::error::{Entered, Error, Frame, Reason};
 
@@ -96,13 +97,9 @@ impl RenderError {
         let mut chart = "";
         for line in lines {
             match line.strip_prefix("- at '").and_then(|rest| rest.split_once("': ")) {
-                Some((pointer, problem)) => {
-                    let steps = pointer
-                        .split('/')
-                        .skip(1)
-                        .map(|step| step.replace("~1", "/").replace("~0", "~"));
-                    let path: Vec<String> =
-                        subchart(chart, root).map(str::to_owned).into_iter().chain(steps).collect();
+                Some((at, problem)) => {
+                    let chart = subchart(chart, root).map(str::to_owned).into_iter();
+                    let path: Vec<String> = chart.chain(pointer::steps(at)).collect();
                     diagnostic = diagnostic.note(match path.as_slice() {
                         [] => problem.to_owned(),
                         path => format!("`{}`: {problem}", path.join(".")),

@@ -1,6 +1,6 @@
 //! Exit codes and the errors that lead to them.
 
-use crate::base::diagnostic::{Diagnostic, Severity};
+use crate::base::diagnostic::{Diagnostic, Severity, counted};
 use crate::chart;
 
 /// How a command ended.
@@ -55,7 +55,7 @@ impl Exit {
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// The user's files are wrong.
-    #[error("{} in the fleet's files", count(.0.len()))]
+    #[error("{} in the fleet's files", counted(.0.len(), "finding"))]
     Input(Vec<Diagnostic>),
     /// The arguments do not fit the fleet: an unknown cluster, an unreadable option.
     #[error("{message}")]
@@ -76,10 +76,6 @@ pub enum CommandError {
     /// Refused for safety, or stalled.
     #[error("{0}")]
     Refused(String),
-}
-
-fn count(findings: usize) -> String {
-    format!("{findings} {}", if findings == 1 { "finding" } else { "findings" })
 }
 
 /// Prints clap's message; help and version go to stdout and are no error.

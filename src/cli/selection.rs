@@ -131,6 +131,12 @@ impl InstanceArgs {
     }
 }
 
+/// All instances on these clusters, also of addons that were not asked for.
+pub fn instances_on(desired: &Desired, clusters: &BTreeSet<ClusterName>) -> Vec<Instance> {
+    let is_there = |instance: &&Instance| clusters.contains(&instance.key.cluster);
+    desired.instances.iter().filter(is_there).cloned().collect()
+}
+
 /// The instance of an addon on a cluster.
 ///
 /// # Errors

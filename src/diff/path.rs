@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
+use crate::object::pointer::escaped;
+
 /// One step into an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -35,7 +37,7 @@ impl FieldPath {
             return None;
         }
         let step = |step: &Step| match step {
-            Step::Field(name) => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+            Step::Field(name) => format!("/{}", escaped(name)),
             Step::Item(_) => "/*".to_owned(),
             Step::Index(index) => format!("/{index}"),
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::shared::Shared;
 use super::{Finding, Object};
-use crate::base::diagnostic::{Diagnostic, few};
+use crate::base::diagnostic::{Diagnostic, counted, few};
 use crate::base::ids::PolicyName;
 use crate::base::span::Span;
 use crate::fleet::Desired;
@@ -88,11 +88,9 @@ fn explain(
     let Exceeded { field, what, limit, objects } = exceeded;
     let addon = shared.release().map(|release| release.instance.key.addon.to_string());
     let addon = addon.unwrap_or_default();
-    let count = objects.len();
-    let plural = if count == 1 { "" } else { "s" };
-    let message = format!(
-        "{count} {what}{plural} of `{addon}` would be deleted on a cluster, and {limit} may be"
-    );
+    let doomed = counted(objects.len(), what);
+    let message =
+        format!("{doomed} of `{addon}` would be deleted on a cluster, and {limit} may be");
     let names: BTreeSet<String> = objects.iter().map(|object| object.key.to_string()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let found = Diagnostic::error("blast-radius", message).note(few(&names)).help(format!(

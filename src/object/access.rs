@@ -73,6 +73,15 @@ pub fn annotation<'a>(object: &'a Json, key: &str) -> Option<&'a str> {
     text(object, &["metadata", "annotations", key])
 }
 
+/// The annotation by which a chart says that an object stays.
+pub const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
+
+/// Whether a chart says that an object stays when it is no longer wanted, as Helm reads it.
+pub fn says_keep(object: &Json) -> bool {
+    annotation(object, RESOURCE_POLICY)
+        .is_some_and(|policy| policy.trim().eq_ignore_ascii_case("keep"))
+}
+
 /// One label.
 pub fn label<'a>(object: &'a Json, key: &str) -> Option<&'a str> {
     text(object, &["metadata", "labels", key])

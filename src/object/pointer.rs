@@ -4,7 +4,17 @@ use serde_json::Value as Json;
 
 /// The steps of a pointer such as `/spec/template/spec/containers/*/image`.
 pub fn steps(pointer: &str) -> Vec<String> {
-    pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect()
+    pointer.split('/').skip(1).map(unescaped).collect()
+}
+
+/// A step as it stands in a pointer.
+pub fn escaped(step: &str) -> String {
+    step.replace('~', "~0").replace('/', "~1")
+}
+
+/// A step of a pointer as it is meant.
+pub fn unescaped(step: &str) -> String {
+    step.replace("~1", "/").replace("~0", "~")
 }
 
 /// Removes every value that the pointer stands for.

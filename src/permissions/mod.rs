@@ -398,11 +398,10 @@ impl Gathered<'_> {
 
     fn of_object(&mut self, release: &Wanted<'_>, object: &Manifest) {
         let (scope, target) = self.place(release, object);
-        // `ownership::RESOURCE_POLICY`: it is never pruned, and a way round a field that cannot
-        // change is the only reason to delete it.
-        let stays = access::annotation(&object.object, "helm.sh/resource-policy")
-            .is_some_and(|policy| policy.trim().eq_ignore_ascii_case("keep"));
-        let is_kept = stays && release.upgrade.on_immutable == ImmutablePolicy::Fail;
+        // It is never pruned, and a way round a field that cannot change is the only reason to
+        // delete it.
+        let is_kept = access::says_keep(&object.object)
+            && release.upgrade.on_immutable == ImmutablePolicy::Fail;
         let verbs = if is_kept { WRITE } else { ALL };
         self.add_all((&scope, &target), verbs, Purpose::Objects, release.addon);
         let key = &object.key;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::paint::Paint;
-use crate::base::diagnostic::Severity;
+use crate::base::diagnostic::{Severity, counted};
 use crate::base::ids::AddonName;
 use crate::checkup::{Checkup, Finding};
 
@@ -75,10 +75,6 @@ fn summary(checkup: &Checkup) -> String {
         .map(|(count, what)| counted(*count, what))
         .collect();
     if parts.is_empty() { "all well".to_owned() } else { parts.join(", ") }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// What was seen, in a line or two.

@@ -8,7 +8,7 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::{Value as Json, json};
 
-use crate::base::diagnostic::{Diagnostic, Label, Severity};
+use crate::base::diagnostic::{Diagnostic, Label, Severity, counted};
 use crate::base::span::SourceFile;
 
 /// Wide enough for a path and an excerpt, whatever the terminal: output does not depend on it.
@@ -41,7 +41,7 @@ pub fn summary(diagnostics: &[Diagnostic]) -> String {
         .into_iter()
         .map(|(severity, name)| (count(severity), name))
         .filter(|(number, _)| *number > 0)
-        .map(|(number, name)| format!("{number} {name}{}", if number == 1 { "" } else { "s" }))
+        .map(|(number, name)| counted(number, name))
         .collect();
     if parts.is_empty() { "no findings".to_owned() } else { parts.join(", ") }
 }

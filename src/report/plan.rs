@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::paint::Paint;
+use crate::base::diagnostic::counted;
 use crate::diff::Op;
 use crate::plan::{Plan, Step, StepAction};
 
@@ -84,16 +85,11 @@ fn title(plan: &Plan) -> String {
     match plan.steps.len() {
         0 => format!("Plan for {rev}: nothing to do"),
         steps => format!(
-            "Plan for {rev}: {steps} step{} on {} cluster{}",
-            plural(steps),
-            clusters.len(),
-            plural(clusters.len())
+            "Plan for {rev}: {} on {}",
+            counted(steps, "step"),
+            counted(clusters.len(), "cluster")
         ),
     }
-}
-
-fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
 }
 
 fn versions(step: &Step) -> String {

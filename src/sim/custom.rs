@@ -111,14 +111,10 @@ fn check_number(value: &Json, number: f64, schema: &Json, field: &str, causes: &
 
 fn check_text(text: &str, schema: &Json, field: &str, causes: &mut Vec<Cause>) {
     let length = text.chars().count();
-    let bound = |name: &str| {
-        let bound = schema.get(name).and_then(Json::as_u64);
-        bound.and_then(|bound| usize::try_from(bound).ok())
-    };
-    if let Some(max) = bound("maxLength").filter(|max| length > *max) {
+    if let Some(max) = bound(schema, "maxLength").filter(|max| length > *max) {
         causes.push(Cause::too_long(field, max));
     }
-    if let Some(min) = bound("minLength").filter(|min| length < *min) {
+    if let Some(min) = bound(schema, "minLength").filter(|min| length < *min) {
         let why = format!("{field} in body should be at least {min} chars long");
         causes.push(Cause::invalid(field, &Json::from(text), &why));
     }
@@ -140,19 +136,20 @@ fn check_text(text: &str, schema: &Json, field: &str, causes: &mut Vec<Cause>) {
     }
 }
 
+/// How many there may be at the most, or must be.
+fn bound(schema: &Json, name: &str) -> Option<usize> {
+    schema.get(name).and_then(Json::as_u64).and_then(|bound| usize::try_from(bound).ok())
+}
+
 fn check_count(count: usize, schema: &Json, field: &str, causes: &mut Vec<Cause>) {
-    let bound = |name: &str| {
-        let bound = schema.get(name).and_then(Json::as_u64);
-        bound.and_then(|bound| usize::try_from(bound).ok())
-    };
-    if let Some(max) = bound("maxItems").filter(|max| count > *max) {
+    if let Some(max) = bound(schema, "maxItems").filter(|max| count > *max) {
         causes.push(Cause {
             reason: "FieldValueTooMany",
             field: field.to_owned(),
             message: format!("Too many: {count}: must have at most {max} items"),
         });
     }
-    if let Some(min) = bound("minItems").filter(|min| count < *min) {
+    if let Some(min) = bound(schema, "minItems").filter(|min| count < *min) {
         let why = format!("{field} in body should have at least {min} items");
         causes.push(Cause::invalid(field, &json!(count), &why));
     }

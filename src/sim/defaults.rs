@@ -7,7 +7,7 @@ mod pod;
 mod quantity;
 mod service;
 
-pub(super) use quantity::is_more;
+pub(super) use quantity::{is_more, is_suffix};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

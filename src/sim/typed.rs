@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use super::fields::{FieldSet, Step};
 use super::schema::{ListKind, Shape, item_keys};
-use super::types;
+use crate::object::pointer::unescaped;
 
 /// How a new value differs from an old one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,7 +108,7 @@ pub(super) fn path_of(value: &Json, pointer: &str, shape: Shape<'_>) -> String {
     let (mut value, mut shape) = (value, shape);
     let mut told = String::new();
     for step in pointer.split('/').skip(1) {
-        let step = types::unescaped(step);
+        let step = unescaped(step);
         let found = match value {
             Json::Object(fields) => {
                 told.push_str(&format!(".{step}"));

@@ -17,8 +17,10 @@ use serde::de::value::{StrDeserializer, StringDeserializer};
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer as _, MapAccess, SeqAccess};
 use serde_json::{Map, Value as Json};
 
+use super::defaults;
 use super::kinds::Kind;
 use crate::object::access;
+use crate::object::pointer::{escaped, unescaped};
 
 /// What a walk came upon.
 #[derive(Debug, Default)]
@@ -180,15 +182,6 @@ impl At {
     }
 }
 
-fn escaped(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
-}
-
-/// A step of a JSON pointer as it is meant.
-pub(super) fn unescaped(name: &str) -> String {
-    name.replace("~1", "/").replace("~0", "~")
-}
-
 /// The end of a walk.
 #[derive(Debug)]
 struct Stopped;
@@ -303,6 +296,12 @@ struct Items<'a> {
     left: std::iter::Enumerate<std::slice::Iter<'a, Json>>,
 }
 
+impl<'a> Items<'a> {
+    fn new(walk: Walk<'a>, items: &'a [Json]) -> Self {
+        Self { walk, left: items.iter().enumerate() }
+    }
+}
+
 impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = Stopped;
 
@@ -320,10 +319,7 @@ fn is_quantity(text: &str) -> bool {
     let text = text.trim_start_matches(['+', '-']);
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    number.parse::<f64>().is_ok()
-        && (matches!(unit, "" | "n" | "u" | "m" | "k" | "M" | "G" | "T" | "P" | "E")
-            || matches!(unit, "Ki" | "Mi" | "Gi" | "Ti" | "Pi" | "Ei")
-            || unit.strip_prefix(['e', 'E']).is_some_and(|power| power.parse::<i32>().is_ok()))
+    number.parse::<f64>().is_ok() && defaults::is_suffix(unit)
 }
 
 impl<'de> Deserializer<'de> for Walk<'_> {
@@ -339,10 +335,7 @@ impl<'de> Deserializer<'de> for Walk<'_> {
                 (None, None) => Err(Stopped),
             },
             Json::String(text) => visitor.visit_str(text),
-            Json::Array(items) => {
-                let left = items.iter().enumerate();
-                visitor.visit_seq(Items { walk: self, left })
-            }
+            Json::Array(items) => visitor.visit_seq(Items::new(self, items)),
             Json::Object(fields) => visitor.visit_map(Entries::new(self, fields, None)),
         }
     }
@@ -374,10 +367,7 @@ impl<'de> Deserializer<'de> for Walk<'_> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stopped> {
         match self.value {
-            Json::Array(items) => {
-                let left = items.iter().enumerate();
-                visitor.visit_seq(Items { walk: self, left })
-            }
+            Json::Array(items) => visitor.visit_seq(Items::new(self, items)),
             _ => Err(self.stop("[]string", "list")),
         }
     }

@@ -16,7 +16,7 @@ use crate::cli::clusters;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::load;
-use crate::cli::selection::InstanceArgs;
+use crate::cli::selection::{InstanceArgs, instances_on};
 use crate::fleet::Desired;
 use crate::k8s::{ClusterClient, RequestError, Resource};
 use crate::permissions::{Catalog, Need, Permission, Wanted, needs};
@@ -44,14 +44,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let desired = load::desired(context)?;
     let names = args.instances.clusters.select(&desired.fleet)?;
     let addons = args.instances.addons.select(&desired.fleet)?;
-    let on_clusters: Vec<_> = desired
-        .instances
-        .iter()
-        .filter(|instance| names.contains(&instance.key.cluster))
-        .cloned()
-        .collect();
     // With addons that are not asked for: one may bring the CRD of another's objects.
-    let rendered = load::render(&desired, &on_clusters, &RenderOptions::to_look_at());
+    let rendered =
+        load::render(&desired, &instances_on(&desired, &names), &RenderOptions::to_look_at());
     let text = diagnostics::text(&rendered.diagnostics, context.is_coloured);
     write!(context.err, "{text}")?;
     let options = clusters::options(context, &repository);

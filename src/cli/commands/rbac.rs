@@ -6,7 +6,7 @@ use crate::base::ids::{AddonName, ClusterName};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::load;
-use crate::cli::selection::InstanceArgs;
+use crate::cli::selection::{InstanceArgs, instances_on};
 use crate::permissions::{Catalog, Need, Policy, Purpose, Scope, Subject, Wanted, needs};
 use crate::render::RenderOptions;
 use crate::report::diagnostics;
@@ -33,14 +33,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let desired = load::desired(context)?;
     let clusters = args.instances.clusters.select_or_all(&desired.fleet)?;
     let addons = args.instances.addons.select(&desired.fleet)?;
-    let on_clusters: Vec<_> = desired
-        .instances
-        .iter()
-        .filter(|instance| clusters.contains(&instance.key.cluster))
-        .cloned()
-        .collect();
     // With addons that are not asked for: one may bring the CRD of another's objects.
-    let rendered = load::render(&desired, &on_clusters, &RenderOptions::to_look_at());
+    let rendered =
+        load::render(&desired, &instances_on(&desired, &clusters), &RenderOptions::to_look_at());
     let mut all: Vec<Need> = Vec::new();
     let mut namespaces = BTreeSet::new();
     for cluster in &clusters {

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use crate::apply::{self, ApplyOptions, holder};
 use crate::base::clock::SystemClock;
 use crate::base::clock::today;
+use crate::base::diagnostic::counted;
 use crate::base::ids::AddonName;
 use crate::cli::clusters;
 use crate::cli::context::Context;
@@ -127,8 +128,8 @@ fn agreed(context: &mut Context, addon: &AddonName, clusters: usize) -> anyhow::
     if !std::io::stdin().is_terminal() {
         return Ok(true);
     }
-    let plural = if clusters == 1 { "" } else { "s" };
-    write!(context.err, "Uninstall {addon} from {clusters} cluster{plural}? [y/N] ")?;
+    let clusters = counted(clusters, "cluster");
+    write!(context.err, "Uninstall {addon} from {clusters}? [y/N] ")?;
     context.err.flush()?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).context("reading the answer")?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::ValueEnum;
 use serde_json::json;
 
-use crate::base::diagnostic::{Diagnostic, has_errors};
+use crate::base::diagnostic::{Diagnostic, counted, has_errors};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::load;
@@ -78,9 +78,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
                 writeln!(
                     context.out,
                     "ok: {}, {}, {}",
-                    count(counts.0, "cluster"),
-                    count(counts.1, "addon"),
-                    count(instances, "instance"),
+                    counted(counts.0, "cluster"),
+                    counted(counts.1, "addon"),
+                    counted(instances, "instance"),
                 )?;
             }
         }
@@ -92,8 +92,4 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
 fn place(diagnostic: &Diagnostic) -> Option<String> {
     let label = diagnostic.labels.first()?;
     Some(format!("{} {}", diagnostic.code, label.span))
-}
-
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

@@ -7,6 +7,7 @@ pub mod markdown;
 pub mod text;
 
 use super::diff::{Line, Sign, lines_of, write_field};
+use crate::base::diagnostic::counted;
 use crate::base::ids::ClusterName;
 use crate::diff::Op;
 use crate::fleet::model::OnFailure;
@@ -19,11 +20,6 @@ use crate::preview::{
 /// break its line.
 fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
 }
 
 /// A few names, and how many more there are.

@@ -23,9 +23,21 @@ pub(in crate::sim) fn is_more(a: &str, b: &str) -> bool {
     nanos(a).zip(nanos(b)).is_some_and(|(a, b)| a > b)
 }
 
-fn nanos(text: &str) -> Option<i128> {
+/// Whether a quantity may end so.
+pub(in crate::sim) fn is_suffix(text: &str) -> bool {
+    let is_power = |power: &str| power.parse::<i32>().is_ok();
+    DECIMAL.contains(&text)
+        || BINARY.contains(&text)
+        || text.strip_prefix(['e', 'E']).is_some_and(is_power)
+}
+
+fn parts(text: &str) -> (&str, &str) {
     let digits = text.find(|c: char| !"+-.0123456789".contains(c)).unwrap_or(text.len());
-    let (number, suffix) = text.split_at(digits);
+    text.split_at(digits)
+}
+
+fn nanos(text: &str) -> Option<i128> {
+    let (number, suffix) = parts(text);
     let binary = BINARY.iter().skip(1).position(|unit| *unit == suffix);
     if let Some(power) = binary {
         return scaled(number, 1024_i128.checked_pow(power as u32 + 1)?, NANO);
@@ -52,16 +64,10 @@ const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 
 /// The canonical form; nothing for what is no quantity or too large to reckon with.
 fn canonical(text: &str) -> Option<String> {
-    let digits = text.find(|c: char| !"+-.0123456789".contains(c)).unwrap_or(text.len());
-    let (number, suffix) = text.split_at(digits);
-    let binary = BINARY.iter().skip(1).position(|unit| *unit == suffix);
-    let decimal = DECIMAL.iter().position(|unit| *unit == suffix);
-    let nanos = match (binary, decimal) {
-        (Some(power), _) => scaled(number, 1024_i128.checked_pow(power as u32 + 1)?, NANO)?,
-        (None, Some(power)) => scaled(number, 1000_i128.checked_pow(power as u32)?, 1)?,
-        (None, None) => return exponent(number, suffix),
-    };
-    if binary.is_some() && (nanos.abs() >= 1024 * NANO || nanos % NANO == 0) && nanos != 0 {
+    let (number, suffix) = parts(text);
+    let Some(nanos) = nanos(text) else { return exponent(number, suffix) };
+    let is_binary = BINARY[1..].contains(&suffix);
+    if is_binary && (nanos.abs() >= 1024 * NANO || nanos % NANO == 0) && nanos != 0 {
         // Parts of bytes are rounded up.
         let mut bytes = nanos / NANO + i128::from(nanos % NANO > 0);
         let mut power = 0;
