@@ -186,29 +186,9 @@ pub fn judge(expected: &Expected, seen: &Seen) -> Checkup {
     }
     versions(expected, seen, &mut findings);
     findings.extend(clock(seen));
-    findings.extend(seen.unserved.iter().map(|((api_version, kind), addons)| {
-        Finding {
-        check: Check::Kinds,
-        severity: Severity::Error,
-        message: format!("no kind `{kind}` of `{api_version}` is served"),
-        why: format!("objects of the chart ({})", names(addons)),
-        help: "place the addon that brings its CRD on the cluster, or let the chart use a version \
-               that is served"
-            .to_owned(),
-    }
-    }));
+    findings.extend(unserved(seen));
     findings.extend(refused(seen));
-    findings.extend(seen.unknown.iter().map(|(check, reason)| {
-        Finding {
-            check: *check,
-            severity: Severity::Error,
-            message: format!("cannot be found out: {reason}"),
-            why: String::new(),
-            help: "everybody who is logged in may ask this, unless somebody took the ClusterRoles \
-               `system:basic-user` or `system:discovery` away"
-                .to_owned(),
-        }
-    }));
+    findings.extend(unknown(seen));
     findings.sort_by_key(|finding| (finding.severity, finding.check));
     Checkup {
         is_reachable: true,
@@ -222,6 +202,30 @@ pub fn judge(expected: &Expected, seen: &Seen) -> Checkup {
         rbac: rbac(seen),
         ..Checkup::empty(expected)
     }
+}
+
+fn unserved(seen: &Seen) -> impl Iterator<Item = Finding> {
+    const HELP: &str = "place the addon that brings its CRD on the cluster, or let the chart use a \
+                        version that is served";
+    seen.unserved.iter().map(|((api_version, kind), addons)| Finding {
+        check: Check::Kinds,
+        severity: Severity::Error,
+        message: format!("no kind `{kind}` of `{api_version}` is served"),
+        why: format!("objects of the chart ({})", names(addons)),
+        help: HELP.to_owned(),
+    })
+}
+
+fn unknown(seen: &Seen) -> impl Iterator<Item = Finding> {
+    const HELP: &str = "everybody who is logged in may ask this, unless somebody took the \
+                        ClusterRoles `system:basic-user` or `system:discovery` away";
+    seen.unknown.iter().map(|(check, reason)| Finding {
+        check: *check,
+        severity: Severity::Error,
+        message: format!("cannot be found out: {reason}"),
+        why: String::new(),
+        help: HELP.to_owned(),
+    })
 }
 
 fn versions(expected: &Expected, seen: &Seen, findings: &mut Vec<Finding>) {

@@ -75,9 +75,7 @@ impl Head {
         let instances = self.desired.instances.iter().filter(of_addon);
         instances.map(|instance| &instance.key).all(|key| self.releases.contains_key(key))
     }
-}
 
-impl Head {
     /// Reads and renders a commit. Blocks.
     fn read(source: Source, charts: &ChartStore) -> Self {
         let checked = Desired::read(source, today());

@@ -316,13 +316,13 @@ impl Reconciler {
     /// The releases of instances that are on their way and that the newest commit does not name: those
     /// of the commit that their rollout is pinned to.
     pub(super) fn name_releases(&mut self) {
-        let key = |rollout: &Rollout, cluster: &ClusterName| InstanceKey {
-            cluster: cluster.clone(),
-            addon: rollout.addon().clone(),
-        };
         let mut found = Vec::new();
         for rollout in self.active() {
-            let keys = rollout.members.keys().map(|cluster| key(rollout, cluster));
+            let staying = rollout.members.iter().filter(|(_, member)| member.goal.digest.is_some());
+            let keys = staying.map(|(cluster, _)| InstanceKey {
+                cluster: cluster.clone(),
+                addon: rollout.addon().clone(),
+            });
             let unknown: Vec<InstanceKey> =
                 keys.filter(|key| !self.ids.contains_key(key)).collect();
             if unknown.is_empty() {

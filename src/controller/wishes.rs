@@ -40,15 +40,9 @@ pub fn wishes(head: &Head, looks: &Looks, rollouts: &Rollouts) -> Wishes {
     addons.extend(rollouts.iter().filter(active).map(|rollout| rollout.addon().clone()));
     for addon in addons {
         let newest = rollouts.newest(&addon);
-        if let Some(reason) = hindrance(head, &addon) {
-            made.held.insert(addon, reason);
-            continue;
-        }
-        let policy = match head.policy(&addon, newest) {
+        let policy = match policy(head, &addon, newest) {
             Ok(policy) => policy,
-            Err(name) => {
-                let short = head.rev().short();
-                let reason = format!("its policy `{name}` cannot be read at commit {short}");
+            Err(reason) => {
                 made.held.insert(addon, reason);
                 continue;
             }
@@ -59,6 +53,23 @@ pub fn wishes(head: &Head, looks: &Looks, rollouts: &Rollouts) -> Wishes {
         }
     }
     made
+}
+
+/// The policy that an addon goes by.
+///
+/// # Errors
+/// Why nothing can be wished of it.
+fn policy(
+    head: &Head,
+    addon: &AddonName,
+    newest: Option<&Rollout>,
+) -> Result<(Option<PolicyName>, RolloutPolicySpec), String> {
+    if let Some(reason) = hindrance(head, addon) {
+        return Err(reason);
+    }
+    let short = head.rev().short();
+    let unread = |name| format!("its policy `{name}` cannot be read at commit {short}");
+    head.policy(addon, newest).map_err(unread)
 }
 
 /// Why nothing can be said of an addon.

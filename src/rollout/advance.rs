@@ -332,25 +332,16 @@ impl<'a> Turn<'a> {
         self.stop(reason)
     }
 
-    /// Whether later stages would go by what the present one shows.
-    fn is_followed(&self) -> bool {
-        let later = self.rollout.stage + 1..self.rollout.policy.stages.len();
-        later.into_iter().any(|stage| self.rollout.changing(stage).next().is_some())
-    }
-
     /// Stops when every member of a stage has failed or was left out, however many failures are
     /// allowed: there is nothing that gates or later stages could go by. The last stage may pass when
     /// all of it was left out. Tells whether it goes back.
     fn stop_if_nothing_is_shown(&mut self) -> bool {
         let members = self.present();
-        let is_over = |(_, member): &(_, Member)| {
-            matches!(member.state, MemberState::Failed { .. } | MemberState::Skipped { .. })
-        };
         let has_failed =
             |(_, member): &(_, Member)| matches!(member.state, MemberState::Failed { .. });
-        let counts =
-            self.is_followed() && !self.rollout.is_shown() || members.iter().any(has_failed);
-        if members.is_empty() || !members.iter().all(is_over) || !counts {
+        let is_needed = self.rollout.is_followed() && !self.rollout.is_shown();
+        let all_over = members.iter().all(|(_, member)| member.state.is_over());
+        if members.is_empty() || !all_over || !is_needed && !members.iter().any(has_failed) {
             return false;
         }
         let mut told = "no cluster of the stage has got there".to_owned();
@@ -511,11 +502,8 @@ impl<'a> Turn<'a> {
     fn pass_stage(&mut self) -> bool {
         self.skip_unreachable();
         let members = self.present();
-        let is_over = |state: &MemberState| {
-            matches!(state, MemberState::Failed { .. } | MemberState::Skipped { .. })
-        };
         let is_all = |holds: fn(&MemberState) -> bool| {
-            members.iter().all(|(_, member)| holds(&member.state) || is_over(&member.state))
+            members.iter().all(|(_, member)| holds(&member.state) || member.state.is_over())
         };
         let is_healthy = |state: &MemberState| {
             matches!(state, MemberState::Healthy { .. } | MemberState::Soaked { .. })
@@ -536,7 +524,7 @@ impl<'a> Turn<'a> {
             self.pass_gate("soak");
         }
         // Where nothing was changed there is nothing that a gate could judge.
-        let is_changed = members.iter().any(|(_, member)| !is_over(&member.state));
+        let is_changed = members.iter().any(|(_, member)| !member.state.is_over());
         if is_changed && self.asked().any(|gate| self.missing(gate).is_some()) {
             return false;
         }
@@ -597,7 +585,7 @@ impl<'a> Turn<'a> {
             self.wake(until);
             return;
         }
-        if !self.rollout.is_shown() && self.is_followed() {
+        if self.rollout.is_followed() && !self.rollout.is_shown() {
             return;
         }
         for (name, reason) in silent {
@@ -749,13 +737,8 @@ impl<'a> Turn<'a> {
     /// What a member that is done waits for before its stage passes.
     fn gate(&self, name: &ClusterName) -> Option<WaitingOn> {
         let is_open = |(other, member): &(ClusterName, Member)| {
-            let is_over = matches!(
-                member.state,
-                MemberState::Soaked { .. }
-                    | MemberState::Failed { .. }
-                    | MemberState::Skipped { .. }
-            );
-            other != name && !is_over
+            let is_done = matches!(member.state, MemberState::Soaked { .. });
+            other != name && !is_done && !member.state.is_over()
         };
         let clusters: Vec<_> =
             self.present().into_iter().filter(is_open).map(|(other, _)| other).collect();

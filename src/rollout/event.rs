@@ -435,12 +435,14 @@ impl Rollout {
             self.failures.clear();
             let stage = self.stage;
             for member in self.members.values_mut() {
-                if matches!(member.state, MemberState::Failed { .. }) {
-                    member.state = MemberState::Moving { since: at, applied_at: None };
-                }
-                let is_left_out = matches!(member.state, MemberState::Skipped { .. });
-                if is_left_out && member.stage == Some(stage) {
-                    member.state = MemberState::Waiting;
+                match member.state {
+                    MemberState::Failed { .. } => {
+                        member.state = MemberState::Moving { since: at, applied_at: None };
+                    }
+                    MemberState::Skipped { .. } if member.stage == Some(stage) => {
+                        member.state = MemberState::Waiting;
+                    }
+                    _ => {}
                 }
             }
         }

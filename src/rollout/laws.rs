@@ -66,7 +66,7 @@ pub fn check_next(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
                 found.push((1, format!("stage {} passed without {open:?}", rollout.stage)));
             }
             let is_empty = rollout.changing(rollout.stage).next().is_none();
-            if is_followed(rollout) && !is_empty && !rollout.is_shown() {
+            if rollout.is_followed() && !is_empty && !rollout.is_shown() {
                 found.push((1, format!("stage {} passed, and showed nothing", rollout.stage)));
             }
         }
@@ -134,20 +134,10 @@ fn check_soak(rollout: &Rollout, event: &Event) -> Option<String> {
     (observed_at < until).then(|| format!("{cluster} has soaked at {observed_at}, not at {until}"))
 }
 
-/// Whether a later stage goes by what the present one shows.
-fn is_followed(rollout: &Rollout) -> bool {
-    let later = rollout.members.values().filter(|member| member.stage > Some(rollout.stage));
-    later.into_iter().any(|member| member.state != MemberState::Unchanged)
-}
-
 /// Members of the present stage that are neither proven nor counted as failed or left out.
 fn unproven(rollout: &Rollout) -> BTreeMap<String, &'static str> {
-    let is_open = |state: &MemberState| {
-        !matches!(
-            state,
-            MemberState::Soaked { .. } | MemberState::Failed { .. } | MemberState::Skipped { .. }
-        )
-    };
+    let is_open =
+        |state: &MemberState| !matches!(state, MemberState::Soaked { .. }) && !state.is_over();
     rollout
         .changing(rollout.stage)
         .filter(|(_, member)| is_open(&member.state))

@@ -266,6 +266,11 @@ impl MemberState {
         matches!(self, Self::Moving { .. } | Self::Healthy { .. })
     }
 
+    /// Whether it failed or was left out: no more is expected of it.
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Failed { .. } | Self::Skipped { .. })
+    }
+
     /// Whether the rollout has changed it, or may have.
     pub fn is_touched(&self) -> bool {
         matches!(
@@ -308,6 +313,13 @@ impl Rollout {
         self.members.iter().filter(move |(_, member)| {
             member.stage == Some(stage) && member.state != MemberState::Unchanged
         })
+    }
+
+    /// Whether later stages would go by what the present one shows.
+    pub fn is_followed(&self) -> bool {
+        let is_later = |member: &&Member| member.stage > Some(self.stage);
+        let mut later = self.members.values().filter(is_later);
+        later.any(|member| member.state != MemberState::Unchanged)
     }
 
     /// Whether any cluster of the present stage, or of an earlier one, has got where it should.

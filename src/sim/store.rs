@@ -102,6 +102,10 @@ impl Store {
     /// A stored cluster; changes before are not known.
     pub(super) fn restored(mut self) -> Self {
         self.forgotten = self.version;
+        let whole = |(key, object): (&ObjectKey, &Json)| {
+            (key.clone(), Arc::new(with_managers(object, self.managers.get(key))))
+        };
+        self.wholes = self.objects.iter().map(whole).collect();
         self
     }
 
@@ -138,9 +142,7 @@ impl Store {
 
     /// As [`Self::whole`], without a copy.
     pub fn shared(&self, key: &ObjectKey) -> Option<Arc<Json>> {
-        let known = self.wholes.get(key).cloned();
-        let make = |object| Arc::new(with_managers(object, self.managers.get(key)));
-        known.or_else(|| self.objects.get(key).map(make))
+        self.wholes.get(key).cloned()
     }
 
     /// The keys of the objects of a kind, in one namespace or, when empty, in all, in order.

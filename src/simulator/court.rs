@@ -16,7 +16,7 @@ use crate::base::ids::{AddonName, ClusterName, Digest};
 use crate::live::record::{self, RecordHead, ReleaseStatus};
 use crate::object::access;
 use crate::rollout::{
-    Event, EventKind, Goal, Member, MemberState, Phase, Rollout, RolloutId, fold, laws,
+    Event, EventKind, Member, MemberState, Phase, Rollout, RolloutId, fold, laws,
 };
 use crate::sim::store::{Change, ChangeKind, Store};
 
@@ -160,10 +160,13 @@ impl Court {
 impl Truth {
     /// Whether what is deployed of an addon has been so for longer than any look lasts.
     fn has_long_had(&self, addon: &str, now: Duration) -> bool {
-        let digest = self.deployed.get(addon);
-        let key = digest.map(|digest| (addon.to_owned(), digest.clone()));
-        let since = key.and_then(|key| self.proven.get(&key));
-        since.is_some_and(|since| now.saturating_sub(*since) > LOOK_LASTS)
+        let since = self.deployed.get(addon).and_then(|digest| self.proven_at(addon, digest));
+        since.is_some_and(|since| now.saturating_sub(since) > LOOK_LASTS)
+    }
+
+    /// Since when an addon has been seen to run at a digest.
+    fn proven_at(&self, addon: &str, digest: &Digest) -> Option<Duration> {
+        self.proven.get(&(addon.to_owned(), digest.clone())).copied()
     }
 }
 
@@ -183,13 +186,12 @@ impl State {
             truth.ready_at.extend(truth.ready.iter().map(|addon| (addon.clone(), now)));
             return;
         }
+        truth.present.clear();
         truth.ready.clear();
         truth.deployed.clear();
         for addon in names {
             if truth::is_present(store, &addon) {
                 truth.present.insert(addon.clone());
-            } else {
-                truth.present.remove(&addon);
             }
             if !truth::is_ready(store, &addon) {
                 continue;
@@ -282,10 +284,9 @@ impl State {
             let what = || format!("{addon} begins on {cluster} without {on}");
             return (!is_ready(on)).then(|| (3, what()));
         }
-        let present = &self.clusters.get(cluster.as_str())?.present;
         let depends =
             |other: &&String| self.depends_on.get(*other).and_then(Option::as_deref) == Some(addon);
-        let other = present.iter().find(depends)?;
+        let other = truth.present.iter().find(depends)?;
         Some((3, format!("{addon} goes from {cluster} before {other}")))
     }
 
@@ -341,8 +342,7 @@ impl State {
             from.and_then(|place| place.digest.as_ref()) == Some(&digest)
         };
         let truth = self.clusters.get(cluster);
-        let is_proven = truth
-            .is_some_and(|truth| truth.proven.contains_key(&(addon.to_owned(), digest.clone())));
+        let is_proven = truth.is_some_and(|truth| truth.proven_at(addon, &digest).is_some());
         let begun = members.iter().rev().find(|(_, member)| is_goal(member));
         if begun.is_none() && !is_proven && !members.iter().any(|(_, member)| was_there(member)) {
             let what = format!("{cluster} gets {} of {addon}, and nobody said so", digest.short());
@@ -362,18 +362,13 @@ impl State {
         let stage = of.stage?;
         let open = rollout.members.iter().find(|(name, member)| {
             let is_earlier = member.stage.is_some_and(|earlier| earlier < stage);
-            let is_excused = matches!(
-                member.state,
-                MemberState::Unchanged | MemberState::Failed { .. } | MemberState::Skipped { .. }
-            );
-            let has_run = |Goal { digest, .. }: &Goal| {
+            let is_excused = member.state == MemberState::Unchanged || member.state.is_over();
+            let has_run = member.goal.digest.as_ref().is_none_or(|digest| {
                 let truth = self.clusters.get(name.as_str());
-                digest.clone().is_none_or(|digest| {
-                    let addon = rollout.addon().to_string();
-                    truth.is_some_and(|truth| truth.proven.contains_key(&(addon, digest)))
-                })
-            };
-            is_earlier && !is_excused && !has_run(&member.goal)
+                let addon = rollout.addon().as_str();
+                truth.and_then(|truth| truth.proven_at(addon, digest)).is_some()
+            });
+            is_earlier && !is_excused && !has_run
         });
         open.map(|(name, member)| {
             format!("{name}, which is {} in an earlier stage, never ran it", member.state.word())

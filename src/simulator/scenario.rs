@@ -206,7 +206,8 @@ fn draw_fleet(dice: &mut Dice) -> FleetModel {
     FleetModel { clusters, addons, policy: draw_policy(dice), is_frozen: false, mistake: None }
 }
 
-fn cluster_name(at: usize) -> String {
+/// The name of a cluster by its number, from 0.
+pub(super) fn cluster_name(at: usize) -> String {
     format!("c{:02}", at + 1)
 }
 

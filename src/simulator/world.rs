@@ -13,10 +13,11 @@ use tokio::task::JoinHandle;
 
 use super::clock::SimClock;
 use super::court::Court;
+use super::fleet::FleetModel;
 use super::gates::SimGates;
 use super::git::Git;
 use super::journal::{Fuse, Journal};
-use super::scenario::{Deed, Dice, Edit, Scenario};
+use super::scenario::{Deed, Dice, Edit, Scenario, cluster_name};
 use super::truth::{FOREIGN, namespace};
 use super::weather::Weather;
 use super::wire::Wire;
@@ -49,8 +50,6 @@ pub(super) struct Status {
     pub(super) rev: Option<Rev>,
     /// What each instance shall be at.
     pub(super) digests: BTreeMap<InstanceKey, Digest>,
-    /// Whether anything is under way.
-    pub(super) is_busy: bool,
     /// Addons that it holds, and why.
     pub(super) held: Vec<String>,
 }
@@ -89,7 +88,7 @@ impl World {
         let clock = SimClock::begin();
         let names = scenario.fleet.clusters.keys().cloned();
         let size = scenario.fleet.clusters.len();
-        let joining = std::iter::once(format!("c{:02}", size + 1));
+        let joining = std::iter::once(cluster_name(size));
         let cluster = |name: String| {
             let cluster = SimCluster::new(&name, 1, Arc::new(clock.clone()));
             (ClusterName::from(name), cluster)
@@ -230,7 +229,7 @@ impl World {
                 }
             };
             if is_first {
-                self.note(reconciler, tick.is_busy);
+                self.note(reconciler);
             }
             tokio::select! {
                 biased;
@@ -240,10 +239,10 @@ impl World {
         }
     }
 
-    fn note(&self, reconciler: &Reconciler, is_busy: bool) {
+    fn note(&self, reconciler: &Reconciler) {
         let held = reconciler.held().iter().map(|(addon, why)| format!("{addon}: {why}")).collect();
         let mut status = lock(&self.status);
-        (status.is_busy, status.held) = (is_busy, held);
+        status.held = held;
         let Some(head) = reconciler.head() else { return };
         if status.rev.as_ref() != Some(head.rev()) {
             let releases = head.releases.iter();
@@ -359,7 +358,7 @@ impl World {
         self.commit(fleet);
     }
 
-    fn commit(&self, fleet: super::fleet::FleetModel) {
+    fn commit(&self, fleet: FleetModel) {
         self.court.fleet(&fleet);
         self.git.commit(fleet);
     }

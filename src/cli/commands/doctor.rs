@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use futures::StreamExt as _;
+use futures::future::join_all;
 use serde_json::json;
 
 use super::diff::Output;
@@ -24,9 +25,6 @@ use crate::render::{Release, RenderOptions};
 use crate::report;
 use crate::report::diagnostics;
 use crate::report::errors::chain;
-
-/// Questions to one cluster at once.
-const QUESTIONS_IN_PARALLEL: usize = 16;
 
 /// Arguments of `fitout doctor`.
 #[derive(Debug, clap::Args)]
@@ -185,9 +183,8 @@ async fn kinds(
         let found = client.resource(&kind.0, &kind.1).await;
         (kind, addons, found)
     });
-    let answers: Vec<_> =
-        futures::stream::iter(jobs).buffered(QUESTIONS_IN_PARALLEL).collect().await;
-    for (kind, addons, found) in answers {
+    // How many go at once, the client sees to.
+    for (kind, addons, found) in join_all(jobs).await {
         match found {
             Ok(found) => {
                 catalog.learn(&found.group, &found.kind, &found.plural, found.is_namespaced);
@@ -233,10 +230,8 @@ async fn permissions(
     let jobs = asked
         .into_iter()
         .map(|permission| async move { (permission, client.may(&permission.attributes()).await) });
-    let answers: Vec<_> =
-        futures::stream::iter(jobs).buffered(QUESTIONS_IN_PARALLEL).collect().await;
     let mut allowed = BTreeSet::new();
-    for (permission, answer) in answers {
+    for (permission, answer) in join_all(jobs).await {
         match answer {
             Ok(true) => {
                 allowed.insert(permission.clone());

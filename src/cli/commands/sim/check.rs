@@ -43,6 +43,8 @@ struct Checked {
     seeds: u64,
     counts: Counts,
     broken: Vec<(u64, Verdict)>,
+    /// The event log of the last history that broke none.
+    log: Vec<Event>,
 }
 
 /// Runs it. Ends with [`Exit::Bug`] when a law is broken.
@@ -70,7 +72,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> anyhow::Result<Exit> {
                 }
             }
             if args.log && findings.is_empty() && seeds == 1 {
-                write_log(&check_one(first).log, context)?;
+                write_log(&checked.log, context)?;
             }
             writeln!(context.out, "{}", summary(first, &checked, seconds))?;
         }
@@ -95,6 +97,8 @@ fn check_all(first: u64, seeds: u64, jobs: usize) -> Checked {
             checked.counts += verdict.counts;
             if verdict.broken.is_some() {
                 checked.broken.push((seed, verdict));
+            } else {
+                checked.log = verdict.log;
             }
             if checked.broken.len() >= TOLD_MAX {
                 break;
@@ -163,13 +167,6 @@ impl std::fmt::Display for Finding {
         }
         writeln!(f, "  replay: {}", replay(self.seed))
     }
-}
-
-/// The verdict on a seed, from a thread that is another runtime's.
-fn check_one(seed: u64) -> Verdict {
-    std::thread::scope(|scope| {
-        scope.spawn(|| check(seed)).join().expect("a history does not panic")
-    })
 }
 
 fn write_log(log: &[Event], context: &mut Context) -> std::io::Result<()> {
