@@ -1,12 +1,13 @@
 //! Charts of the recorded corpus against the real helm: one whole process each, and all at once.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::cases::{Case, Charts, cases, corpus, output};
 use crate::measure::{children_peak_mb, quantile, shown, tell, timed};
+use crate::tools;
 
 /// How often each case is run by each program; the faster run counts, for both.
 const RUNS: usize = 2;
@@ -22,7 +23,7 @@ pub(crate) fn run() {
     };
     let mut all = cases(&folder);
     all.retain(|case| folder.join("charts").join(&case.chart).exists());
-    let helm = helm();
+    let helm = tools::helm();
     // A child's peak counts what its parent had when it was started: this comes first.
     memory(helm.as_deref(), &folder, &all);
     instructions(&folder);
@@ -159,19 +160,4 @@ fn fastest(program: &Path, folder: &Path, case: &Case) -> Option<Duration> {
         best = Some(best.map_or(time, |best| best.min(time)));
     }
     best
-}
-
-/// `FITOUT_HELM`, else helm on PATH, else the one that `make e2e` has built.
-pub(crate) fn helm() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("FITOUT_HELM") {
-        return Some(PathBuf::from(path));
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = std::env::split_paths(&path).map(|folder| folder.join("helm"));
-    let tools = PathBuf::from(std::env::var_os("HOME")?).join(".cache/fitout/tools");
-    let built = std::fs::read_dir(tools).into_iter().flatten().flatten();
-    let built = built.map(|entry| entry.path()).filter(|path| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("helm-"))
-    });
-    on_path.chain(built.map(|folder| folder.join("helm"))).find(|path| path.is_file())
 }

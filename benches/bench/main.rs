@@ -12,15 +12,18 @@ mod charts;
 mod fleet;
 mod measure;
 mod preview;
+mod releases;
 mod rollout;
+mod tools;
 
 use std::path::Path;
 
 /// The parts, in order.
-const PARTS: [(&str, fn()); 5] = [
+const PARTS: [(&str, fn()); 6] = [
     ("charts", charts::run),
     ("fleet", fleet::run),
     ("preview", preview::run),
+    ("releases", releases::run),
     ("rollout-steps", rollout::steps),
     ("rollout-controller", rollout::controller),
 ];

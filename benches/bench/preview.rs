@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::measure::{children_peak_mb, quantile, shown, tell, timed};
-use crate::{charts, fleet};
+use crate::{fleet, tools};
 
 /// The argument that makes this program the child that is measured.
 pub(crate) const CHILD: &str = "--preview-fleet";
@@ -55,7 +55,7 @@ fn measure(folder: &Path) {
 
 /// The same renders of both sides by a loop of `helm template`.
 fn by_helm(addon: &Path) {
-    let Some(helm) = charts::helm() else { return println!("    helm: skipped, it is not there") };
+    let Some(helm) = tools::helm() else { return println!("    helm: skipped, it is not there") };
     let cells = (0..fleet::CELLS).step_by(HELM_SHARE);
     let calls = cells.map(|cell| {
         format!("\"$0\" template a chart -f values.yaml --set cell=c{cell:02} > /dev/null\n")

@@ -7,9 +7,10 @@ use super::error::ApplyError;
 use super::wait::{WaitError, wait};
 use super::{Action, ApplyOptions, Outcome, Rules, history, realize, rollback, uninstall};
 use crate::base::clock::Clock;
+use crate::health;
 use crate::k8s::ClusterClient;
 use crate::live::record::ReleaseStatus;
-use crate::live::{ReleaseId, releases};
+use crate::live::{Observation, ObservedObject, ReleaseId, Subject, releases};
 use crate::render::Release;
 
 /// How long an instance may take to become healthy when its addon does not say.
@@ -90,7 +91,7 @@ pub async fn bring(
 ) -> Brought {
     let timeout = health_timeout(release);
     let (failure, has_new_revision) = match realize(client, release, options, clock).await {
-        Ok(outcome) => match wait(client, release, timeout, clock).await {
+        Ok(outcome) => match wait_after(client, release, &outcome, timeout, clock).await {
             Ok(_) => return Brought::Healthy { outcome },
             Err(error) => {
                 let is_new = matches!(outcome.action, Action::Installed | Action::Upgraded);
@@ -115,6 +116,26 @@ pub async fn bring(
         Err(error) => Recovery::Failed(error),
     };
     Brought::Failed { failure, recovery }
+}
+
+/// Waits for what an attempt has applied. What it has just written and nothing acts on is ready, and
+/// is not asked for again.
+async fn wait_after(
+    client: &ClusterClient,
+    release: &Release,
+    outcome: &Outcome,
+    timeout: Duration,
+    clock: &dyn Clock,
+) -> Result<Observation, WaitError> {
+    let subject = Subject::from(release);
+    let known = outcome
+        .applied
+        .iter()
+        .filter(|(key, _)| health::is_ready_when_written(&key.group, &key.kind))
+        .filter(|(key, _)| subject.checks_of(key).next().is_none())
+        .map(|(key, applied)| (key.clone(), ObservedObject::from(applied)))
+        .collect();
+    wait(client, Subject { known: Some(&known), ..subject }, timeout, clock).await
 }
 
 /// How long a release may take to become healthy.

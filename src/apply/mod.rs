@@ -42,7 +42,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::live::Gap;
+use crate::health::Health;
+use crate::live::{Gap, ObservedObject};
 use crate::object::key::ObjectKey;
 
 pub use attempt::realize;
@@ -138,6 +139,19 @@ pub struct Applied {
     pub generation: Option<i64>,
     /// The version that was written.
     pub resource_version: String,
+}
+
+impl From<&Applied> for ObservedObject {
+    /// An object of a kind that is ready once it is written.
+    fn from(applied: &Applied) -> Self {
+        Self {
+            health: Health::ready("is there"),
+            uid: applied.uid.clone(),
+            resource_version: applied.resource_version.clone(),
+            generation: applied.generation,
+            observed_generation: None,
+        }
+    }
 }
 
 /// Why an object that is no longer wanted was not deleted.

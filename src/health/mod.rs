@@ -139,6 +139,18 @@ pub fn takes_itself_away(object: &Json) -> bool {
         && access::number(object, &["spec", "ttlSecondsAfterFinished"]).is_some()
 }
 
+/// Whether an object of this kind is ready as soon as it is written: nothing acts on it that
+/// would say how it is.
+pub fn is_ready_when_written(group: &str, kind: &str) -> bool {
+    match group {
+        "" => matches!(kind, "ConfigMap" | "Secret" | "ServiceAccount" | "LimitRange"),
+        "rbac.authorization.k8s.io" | "scheduling.k8s.io" => true,
+        "networking.k8s.io" => matches!(kind, "NetworkPolicy" | "IngressClass"),
+        "storage.k8s.io" => kind == "StorageClass",
+        _ => false,
+    }
+}
+
 /// Whether pods say more about an object than it does itself.
 pub fn has_pods(group: &str, kind: &str) -> bool {
     matches!(

@@ -152,6 +152,18 @@ impl ClusterClient {
         self.pages_once(resource, labels, "application/json").await
     }
 
+    /// Whether there is a namespace of this name, asked at most once in a pass.
+    pub async fn has_namespace(&self, name: &str) -> Result<bool, RequestError> {
+        let path = Resource::core("Namespace", "namespaces", false).path("", name);
+        let get = async || {
+            let found: Option<Json> = self.get_path(&path).await?;
+            Ok(Arc::new(Vec::from_iter(found)))
+        };
+        let Some(pass) = &self.pass else { return get().await.map(|found| !found.is_empty()) };
+        let cell = pass.cell((path.clone(), String::new(), "application/json"));
+        Ok(!cell.get_or_try_init(get).await?.is_empty())
+    }
+
     /// As [`Self::list_metadata`] over the whole cluster, at most once in a pass.
     pub async fn listed_metadata(
         &self,

@@ -30,6 +30,30 @@ pub struct Subject<'a> {
     pub release: Option<&'a Release>,
     /// Checks besides those built in.
     pub checks: &'a [HealthCheck],
+    /// Objects about which all is known, and which are not read.
+    pub known: Option<&'a BTreeMap<ObjectKey, ObservedObject>>,
+}
+
+impl<'a> Subject<'a> {
+    /// The checks of an object.
+    pub fn checks_of(&self, key: &ObjectKey) -> impl Iterator<Item = &'a HealthCheck> {
+        let namespace = self.namespace;
+        self.checks.iter().filter(move |check| {
+            let of = check.object.namespace.as_deref().unwrap_or(namespace);
+            check.object.kind == key.kind
+                && check.object.name == key.name
+                && (key.namespace.is_empty() || of == key.namespace)
+        })
+    }
+
+    /// What is known of an object, whatever its scope.
+    fn known(&self, key: &ObjectKey) -> Option<(ObjectKey, &'a ObservedObject)> {
+        let unscoped = manifest::settled(key, false);
+        [key.clone(), unscoped].into_iter().find_map(|key| {
+            let known = self.known?.get(&key)?;
+            Some((key, known))
+        })
+    }
 }
 
 impl<'a> From<&'a Release> for Subject<'a> {
@@ -39,13 +63,14 @@ impl<'a> From<&'a Release> for Subject<'a> {
             name: &release.instance.release_name,
             release: Some(release),
             checks: &release.instance.health.checks,
+            known: None,
         }
     }
 }
 
 impl<'a> From<&'a ReleaseId> for Subject<'a> {
     fn from(id: &'a ReleaseId) -> Self {
-        Self { namespace: &id.namespace, name: &id.name, release: None, checks: &[] }
+        Self { namespace: &id.namespace, name: &id.name, release: None, checks: &[], known: None }
     }
 }
 
@@ -106,8 +131,10 @@ pub async fn observe<'a>(
             return observation;
         }
     };
-    let live = read(client, inventory.iter().map(reference), observed_at).await;
-    observation.has_drifted = has_drifted(head, &live, &inventory);
+    let unknown = inventory.iter().filter(|one| subject.known(&one.key).is_none());
+    let live = read(client, unknown.map(reference), observed_at).await;
+    observation.has_drifted =
+        if subject.known.is_none() { has_drifted(head, &live, &inventory) } else { None };
     judge(client, &subject, &inventory, live, &mut observation).await;
     observation
 }
@@ -175,6 +202,10 @@ async fn judge(
 ) {
     observation.gaps.clone_from(&live.gaps);
     for manifest in inventory {
+        if let Some((key, known)) = subject.known(&manifest.key) {
+            observation.objects.insert(key.to_string(), known.clone());
+            continue;
+        }
         let found = find(&live, &manifest.key);
         let key = found.map_or(&manifest.key, |(key, _)| key);
         let observed = match found {
@@ -217,13 +248,7 @@ fn with_checks(subject: &Subject<'_>, key: &ObjectKey, object: &Json, health: He
     if !health.is_ready() {
         return health;
     }
-    let of_object = subject.checks.iter().filter(|check| {
-        let namespace = check.object.namespace.as_deref().unwrap_or(subject.namespace);
-        check.object.kind == key.kind
-            && check.object.name == key.name
-            && (key.namespace.is_empty() || namespace == key.namespace)
-    });
-    for check in of_object {
+    for check in subject.checks_of(key) {
         let asked = match Check::compile(&check.cel) {
             Ok(compiled) => compiled.health(object),
             Err(error) => Health::failed(format!("the check `{}` {error}", check.cel)),

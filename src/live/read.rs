@@ -15,8 +15,9 @@ use crate::object::manifest::settled;
 /// What every object of a release carries, by Helm's rules.
 pub const MANAGED_BY_HELM: &str = "app.kubernetes.io/managed-by=Helm";
 
-/// From so many objects of a kind on, one list costs less than asking for each.
-const LIST_FROM: usize = 3;
+/// From so many objects of a kind on, one list costs less than asking for each: it also has the
+/// objects of all other releases.
+const LIST_FROM: usize = 10;
 
 /// Reads objects. A kind that the cluster does not serve has no objects; any other failure is a
 /// [`Gap`] over the objects it hides.
@@ -77,7 +78,9 @@ async fn read_kind(
         }
     }
     let missing = keys.into_iter().filter(|key| !objects.contains_key(key));
-    let asked = join_all(missing.map(|key| read_one(client, &resource, key)).collect::<Vec<_>>());
+    let missing = in_namespaces_that_are(client, missing.collect()).await;
+    let asked = missing.into_iter().map(|key| read_one(client, &resource, key));
+    let asked = join_all(asked.collect::<Vec<_>>());
     let mut gaps = Vec::new();
     for (key, answer) in asked.await {
         match answer {
@@ -89,6 +92,23 @@ async fn read_kind(
         }
     }
     (objects, gaps)
+}
+
+/// Without the objects of namespaces that are not there, where one look at each namespace serves
+/// many objects. A namespace that may not be looked at may be there.
+async fn in_namespaces_that_are(
+    client: &ClusterClient,
+    mut keys: Vec<ObjectKey>,
+) -> Vec<ObjectKey> {
+    if client.is_of_one_pass() {
+        let names: BTreeSet<String> = keys.iter().map(|key| key.namespace.clone()).collect();
+        for name in names.into_iter().filter(|name| !name.is_empty()) {
+            if matches!(client.has_namespace(&name).await, Ok(false)) {
+                keys.retain(|key| key.namespace != name);
+            }
+        }
+    }
+    keys
 }
 
 async fn read_one(
