@@ -96,6 +96,7 @@ fn world(clusters: usize) -> (Wish, Instances) {
     let mut wish = Wish {
         addon: "traefik".into(),
         rev: "r2".into(),
+        author: None,
         goals: BTreeMap::new(),
         labels: BTreeMap::new(),
         policy_name: None,

@@ -1,5 +1,6 @@
 //! What every stage uses: identities, places in files, diagnostics, time, limits.
 
+pub mod author;
 pub mod clock;
 pub mod codes;
 pub mod diagnostic;

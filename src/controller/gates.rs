@@ -13,11 +13,12 @@ use serde_json::Value as Json;
 
 use super::tick::Reconciler;
 use crate::base::clock::Timestamp;
+use crate::base::ids::AddonName;
 use crate::base::planted::{Planted, is_planted};
 use crate::fleet::model::Gate;
 use crate::net::http::{Answer, HttpError};
 use crate::report::errors::chain;
-use crate::rollout::{GateSeen, MemberState, Rollout, RolloutId, Verdict};
+use crate::rollout::{GateSeen, MemberState, Phase, Rollout, RolloutId, Verdict};
 
 /// A gate that does not answer within this says nothing.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -53,7 +54,10 @@ impl Reconciler {
                     GateSeen { observed_at: now, verdict }
                 }
                 None => {
-                    let verdict = self.options.gates.ask(gate, rollout, now).await;
+                    let verdict = match &gate.rollout {
+                        Some(other) => done(self.rollouts().newest(&other.addon), &other.addon),
+                        None => self.options.gates.ask(gate, rollout, now).await,
+                    };
                     GateSeen { observed_at: now, verdict }
                 }
             };
@@ -65,6 +69,27 @@ impl Reconciler {
 
     fn answers(&self) -> MutexGuard<'_, Answers> {
         self.answers.lock().expect("no thread panics with it")
+    }
+}
+
+/// Whether the newest rollout of an addon is done.
+fn done(newest: Option<&Rollout>, addon: &AddonName) -> Verdict {
+    let Some(newest) = newest else {
+        return Verdict::Holds(format!("there is no rollout of {addon}"));
+    };
+    let id = &newest.id;
+    match newest.phase {
+        Phase::Completed | Phase::Superseded { by: None } => {
+            Verdict::Holds(format!("rollout {id} is {}", newest.phase.word()))
+        }
+        _ if newest.phase.is_ended() => Verdict::Unknown(format!(
+            "rollout {id} is {}: a later one has to complete",
+            newest.phase.word()
+        )),
+        _ => {
+            let stage = newest.stage_name(newest.stage);
+            Verdict::Unknown(format!("rollout {id} is {}, in stage {stage}", newest.phase.word()))
+        }
     }
 }
 

@@ -43,6 +43,7 @@ impl Reconciler {
             }
         }
         let observed = self.observe(head, looks, wanted).await;
+        let holds = self.holds(looks, &active).await;
         let seen = |rollout: &Rollout| -> Instances {
             let clusters = rollout.members.keys();
             let seen = clusters.filter_map(|cluster| {
@@ -68,6 +69,7 @@ impl Reconciler {
                         None if is_planted(Planted::NoDependant) => None,
                         None => self.blocked_by_dependant(head, looks, &key),
                     };
+                    let blocked = blocked.or_else(|| holds.get(cluster).cloned());
                     seen.readiness = blocked.map_or(Readiness::Ready, Readiness::Blocked);
                 }
                 Some((cluster.clone(), seen))
@@ -80,6 +82,31 @@ impl Reconciler {
             (rollout, Observation { instances, gates })
         };
         active.into_iter().zip(gates).map(with_seen).collect()
+    }
+
+    /// The clusters that are next and must not be begun, because they say so or cannot be asked.
+    async fn holds(&self, looks: &Looks, active: &[Rollout]) -> BTreeMap<ClusterName, String> {
+        let next = active.iter().flat_map(|rollout| {
+            let members = rollout.changing(rollout.stage);
+            members.filter(|(_, member)| member.state == MemberState::Waiting)
+        });
+        let next: BTreeSet<&ClusterName> = next.map(|(cluster, _)| cluster).collect();
+        let asked = next.into_iter().filter_map(|cluster| {
+            looks.get(cluster)?.releases.as_ref().ok()?;
+            let (_, client) = self.clients.get(cluster)?;
+            Some(async move {
+                let held = match live::hold::hold(client).await {
+                    Ok(held) => held?,
+                    Err(error) => {
+                        format!("the cluster, to say whether it holds changes off: {error}")
+                    }
+                };
+                Some((cluster.clone(), held))
+            })
+        });
+        let asked: Vec<_> = asked.collect();
+        let asked = futures::stream::iter(asked).buffer_unordered(CLUSTERS_IN_PARALLEL);
+        asked.filter_map(std::future::ready).collect().await
     }
 
     /// Full looks, many at a time; of clusters that just did not answer there are none. Each is

@@ -124,6 +124,7 @@ fn wish(
     Wish {
         addon: addon.clone(),
         rev: rev.clone(),
+        author: head.desired.source.author.clone(),
         labels: labels.collect(),
         goals,
         policy_name,

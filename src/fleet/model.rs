@@ -544,6 +544,10 @@ pub struct RolloutPolicySpec {
     /// What happens when it stops.
     #[serde(default)]
     pub on_failure: OnFailure,
+    /// What becomes of a cluster that does not answer until the deadline, counted from when its stage
+    /// began.
+    #[serde(default, skip_serializing_if = "OnUnreachable::is_default")]
+    pub on_unreachable: OnUnreachable,
     /// When new clusters may be begun; at any time by default. What has begun goes on, and back, at
     /// any time.
     #[serde(default)]
@@ -554,6 +558,9 @@ pub struct RolloutPolicySpec {
     /// Blast radius: over it, stop and ask.
     #[serde(default)]
     pub limits: Limits,
+    /// People by the name of a group, for approvals.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, Vec<String>>,
 }
 
 /// One stage of a rollout.
@@ -642,6 +649,21 @@ pub struct Gate {
     /// A service of your own says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookGate>,
+    /// Another addon's rollout is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutGate>,
+}
+
+/// Another addon's newest rollout has completed, or there is none of it. What an instance needs on its own
+/// cluster is for `dependsOn` of the addon to say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RolloutGate {
+    /// The addon, after which the gate is called.
+    pub addon: AddonName,
+    /// So long after the stage's soak it is broken unless it holds; it is waited for without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<HumanDuration>,
 }
 
 /// A gate that asks somebody else, again and again.
@@ -651,16 +673,23 @@ pub struct AskedGate<'a> {
     pub name: &'a str,
     /// How often it is asked.
     pub interval: std::time::Duration,
+    /// How long after the stage's soak it may take to hold.
+    pub deadline: Option<std::time::Duration>,
 }
 
 impl Gate {
     /// The gate, if it asks somebody else.
     pub fn asked(&self) -> Option<AskedGate<'_>> {
-        let prometheus = self.prometheus.as_ref().map(|gate| (&gate.name, gate.interval));
-        let webhook = || self.webhook.as_ref().map(|gate| (&gate.name, gate.interval));
-        let (name, interval) = prometheus.or_else(webhook)?;
+        let prometheus = self.prometheus.as_ref();
+        let prometheus = prometheus.map(|gate| (gate.name.as_str(), gate.interval, gate.deadline));
+        let webhook = self.webhook.as_ref();
+        let webhook = webhook.map(|gate| (gate.name.as_str(), gate.interval, gate.deadline));
+        let rollout = self.rollout.as_ref();
+        let soon = Some(HumanDuration(std::time::Duration::from_secs(10)));
+        let rollout = rollout.map(|gate| (gate.addon.as_str(), soon, gate.deadline));
+        let (name, interval, deadline) = prometheus.or(webhook).or(rollout)?;
         let interval = interval.map_or(std::time::Duration::from_mins(1), |interval| interval.0);
-        Some(AskedGate { name, interval })
+        Some(AskedGate { name, interval, deadline: deadline.map(|deadline| deadline.0) })
     }
 }
 
@@ -678,6 +707,9 @@ pub struct WebhookGate {
     pub secret: Secret,
     /// How often it is asked; every minute by default.
     pub interval: Option<HumanDuration>,
+    /// So long after the stage's soak it is broken unless it holds; it is waited for without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<HumanDuration>,
 }
 
 /// A secret that is not in git.
@@ -712,6 +744,9 @@ pub struct PrometheusGate {
     pub max: Option<f64>,
     /// How often it is asked; every minute by default.
     pub interval: Option<HumanDuration>,
+    /// So long after the stage's soak it is broken unless it holds; it is waited for without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<HumanDuration>,
     /// Sent with each query.
     pub credentials: Option<Credentials>,
 }
@@ -729,11 +764,28 @@ fn prometheus() -> String {
 
 /// Somebody says so.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ApprovalGate {
     /// How many different people; 1 by default.
     #[serde(default = "one_approval")]
     pub count: u32,
+    /// Whose approvals count: people, or groups of the policy; anybody's by default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<String>,
+    /// Whether the author of the commit may not approve it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_author: bool,
+}
+
+impl ApprovalGate {
+    /// The people whose approvals count; none where anybody's do.
+    pub fn people<'a>(&'a self, policy: &'a RolloutPolicySpec) -> Option<BTreeSet<&'a str>> {
+        let named = self.from.iter().flat_map(|name| match policy.groups.get(name) {
+            Some(people) => people.iter().map(String::as_str).collect(),
+            None => vec![name.as_str()],
+        });
+        (!self.from.is_empty()).then(|| named.collect())
+    }
 }
 
 fn one_approval() -> u32 {
@@ -759,6 +811,28 @@ pub enum OnFailure {
     Rollback,
     /// Everything stays as it is until somebody decides.
     Pause,
+    /// What has failed stays as it is, and the others go on, however many have failed. A stage in which
+    /// no cluster gets there stops it all the same.
+    Continue,
+}
+
+/// What becomes of a cluster that does not answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnUnreachable {
+    /// It is left out, and catches up with a rollout of its own.
+    #[default]
+    Skip,
+    /// It is waited for.
+    Wait,
+    /// It has failed.
+    Fail,
+}
+
+impl OnUnreachable {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Blast radius: over it, stop and ask.

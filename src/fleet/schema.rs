@@ -135,7 +135,7 @@ const EXACTLY_ONE: [(&str, &[&str]); 4] = [
     ("Connection", &["context", "kubeconfigFile", "kubeconfigSecret", "inCluster", "simulated"]),
     ("ChartSource", &["repository", "path", "git", "oci"]),
     ("ValuesLayer", &["file", "secrets", "inline"]),
-    ("Gate", &["approval", "prometheus", "webhook"]),
+    ("Gate", &["approval", "prometheus", "webhook", "rollout"]),
 ];
 
 fn build<T: schemars::JsonSchema>(kind: Kind) -> Json {

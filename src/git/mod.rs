@@ -20,6 +20,7 @@ mod upload_pack;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::base::author::Author;
 use crate::base::ids::Rev;
 
 pub use self::error::GitError;
@@ -34,6 +35,8 @@ pub struct Source {
     /// Path (with `/`, relative to the fleet's root) to content. Symbolic links and submodules are
     /// left out.
     pub files: BTreeMap<String, Arc<[u8]>>,
+    /// Who has written the commit; none where it is no commit.
+    pub author: Option<Author>,
 }
 
 impl Source {

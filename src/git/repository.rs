@@ -11,6 +11,7 @@ use super::error::GitError;
 use super::location::{self, Location, Remote};
 use super::mirror::{self, Fetched};
 use super::settings::Settings;
+use crate::base::author::Author;
 use crate::base::diagnostic::closest;
 use crate::base::ids::{Digest, Rev};
 use crate::base::limits::{FILE_BYTES_MAX, SOURCE_BYTES_MAX};
@@ -189,7 +190,10 @@ impl Repository {
             return Err(error);
         }
         walked.map_err(self.read_error())?;
-        Ok(Source { rev: rev.clone(), files: files.files })
+        let author = commit.author();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let author = Author { name: text(author.name_bytes()), email: text(author.email_bytes()) };
+        Ok(Source { rev: rev.clone(), files: files.files, author: Some(author) })
     }
 
     fn tree<'a>(
@@ -344,7 +348,7 @@ impl<'a> Collected<'a> {
             hash.update(bytes);
         }
         let digest = Digest::new(crate::base::ids::hex(&hash.finalize()));
-        Source { rev: Rev::new(format!("{WORKTREE}{digest}")), files: self.files }
+        Source { rev: Rev::new(format!("{WORKTREE}{digest}")), files: self.files, author: None }
     }
 }
 

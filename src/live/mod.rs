@@ -3,6 +3,7 @@
 //! Reads only what is in an inventory, through a [`crate::k8s::ClusterClient`] that it is given,
 //! and never writes. What could not be read is a [`Gap`], never an absence.
 
+pub mod hold;
 pub mod observe;
 pub mod read;
 pub mod record;

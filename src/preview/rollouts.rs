@@ -120,6 +120,7 @@ fn part(
         wish: Wish {
             addon: addon.clone(),
             rev: rev.clone(),
+            author: head.desired.source.author.clone(),
             goals: labels.keys().map(|cluster| (cluster.clone(), goal(cluster))).collect(),
             labels,
             policy_name,
@@ -201,11 +202,18 @@ fn gate(gate: &Gate) -> Option<String> {
     if let Some(gate) = &gate.webhook {
         return Some(format!("{} says so", gate.name));
     }
+    if let Some(gate) = &gate.rollout {
+        return Some(format!("the rollout of {} is done", gate.addon));
+    }
     let approval = gate.approval.as_ref()?;
-    Some(match approval.count {
+    let mut told = match approval.count {
         1 => "an approval".to_owned(),
         count => format!("{count} approvals"),
-    })
+    };
+    if !approval.from.is_empty() {
+        told = format!("{told} of {}", approval.from.join(", "));
+    }
+    Some(if approval.not_author { format!("{told}, not the author's") } else { told })
 }
 
 /// The addon's policy at the head; of an addon that goes, that of the base. Nothing where it cannot

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 
 use super::paint::Paint;
 use crate::base::clock::moment;
+use crate::base::diagnostic::counted;
 use crate::base::ids::ClusterName;
-use crate::rollout::{Event, EventKind, Member, MemberState, Phase, Rollout, WaitingOn};
+use crate::rollout::replay::Replay;
+use crate::rollout::{Event, EventKind, Member, MemberState, Phase, Rollout, RolloutId, WaitingOn};
 
 /// A list, newest last: a line each.
 pub fn list<'a>(rollouts: impl IntoIterator<Item = &'a Rollout>) -> String {
@@ -24,6 +26,32 @@ pub fn list<'a>(rollouts: impl IntoIterator<Item = &'a Rollout>) -> String {
         })
         .collect();
     table(["ROLLOUT", "COMMIT", "PHASE", "STAGE", "CLUSTERS", "STARTED"], &rows)
+}
+
+/// What came of making a rollout's decisions again: a line, and where they differ both sides.
+pub fn replayed(id: &RolloutId, again: &Replay) -> String {
+    let Replay { given, decided, difference } = again;
+    let told = format!(
+        "{id}: {} given, {} made again from them",
+        counted(*given, "event"),
+        counted(*decided, "decision")
+    );
+    let Some(difference) = difference else { return format!("{told}, all as recorded\n") };
+    let side = |event: &Option<Event>| match event {
+        None => "nothing".to_owned(),
+        Some(event) => {
+            let at = [event.stage.as_deref(), event.cluster.as_ref().map(ClusterName::as_str)];
+            let at: Vec<&str> = at.into_iter().flatten().collect();
+            let why = event.reason.as_deref().map_or(String::new(), |why| format!(": {why}"));
+            format!("{} {} {}{why}", moment(event.at), at.join(" "), self::told(event))
+        }
+    };
+    format!(
+        "{told}, up to event {}\n  recorded: {}\n  decided:  {}\n",
+        difference.index + 1,
+        side(&difference.recorded),
+        side(&difference.decided)
+    )
 }
 
 /// The present stage, where there is one.
@@ -132,7 +160,12 @@ fn member_line(
         MemberState::Soaked { .. } => paint.added(state),
         MemberState::Failed { reason }
         | MemberState::Stuck { reason }
-        | MemberState::Skipped { reason } => format!("{}: {reason}", paint.removed(state)),
+        | MemberState::Skipped { reason, by: None } => {
+            format!("{}: {reason}", paint.removed(state))
+        }
+        MemberState::Skipped { reason, by: Some(by) } => {
+            format!("{} by {by}: {reason}", paint.removed(state))
+        }
         _ => state.to_owned(),
     };
     match waiting.get(name) {
@@ -170,10 +203,13 @@ pub fn told(event: &Event) -> String {
         EventKind::InstanceSoaked { .. } => "soaked".to_owned(),
         EventKind::InstanceUnhealthy => "lost its health".to_owned(),
         EventKind::InstanceFailed => "failed".to_owned(),
-        EventKind::InstanceSkipped => "left out".to_owned(),
+        EventKind::InstanceSkipped { by: None } => "left out".to_owned(),
+        EventKind::InstanceSkipped { by: Some(by) } => format!("left out by {by}"),
+        EventKind::InstanceRetried { by } => format!("tried again, says {by}"),
         EventKind::GateFailed { gate, .. } => format!("{gate} gate broken"),
         EventKind::GatePassed { gate, .. } => format!("{gate} gate passed"),
         EventKind::GateApproved { by } => format!("approved by {by}"),
+        EventKind::StagePromoted { by } => format!("soak and gates waived by {by}"),
         EventKind::StagePassed => "stage passed".to_owned(),
         EventKind::StageSkipped => "stage skipped".to_owned(),
         EventKind::RolloutStopped { goes_back: true } => "stopped, goes back".to_owned(),

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::event::{Event, EventKind};
 use super::model::{Member, MemberState, Phase, Place, Rollout};
 use super::observation::{Attempt, AttemptResult, GateSeen, Observation, Readiness, Seen, Verdict};
-use super::stages::{allowed, failures_max};
+use super::stages::allowed;
 use super::waiting::WaitingOn;
 use crate::base::clock::{Timestamp, after};
 use crate::base::ids::{ClusterName, Digest};
 use crate::base::planted::{Planted, is_planted};
 use crate::fleet::calendar::Closed;
-use crate::fleet::model::{AskedGate, Gate, OnFailure, Stage};
+use crate::fleet::model::{AskedGate, Gate, OnFailure, OnUnreachable, Stage};
 use crate::health::Condition;
 
 /// How long a cluster may take when the policy does not say.
@@ -137,7 +137,7 @@ impl<'a> Turn<'a> {
     }
 
     fn soak(&self) -> Duration {
-        if is_planted(Planted::NoSoak) {
+        if is_planted(Planted::NoSoak) || self.rollout.is_promoted(self.rollout.stage) {
             return Duration::ZERO;
         }
         self.stage().and_then(|stage| stage.soak).map_or(Duration::ZERO, |soak| soak.0)
@@ -321,8 +321,7 @@ impl<'a> Turn<'a> {
 
     /// Stops when there are too many failures. Tells whether it goes back.
     fn stop_if_over_budget(&mut self) -> bool {
-        let policy = &self.rollout.policy;
-        let max = failures_max(policy.max_failures.as_ref(), self.rollout.changing_count());
+        let Some(max) = self.rollout.failures_max() else { return false };
         let one_more = usize::from(is_planted(Planted::BudgetOffByOne));
         let failures = self.rollout.failures.len().saturating_sub(one_more);
         if failures < max || matches!(self.rollout.phase, Phase::Stopped { .. }) {
@@ -365,21 +364,44 @@ impl<'a> Turn<'a> {
         if matches!(self.rollout.phase, Phase::Stopped { .. }) {
             return false;
         }
-        let broken = self.asked().find_map(|gate| match self.evidence(gate)? {
-            GateSeen { observed_at, verdict: Verdict::Broken(reason) } => {
-                Some((gate.name.to_owned(), *observed_at, reason.clone()))
-            }
-            _ => None,
+        let broken = self.asked().find_map(|gate| {
+            let seen = self.evidence(gate)?;
+            let reason = match &seen.verdict {
+                Verdict::Broken(reason) => reason.clone(),
+                Verdict::Unknown(reason) if self.is_overdue(gate, seen) => {
+                    let after = humantime::format_duration(gate.deadline?);
+                    format!("it does not hold after {after}: {reason}")
+                }
+                _ => return None,
+            };
+            Some((gate.name.to_owned(), seen.observed_at, reason))
         });
-        let Some((gate, observed_at, reason)) = broken else { return false };
+        let Some((gate, observed_at, reason)) = broken else {
+            let deadlines: Vec<_> = self.asked().filter_map(|gate| self.due(gate)).collect();
+            deadlines.into_iter().for_each(|due| self.wake(due));
+            return false;
+        };
         let told = format!("gate {gate}: {reason}");
         self.emit(EventKind::GateFailed { gate, observed_at }, None, Some(reason));
         self.stop(told)
     }
 
-    /// The present stage's gates that ask somebody else.
+    /// By when a gate has to hold.
+    fn due(&self, gate: AskedGate<'_>) -> Option<Timestamp> {
+        let changed_at = self.rollout.stages.get(self.rollout.stage)?.changed_at?;
+        Some(after(changed_at, self.soak() + gate.deadline?))
+    }
+
+    /// Whether a gate still said nothing when it had to hold.
+    fn is_overdue(&self, gate: AskedGate<'_>, seen: &GateSeen) -> bool {
+        self.due(gate).is_some_and(|due| seen.observed_at >= due)
+    }
+
+    /// The present stage's gates that ask somebody else, unless somebody has waived them.
     fn asked(&self) -> impl Iterator<Item = AskedGate<'_>> {
-        let gates = self.stage().into_iter().flat_map(|stage| &stage.gates);
+        let is_promoted = self.rollout.is_promoted(self.rollout.stage);
+        let stage = self.stage().filter(|_| !is_promoted);
+        let gates = stage.into_iter().flat_map(|stage| &stage.gates);
         gates.filter_map(Gate::asked)
     }
 
@@ -500,7 +522,9 @@ impl<'a> Turn<'a> {
 
     /// Passes the present stage when every gate holds. Tells whether it did.
     fn pass_stage(&mut self) -> bool {
-        self.skip_unreachable();
+        if !self.settle_unreachable() {
+            return false;
+        }
         let members = self.present();
         let is_all = |holds: fn(&MemberState) -> bool| {
             members.iter().all(|(_, member)| holds(&member.state) || member.state.is_over())
@@ -565,33 +589,50 @@ impl<'a> Turn<'a> {
 
     /// Clusters that still do not answer when the deadline has passed since all others were
     /// done are left out: they catch up with the next rollout. Where no cluster of this or an earlier
-    /// stage has shown anything they are waited for: later stages would go by nothing.
-    fn skip_unreachable(&mut self) {
+    /// stage has shown anything they are waited for: later stages would go by nothing. The policy may
+    /// say that they have failed, or are waited for. Tells whether the stage may pass as far as they
+    /// are concerned.
+    fn settle_unreachable(&mut self) -> bool {
         let members = self.present();
         let mut silent = Vec::new();
         for (name, member) in &members {
             match &member.state {
                 MemberState::Waiting => match self.hindrance(name) {
                     Some(WaitingOn::Unreachable(reason)) => silent.push((name.clone(), reason)),
-                    _ => return,
+                    _ => return true,
                 },
-                MemberState::Moving { .. } | MemberState::Healthy { .. } => return,
+                MemberState::Moving { .. } | MemberState::Healthy { .. } => return true,
                 _ => {}
             }
         }
+        let on_unreachable = self.rollout.policy.on_unreachable;
+        if silent.is_empty() || on_unreachable == OnUnreachable::Wait {
+            return true;
+        }
         let started = self.rollout.stages[self.rollout.stage].started_at.unwrap_or(self.now);
         let until = after(started, self.deadline());
-        if !silent.is_empty() && self.now < until {
+        if self.now < until {
             self.wake(until);
-            return;
+            return true;
         }
-        if self.rollout.is_followed() && !self.rollout.is_shown() {
-            return;
+        let has_failed = on_unreachable == OnUnreachable::Fail;
+        if !has_failed && self.rollout.is_followed() && !self.rollout.is_shown() {
+            return true;
         }
         for (name, reason) in silent {
             let reason = format!("the cluster does not answer: {reason}");
-            self.emit(EventKind::InstanceSkipped, Some(&name), Some(reason));
+            let kind = if has_failed {
+                EventKind::InstanceFailed
+            } else {
+                EventKind::InstanceSkipped { by: None }
+            };
+            self.emit(kind, Some(&name), Some(reason));
         }
+        if has_failed {
+            // Whether there are too many failures now is for the next step to say.
+            self.wake_at = Some(self.now);
+        }
+        !has_failed
     }
 
     // Back.

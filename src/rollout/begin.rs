@@ -6,6 +6,7 @@ use super::event::{Event, EventKind};
 use super::model::{Goal, Member, MemberState, Phase, Rollout, RolloutId};
 use super::observation::{Instances, Seen};
 use super::stages::{Labels, assign, assign_late};
+use crate::base::author::Author;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AddonName, ClusterName, PolicyName, Rev};
 use crate::base::planted::{Planted, is_planted};
@@ -18,6 +19,8 @@ pub struct Wish {
     pub addon: AddonName,
     /// The commit that was read.
     pub rev: Rev,
+    /// Who has written it.
+    pub author: Option<Author>,
     /// Where each of its instances shall go: those it is placed on, and those where it shall no
     /// longer be.
     pub goals: BTreeMap<ClusterName, Goal>,
@@ -53,7 +56,7 @@ pub enum Ensure {
 /// - It is under way to other goals: it is superseded, and the new one starts at the first stage.
 ///   Members that it had touched go through their stage again, and go back to where they were
 ///   before *it*.
-/// - It ended short of the same goals: held.
+/// - It ended short of the same goals: held. Clusters that it went on without are left as they are.
 /// - Otherwise, a rollout begins if any instance is known not to be at its goal.
 pub fn ensure(newest: Option<&Rollout>, wish: &Wish, seen: &Instances, now: Timestamp) -> Ensure {
     match newest {
@@ -80,7 +83,15 @@ pub fn ensure(newest: Option<&Rollout>, wish: &Wish, seen: &Instances, now: Time
                 return Ensure::Held { rollout: newest.id.clone(), reason };
             }
             let begun = begin(newest, wish, seen, now);
-            if begun.is_empty() { Ensure::NotNeeded } else { Ensure::Changed(begun) }
+            if !begun.is_empty() {
+                return Ensure::Changed(begun);
+            }
+            let left =
+                newest.and_then(|newest| Some((newest, reason_given_up(newest, wish, seen)?)));
+            match left {
+                Some((newest, reason)) => Ensure::Held { rollout: newest.id.clone(), reason },
+                None => Ensure::NotNeeded,
+            }
         }
     }
 }
@@ -110,6 +121,40 @@ fn short_of(newest: &Rollout, wish: &Wish, seen: &Instances) -> Option<String> {
     });
     let same: Vec<bool> = common.collect();
     (!same.is_empty() && same.into_iter().all(|is_same| is_same)).then_some(reason)
+}
+
+/// Clusters that a completed rollout to the same goals went on without, until somebody says that it
+/// may be tried again.
+fn given_up<'a>(
+    newest: Option<&'a Rollout>,
+    wish: &'a Wish,
+) -> impl Iterator<Item = (&'a ClusterName, &'a Member)> {
+    let completed = newest.filter(|newest| newest.phase == Phase::Completed && !newest.is_retried);
+    let members = completed.into_iter().flat_map(|newest| &newest.members);
+    members.filter(|(name, member)| {
+        let goal = wish.goals.get(*name);
+        member.state.is_given_up() && goal.is_some_and(|goal| goal.digest == member.goal.digest)
+    })
+}
+
+/// Why clusters are not at their goals although nothing begins.
+fn reason_given_up(newest: &Rollout, wish: &Wish, seen: &Instances) -> Option<String> {
+    let open = given_up(Some(newest), wish).filter(|(name, member)| {
+        seen.get(*name).is_some_and(|seen| !seen.is_at(member.goal.digest.as_ref()))
+    });
+    let told: Vec<String> = open
+        .map(|(name, member)| match &member.state {
+            MemberState::Failed { reason } => format!("{name} failed: {reason}"),
+            MemberState::Skipped { reason, by: Some(by) } => {
+                format!("{name} was left out by {by}: {reason}")
+            }
+            state => format!("{name} is {}", state.word()),
+        })
+        .collect();
+    let (first, others) = told.split_first()?;
+    let more =
+        if others.is_empty() { String::new() } else { format!(" (and {} more)", others.len()) };
+    Some(format!("it went on without some: {first}{more}"))
 }
 
 /// Clusters that came or went since a rollout began, and a calendar that git has changed.
@@ -154,10 +199,12 @@ fn begins_as(seen: Option<&Seen>, goal: &Goal) -> MemberState {
 fn begin(newest: Option<&Rollout>, wish: &Wish, seen: &Instances, now: Timestamp) -> Vec<Event> {
     let superseded = newest.filter(|newest| !newest.phase.is_ended());
     let unproven = superseded.map(unproven).unwrap_or_default();
+    let given_up: BTreeMap<_, _> = given_up(newest, wish).collect();
     let is_known_to_differ = |name: &ClusterName, goal: &Goal| {
-        seen.get(name).is_some_and(|seen| {
-            seen.unreachable.is_none() && !seen.has_gaps && !seen.is_at(goal.digest.as_ref())
-        })
+        !given_up.contains_key(name)
+            && seen.get(name).is_some_and(|seen| {
+                seen.unreachable.is_none() && !seen.has_gaps && !seen.is_at(goal.digest.as_ref())
+            })
     };
     let differs = wish.goals.iter().any(|(name, goal)| is_known_to_differ(name, goal));
     let is_unproven = wish.goals.keys().any(|name| unproven.contains_key(name));
@@ -167,6 +214,7 @@ fn begin(newest: Option<&Rollout>, wish: &Wish, seen: &Instances, now: Timestamp
     let changing: BTreeSet<ClusterName> = wish
         .goals
         .iter()
+        .filter(|(name, _)| !given_up.contains_key(*name))
         .filter(|(name, goal)| {
             unproven.contains_key(*name) || begins_as(seen.get(*name), goal) == MemberState::Waiting
         })
@@ -175,11 +223,17 @@ fn begin(newest: Option<&Rollout>, wish: &Wish, seen: &Instances, now: Timestamp
     let stages = assign(&wish.policy, &wish.labels, &changing);
     let member = |(name, goal): (&ClusterName, &Goal)| {
         let is_changing = changing.contains(name);
+        let kept = given_up.get(name).map(|member| member.state.clone());
+        let kept = kept.filter(|_| begins_as(seen.get(name), goal) == MemberState::Waiting);
         let member = Member {
             goal: goal.clone(),
             stage: stages.get(name).copied(),
             from: unproven.get(name).cloned(),
-            state: if is_changing { MemberState::Waiting } else { MemberState::Unchanged },
+            state: match kept {
+                Some(state) => state,
+                None if is_changing => MemberState::Waiting,
+                None => MemberState::Unchanged,
+            },
         };
         (name.clone(), member)
     };
@@ -187,6 +241,7 @@ fn begin(newest: Option<&Rollout>, wish: &Wish, seen: &Instances, now: Timestamp
     let kind = EventKind::RolloutStarted {
         policy_name: wish.policy_name.clone(),
         policy: Box::new(wish.policy.clone()),
+        author: wish.author.clone(),
         members: wish.goals.iter().map(member).collect(),
         supersedes: superseded.map(|rollout| rollout.id.clone()),
     };

@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, EventKind};
-use super::model::{Phase, Rollout};
+use super::model::{MemberState, Phase, Rollout};
 use crate::base::clock::Timestamp;
+use crate::base::ids::ClusterName;
 
 /// What somebody says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "camelCase")]
 pub enum Command {
     /// The present stage may pass, as far as they are concerned.
@@ -24,6 +25,18 @@ pub enum Command {
     },
     /// The goals of a rollout that went back or was ended may be tried again.
     Retry,
+    /// A cluster that failed or was left out is tried again; the others stay as they are.
+    RetryCluster {
+        /// Which.
+        cluster: ClusterName,
+    },
+    /// A cluster that has not begun is left out, whatever its stage.
+    SkipCluster {
+        /// Which.
+        cluster: ClusterName,
+    },
+    /// The present stage passes without its soak and its gates, once its clusters are healthy.
+    Promote,
 }
 
 /// Why a command has no effect.
@@ -53,6 +66,19 @@ pub enum Refused {
         /// What it is.
         phase: &'static str,
     },
+    /// It is not for them to say.
+    #[error(
+        "{by} may not approve stage {stage} of rollout {rollout}: its policy says who may (`from`, \
+         `notAuthor`)"
+    )]
+    NotApprover {
+        /// Which.
+        rollout: String,
+        /// Its present stage.
+        stage: String,
+        /// Who.
+        by: String,
+    },
     /// The same person has approved this stage.
     #[error("{by} has approved stage {stage} of rollout {rollout} already")]
     Twice {
@@ -62,6 +88,24 @@ pub enum Refused {
         stage: String,
         /// Who.
         by: String,
+    },
+    /// The cluster is not one for which that can be said.
+    #[error("{cluster} is {state} in rollout {rollout}: {help}")]
+    Cluster {
+        /// Which.
+        rollout: String,
+        /// Which cluster.
+        cluster: ClusterName,
+        /// How it is, in a word or two.
+        state: &'static str,
+        /// What it would have to be.
+        help: &'static str,
+    },
+    /// What overrides the policy has to say why.
+    #[error("that overrides the policy of rollout {rollout}: say why, for the record (--reason)")]
+    NoReason {
+        /// Which.
+        rollout: String,
     },
     /// It is on its way back, which ends by itself.
     #[error("rollout {rollout} is going back")]
@@ -104,14 +148,62 @@ pub fn command(
         }
         Command::Resume => EventKind::RolloutResumed { by },
         Command::Abort { goes_back } => EventKind::RolloutAborted { by, goes_back },
+        Command::Promote | Command::SkipCluster { .. } if reason.is_none() => {
+            return Err(Refused::NoReason { rollout: rollout.id.to_string() });
+        }
+        Command::Promote if rollout.is_promoted(rollout.stage) => {
+            return Err(Refused::Already { rollout: rollout.id.to_string(), phase: "promoted" });
+        }
+        Command::Promote => EventKind::StagePromoted { by },
+        Command::RetryCluster { cluster } => {
+            let kind = EventKind::InstanceRetried { by };
+            return of_cluster(rollout, &cluster, kind, reason, now);
+        }
+        Command::SkipCluster { cluster } => {
+            let kind = EventKind::InstanceSkipped { by: Some(by) };
+            return of_cluster(rollout, &cluster, kind, reason, now);
+        }
     };
     Ok(event(rollout, kind, reason, now))
 }
 
+/// What somebody says of one cluster.
+fn of_cluster(
+    rollout: &Rollout,
+    cluster: &ClusterName,
+    kind: EventKind,
+    reason: Option<String>,
+    now: Timestamp,
+) -> Result<Event, Refused> {
+    let member = rollout.members.get(cluster);
+    let is_skip = matches!(kind, EventKind::InstanceSkipped { .. });
+    let fits = member.is_some_and(|member| match &member.state {
+        MemberState::Waiting => is_skip,
+        MemberState::Failed { .. } | MemberState::Skipped { .. } => {
+            !is_skip && member.stage == Some(rollout.stage)
+        }
+        _ => false,
+    });
+    if !fits {
+        return Err(Refused::Cluster {
+            rollout: rollout.id.to_string(),
+            cluster: cluster.clone(),
+            state: member.map_or("unknown", |member| member.state.word()),
+            help: if is_skip {
+                "only one that has not begun can be left out"
+            } else {
+                "only one of the present stage that failed or was left out can be tried again"
+            },
+        });
+    }
+    let stage = member.and_then(|member| member.stage).map(|stage| rollout.stage_name(stage));
+    let stage = stage.map(str::to_owned);
+    Ok(Event { stage, cluster: Some(cluster.clone()), ..event(rollout, kind, reason, now) })
+}
+
 fn approve(rollout: &Rollout, by: String) -> Result<EventKind, Refused> {
     let stage = rollout.stage_name(rollout.stage).to_owned();
-    let policy = rollout.policy.stages.get(rollout.stage);
-    let asks = policy.is_some_and(|stage| stage.gates.iter().any(|gate| gate.approval.is_some()));
+    let asks = rollout.approval_gates().next().is_some();
     let progress = rollout.stages.get(rollout.stage);
     let has_begun = progress.is_some_and(|stage| stage.started_at.is_some());
     if !asks || !has_begun {
@@ -119,6 +211,9 @@ fn approve(rollout: &Rollout, by: String) -> Result<EventKind, Refused> {
     }
     if progress.is_some_and(|stage| stage.approvals.contains(&by)) {
         return Err(Refused::Twice { rollout: rollout.id.to_string(), stage, by });
+    }
+    if !rollout.approval_gates().any(|gate| rollout.is_approver(gate, &by)) {
+        return Err(Refused::NotApprover { rollout: rollout.id.to_string(), stage, by });
     }
     Ok(EventKind::GateApproved { by })
 }
@@ -129,7 +224,12 @@ fn retry(
     reason: Option<String>,
     now: Timestamp,
 ) -> Result<Event, Refused> {
-    if matches!(rollout.phase, Phase::RolledBack { .. } | Phase::Aborted { .. }) {
+    let is_short = match rollout.phase {
+        Phase::RolledBack { .. } | Phase::Aborted { .. } => true,
+        Phase::Completed => rollout.members.values().any(|member| member.state.is_given_up()),
+        _ => false,
+    };
+    if is_short {
         return Ok(event(rollout, EventKind::RolloutRetried { by }, reason, now));
     }
     let phase = rollout.phase.word();
@@ -137,7 +237,8 @@ fn retry(
 }
 
 fn event(rollout: &Rollout, kind: EventKind, reason: Option<String>, at: Timestamp) -> Event {
-    let is_of_stage = matches!(kind, EventKind::GateApproved { .. });
+    let is_of_stage =
+        matches!(kind, EventKind::GateApproved { .. } | EventKind::StagePromoted { .. });
     let stage = is_of_stage.then(|| rollout.stage_name(rollout.stage).to_owned());
     Event { stage, reason, ..Event::of(rollout, kind, at) }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::model::{Member, MemberState, Phase, Place, Rollout, RolloutId, StageProgress};
+use crate::base::author::Author;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AddonName, ClusterName, PolicyName, Rev};
 use crate::fleet::model::RolloutPolicySpec;
@@ -62,6 +63,9 @@ pub enum EventKind {
         policy_name: Option<PolicyName>,
         /// The policy.
         policy: Box<RolloutPolicySpec>,
+        /// Who has written the commit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        author: Option<Author>,
         /// Every cluster.
         members: BTreeMap<ClusterName, Member>,
         /// The rollout whose place it takes.
@@ -104,7 +108,17 @@ pub enum EventKind {
     InstanceFailed,
     /// It is left out.
     #[serde(rename = "instance.skipped")]
-    InstanceSkipped,
+    InstanceSkipped {
+        /// Who says so; none where it is by policy.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// Somebody wants a cluster that failed or was left out to be tried again.
+    #[serde(rename = "instance.retried")]
+    InstanceRetried {
+        /// Who.
+        by: String,
+    },
     /// A gate of the stage holds.
     #[serde(rename = "gate.passed")]
     GatePassed {
@@ -125,6 +139,12 @@ pub enum EventKind {
     /// Somebody has approved.
     #[serde(rename = "gate.approved")]
     GateApproved {
+        /// Who.
+        by: String,
+    },
+    /// Somebody has waived the stage's soak and gates.
+    #[serde(rename = "stage.promoted")]
+    StagePromoted {
         /// Who.
         by: String,
     },
@@ -221,10 +241,12 @@ impl EventKind {
             Self::InstanceSoaked { .. } => "instance.soaked",
             Self::InstanceUnhealthy => "instance.unhealthy",
             Self::InstanceFailed => "instance.failed",
-            Self::InstanceSkipped => "instance.skipped",
+            Self::InstanceSkipped { .. } => "instance.skipped",
+            Self::InstanceRetried { .. } => "instance.retried",
             Self::GatePassed { .. } => "gate.passed",
             Self::GateFailed { .. } => "gate.failed",
             Self::GateApproved { .. } => "gate.approved",
+            Self::StagePromoted { .. } => "stage.promoted",
             Self::StagePassed => "stage.passed",
             Self::StageSkipped => "stage.skipped",
             Self::RolloutStopped { .. } => "rollout.stopped",
@@ -268,7 +290,7 @@ pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> Option<Rollout> 
 
 /// The state right after `rollout.started`.
 fn begun(event: &Event) -> Option<Rollout> {
-    let EventKind::RolloutStarted { policy_name, policy, members, .. } = &event.kind else {
+    let EventKind::RolloutStarted { policy_name, policy, author, members, .. } = &event.kind else {
         return None;
     };
     Some(Rollout {
@@ -276,6 +298,7 @@ fn begun(event: &Event) -> Option<Rollout> {
         rev: event.revision.clone(),
         policy_name: policy_name.clone(),
         policy: (**policy).clone(),
+        author: author.clone(),
         started_at: event.at,
         phase: Phase::Running,
         stage: 0,
@@ -311,6 +334,10 @@ impl Rollout {
             }
             EventKind::InstanceFailed => {
                 self.failures.insert(cluster.clone());
+            }
+            EventKind::InstanceRetried { .. } => {
+                self.failures.remove(cluster);
+                self.progress(self.stage, |stage| stage.changed(at));
             }
             EventKind::InstanceApplied { applied_at, .. } => {
                 let stage = self.members.get(cluster).and_then(|member| member.stage);
@@ -352,7 +379,10 @@ impl Rollout {
             }
             EventKind::InstanceUnhealthy => MemberState::Moving { since: at, applied_at: before },
             EventKind::InstanceFailed => MemberState::Failed { reason: reason() },
-            EventKind::InstanceSkipped => MemberState::Skipped { reason: reason() },
+            EventKind::InstanceSkipped { by } => {
+                MemberState::Skipped { reason: reason(), by: by.clone() }
+            }
+            EventKind::InstanceRetried { .. } => member.state.retried(at),
             EventKind::InstanceReverted { applied_at } => {
                 let since = match member.state {
                     MemberState::GoingBack { since, .. } => since,
@@ -381,6 +411,9 @@ impl Rollout {
                 self.progress(stage, |stage| {
                     stage.approvals.insert(by.clone());
                 });
+            }
+            EventKind::StagePromoted { by } => {
+                self.progress(stage, |stage| stage.promoted_by = Some(by.clone()));
             }
             EventKind::StagePassed | EventKind::StageSkipped => {
                 self.progress(stage, |stage| stage.passed_at = Some(at));
@@ -435,14 +468,9 @@ impl Rollout {
             self.failures.clear();
             let stage = self.stage;
             for member in self.members.values_mut() {
-                match member.state {
-                    MemberState::Failed { .. } => {
-                        member.state = MemberState::Moving { since: at, applied_at: None };
-                    }
-                    MemberState::Skipped { .. } if member.stage == Some(stage) => {
-                        member.state = MemberState::Waiting;
-                    }
-                    _ => {}
+                let is_left_out = matches!(member.state, MemberState::Skipped { .. });
+                if !is_left_out || member.stage == Some(stage) {
+                    member.state = member.state.retried(at);
                 }
             }
         }

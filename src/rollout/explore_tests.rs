@@ -122,6 +122,7 @@ impl State {
             wish: Wish {
                 addon: "traefik".into(),
                 rev: "d1".into(),
+                author: None,
                 goals: BTreeMap::new(),
                 labels: names().iter().map(|n| (n.clone(), Labels::from([label(n)]))).collect(),
                 policy_name: None,
@@ -193,7 +194,7 @@ impl State {
                 };
                 *flag = !*flag;
             }
-            Move::Say(what) => return self.say(*what),
+            Move::Say(what) => return self.say(what.clone()),
             Move::Commit(digest) => self.commit(digest),
         }
         Vec::new()

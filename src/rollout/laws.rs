@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::event::{Event, EventKind};
 use super::model::{MemberState, Phase, Rollout};
-use super::stages::{allowed, failures_max};
+use super::stages::allowed;
 
 /// A law that a log breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,8 +98,7 @@ fn check_start(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
     if in_flight >= allowed {
         found.push((2, format!("{cluster} starts with {in_flight} of {allowed} in flight")));
     }
-    let max = failures_max(rollout.policy.max_failures.as_ref(), rollout.changing_count());
-    if rollout.failures.len() >= max {
+    if rollout.failures_max().is_some_and(|max| rollout.failures.len() >= max) {
         found.push((2, format!("{cluster} starts after {} failures", rollout.failures.len())));
     }
     found
@@ -129,7 +128,8 @@ fn check_soak(rollout: &Rollout, event: &Event) -> Option<String> {
     let cluster = event.cluster.as_ref()?;
     let member = rollout.members.get(cluster)?;
     let MemberState::Healthy { since, .. } = member.state else { return None };
-    let soak = rollout.policy.stages.get(member.stage?)?.soak?;
+    let stage = member.stage.filter(|stage| !rollout.is_promoted(*stage))?;
+    let soak = rollout.policy.stages.get(stage)?.soak?;
     let until = crate::base::clock::after(since, soak.0);
     (observed_at < until).then(|| format!("{cluster} has soaked at {observed_at}, not at {until}"))
 }

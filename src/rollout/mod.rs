@@ -30,6 +30,7 @@ pub mod model;
 pub mod observation;
 pub mod prometheus;
 pub mod rehearsal;
+pub mod replay;
 pub mod stages;
 pub mod waiting;
 pub mod webhook;

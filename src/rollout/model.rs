@@ -5,9 +5,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::stages::failures_max;
+use crate::base::author::Author;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AddonName, ClusterName, Digest, PolicyName, Rev};
-use crate::fleet::model::RolloutPolicySpec;
+use crate::fleet::model::{ApprovalGate, OnFailure, RolloutPolicySpec};
 
 /// `ADDON-N`: the N-th rollout of an addon.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -86,6 +88,8 @@ pub struct Rollout {
     pub policy_name: Option<PolicyName>,
     /// The policy as it was when the rollout began.
     pub policy: RolloutPolicySpec,
+    /// Who has written the commit.
+    pub author: Option<Author>,
     /// When it began.
     pub started_at: Timestamp,
     /// Where it is.
@@ -187,6 +191,8 @@ pub struct StageProgress {
     pub gates: BTreeSet<String>,
     /// Who has approved.
     pub approvals: BTreeSet<String>,
+    /// Who has waived its soak and its gates: what is healthy is done.
+    pub promoted_by: Option<String>,
 }
 
 /// One cluster of a rollout.
@@ -257,6 +263,10 @@ pub enum MemberState {
     Skipped {
         /// Why.
         reason: String,
+        /// Who says so; none where it is by policy. What somebody has left out is not begun again until
+        /// somebody says so, or git changes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
 }
 
@@ -266,9 +276,23 @@ impl MemberState {
         matches!(self, Self::Moving { .. } | Self::Healthy { .. })
     }
 
+    /// The same, to be tried again: what failed is in flight at once, what was left out has not begun.
+    pub(super) fn retried(&self, at: Timestamp) -> Self {
+        match self {
+            Self::Failed { .. } => Self::Moving { since: at, applied_at: None },
+            Self::Skipped { .. } => Self::Waiting,
+            other => other.clone(),
+        }
+    }
+
     /// Whether it failed or was left out: no more is expected of it.
     pub fn is_over(&self) -> bool {
         matches!(self, Self::Failed { .. } | Self::Skipped { .. })
+    }
+
+    /// Whether it is not to be tried again before somebody says so, or git changes.
+    pub fn is_given_up(&self) -> bool {
+        matches!(self, Self::Failed { .. } | Self::Skipped { by: Some(_), .. })
     }
 
     /// Whether the rollout has changed it, or may have.
@@ -329,13 +353,41 @@ impl Rollout {
         })
     }
 
-    /// How many approvals the present stage has and needs.
+    /// How many approvals the present stage has and needs: of the gate that lacks most.
     pub fn approvals(&self) -> (usize, usize) {
-        let policy = self.policy.stages.get(self.stage);
+        let given = self.stages.get(self.stage).map(|stage| &stage.approvals);
+        let counted = self.approval_gates().map(|gate| {
+            let counts = |by: &&String| self.is_approver(gate, by);
+            let have = given.into_iter().flatten().filter(counts).count();
+            (have, gate.count as usize)
+        });
+        counted.max_by_key(|(have, need)| (need.saturating_sub(*have), *need)).unwrap_or_default()
+    }
+
+    /// The approvals that the present stage asks for, unless somebody has waived them.
+    pub fn approval_gates(&self) -> impl Iterator<Item = &ApprovalGate> {
+        let policy = self.policy.stages.get(self.stage).filter(|_| !self.is_promoted(self.stage));
         let gates = policy.into_iter().flat_map(|stage| &stage.gates);
-        let counts = gates.filter_map(|gate| gate.approval.as_ref());
-        let need = counts.map(|approval| approval.count as usize).max().unwrap_or(0);
-        (self.stages.get(self.stage).map_or(0, |stage| stage.approvals.len()), need)
+        gates.filter_map(|gate| gate.approval.as_ref())
+    }
+
+    /// Whether somebody's approval counts for a gate.
+    pub fn is_approver(&self, gate: &ApprovalGate, by: &str) -> bool {
+        let is_named = gate.people(&self.policy).is_none_or(|people| people.contains(by));
+        let is_author = self.author.as_ref().is_some_and(|author| author.is_called(by));
+        is_named && !(gate.not_author && is_author)
+    }
+
+    /// Whether somebody has waived a stage's soak and gates.
+    pub fn is_promoted(&self, stage: usize) -> bool {
+        self.stages.get(stage).is_some_and(|stage| stage.promoted_by.is_some())
+    }
+
+    /// How many failures stop it; none where the policy goes on whatever fails.
+    pub fn failures_max(&self) -> Option<usize> {
+        let policy = &self.policy;
+        let max = failures_max(policy.max_failures.as_ref(), self.changing_count());
+        (policy.on_failure != OnFailure::Continue).then_some(max)
     }
 
     /// How many members it changes, over all stages.

@@ -310,19 +310,26 @@ impl Act<'_> {
             WaitingOn::Approval { have, need, .. } => Some((*have, *need)),
             _ => None,
         });
-        let Some(((have, need), pause)) = asked.zip(behaviour.approve_after) else {
+        let Some(((_, need), pause)) = asked.zip(behaviour.approve_after) else {
             self.approval_at = None;
             return;
         };
         if now < *self.approval_at.get_or_insert_with(|| after(now, pause)) {
             return;
         }
-        for number in have..need {
-            let by = format!("approver {}", number + 1);
-            let Some(rollout) = &mut self.rollout else { return };
-            let Ok(event) = command(rollout, Command::Approve, &by, None, now) else { return };
-            rollout.take(&event);
-            self.log.push(event);
+        let Some(rollout) = &mut self.rollout else { return };
+        let named = rollout.approval_gates().filter_map(|gate| gate.people(&rollout.policy));
+        let named: BTreeSet<String> = named.flatten().map(str::to_owned).collect();
+        let others = (1..=need).map(|number| format!("approver {number}"));
+        for by in named.into_iter().chain(others) {
+            if let Ok(event) = command(rollout, Command::Approve, &by, None, now) {
+                rollout.take(&event);
+                self.log.push(event);
+            }
+            let (have, need) = rollout.approvals();
+            if have >= need {
+                break;
+            }
         }
         self.approval_at = Some(after(now, LOOK));
     }
@@ -379,6 +386,7 @@ mod tests {
             wish: Wish {
                 addon: addon.into(),
                 rev: "r2".into(),
+                author: None,
                 goals: labels.keys().map(|name| (name.clone(), goal.clone())).collect(),
                 labels,
                 policy_name: None,

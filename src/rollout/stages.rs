@@ -26,9 +26,11 @@ pub fn without_policy() -> RolloutPolicySpec {
         max_failures: None,
         progress_deadline: None,
         on_failure: crate::fleet::model::OnFailure::Rollback,
+        on_unreachable: crate::fleet::model::OnUnreachable::default(),
         windows: Vec::new(),
         freezes: Vec::new(),
         limits: crate::fleet::model::Limits::default(),
+        groups: BTreeMap::new(),
     }
 }
 

@@ -13,6 +13,8 @@ use crate::base::ids::{ClusterName, Digest};
 use crate::fleet::model::RolloutPolicySpec;
 use crate::health::Health;
 
+mod life;
+
 /// A fleet of instances of one addon, with a clock, whose attempts succeed or fail as told.
 struct World {
     now: Timestamp,
@@ -72,6 +74,7 @@ impl World {
             wish: Wish {
                 addon: "traefik".into(),
                 rev: "r1".into(),
+                author: None,
                 goals: BTreeMap::new(),
                 labels,
                 policy_name: None,
@@ -202,7 +205,9 @@ impl World {
 
     fn say(&mut self, what: Command) -> Result<(), Refused> {
         let rollout = self.newest().expect("there is one");
-        let event = command(&rollout, what, "ada", None, self.now)?;
+        let overrides = matches!(what, Command::Promote | Command::SkipCluster { .. });
+        let reason = overrides.then(|| "because".to_owned());
+        let event = command(&rollout, what, "ada", reason, self.now)?;
         self.log.push(event);
         Ok(())
     }
@@ -224,12 +229,17 @@ impl World {
         self.log.iter().map(line).collect::<Vec<_>>().concat()
     }
 
-    fn violations(&self) -> Vec<laws::Violation> {
+    /// The log of each rollout.
+    fn logs(&self) -> Vec<Vec<Event>> {
         let mut logs: BTreeMap<String, Vec<Event>> = BTreeMap::new();
         for event in &self.log {
             logs.entry(event.rollout.to_string()).or_default().push(event.clone());
         }
-        logs.values().flat_map(|log| laws::check(log)).collect()
+        logs.into_values().collect()
+    }
+
+    fn violations(&self) -> Vec<laws::Violation> {
+        self.logs().iter().flat_map(|log| laws::check(log)).collect()
     }
 
     fn digests(&self) -> Vec<String> {
@@ -653,7 +663,10 @@ fn chance() -> impl Strategy<Value = Chance> {
             Just(Command::Pause),
             Just(Command::Resume),
             any::<bool>().prop_map(|goes_back| Command::Abort { goes_back }),
-            Just(Command::Retry)
+            Just(Command::Retry),
+            Just(Command::Promote),
+            of_some_cluster().prop_map(|cluster| Command::RetryCluster { cluster }),
+            of_some_cluster().prop_map(|cluster| Command::SkipCluster { cluster }),
         ]
         .prop_map(Chance::Say),
         (0..6_usize).prop_map(Chance::Leave),
@@ -663,10 +676,18 @@ fn chance() -> impl Strategy<Value = Chance> {
     ]
 }
 
+fn of_some_cluster() -> impl Strategy<Value = ClusterName> {
+    let names = ["staging-1", "staging-2", "prod-1", "prod-2", "prod-3"];
+    prop::sample::select(names.to_vec()).prop_map(ClusterName::from)
+}
+
 fn any_policy() -> impl Strategy<Value = RolloutPolicySpec> {
     let batch = prop_oneof![Just(None), (1..3_u32).prop_map(Some)];
-    (batch, 0..15_u32, 1..3_u32, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |(batch, soak, failures, pauses, asks, has_windows)| {
+    let on_failure = prop::sample::select(vec!["rollback", "pause", "continue"]);
+    let on_unreachable = prop::sample::select(vec!["skip", "wait", "fail"]);
+    let on = (on_failure, on_unreachable);
+    (batch, 0..15_u32, 1..3_u32, on, any::<bool>(), any::<bool>()).prop_map(
+        |(batch, soak, failures, (on_failure, on_unreachable), asks, has_windows)| {
             let hours = if has_windows { 0..24 } else { 0..0 };
             let half_of_each =
                 |hour| json!({"from": format!("{hour:02}:00"), "to": format!("{hour:02}:30")});
@@ -684,7 +705,8 @@ fn any_policy() -> impl Strategy<Value = RolloutPolicySpec> {
                 ],
                 "maxFailures": failures,
                 "progressDeadline": "8m",
-                "onFailure": if pauses { "pause" } else { "rollback" },
+                "onFailure": on_failure,
+                "onUnreachable": on_unreachable,
                 "windows": windows,
             }))
         },
@@ -699,7 +721,7 @@ impl World {
             Chance::Say(what) => {
                 if self.newest().is_some() {
                     // That it is refused is an answer as well.
-                    let _ = self.say(*what);
+                    let _ = self.say(what.clone());
                 }
             }
             Chance::Join => {
@@ -757,6 +779,9 @@ impl World {
             self.say(Command::Resume).expect("it is held");
         } else if matches!(rollout.phase, Phase::RolledBack { .. } | Phase::Aborted { .. }) {
             self.say(Command::Retry).expect("it went back");
+        } else if rollout.phase == Phase::Completed && !rollout.is_retried {
+            // Where it went on without nobody, it is refused.
+            let _ = self.say(Command::Retry);
         } else if !rollout.phase.is_ended() {
             // Not every stage asks.
             let _ = self.say(Command::Approve);
@@ -798,6 +823,11 @@ proptest! {
             world.unblock();
         }
         prop_assert_eq!(world.violations(), vec![], "{}", world.picture());
+        for log in world.logs() {
+            let again = replay::replay(&log);
+            prop_assert_eq!(&again.difference, &None, "{}", world.picture());
+            prop_assert_eq!(again.given + again.decided, log.len());
+        }
         let goals = world.wish.goals.clone();
         for (name, goal) in goals {
             let digest = world.clusters[&name].place.as_ref().and_then(|at| at.digest.clone());

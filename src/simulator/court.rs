@@ -238,6 +238,7 @@ impl State {
             Phase::RolledBack { .. } if !before.is_retried && before.rev == begun.rev => {
                 Some((12, format!("{} has shown that it is bad", before.id)))
             }
+            Phase::Completed if !before.is_retried => retried_early(before, &begun),
             _ => None,
         });
         let offence = offence.or_else(|| self.needless(&begun, event));
@@ -418,4 +419,17 @@ impl State {
             })
         })
     }
+}
+
+/// A cluster that a completed rollout went on without, and that the next one begins again although
+/// nobody said so and git wants the same.
+fn retried_early(before: &Rollout, begun: &Rollout) -> Option<(u8, String)> {
+    let again = begun.members.iter().find(|(name, member)| {
+        let known = before.members.get(*name);
+        member.state == MemberState::Waiting
+            && known.is_some_and(|known| {
+                known.state.is_given_up() && known.goal.digest == member.goal.digest
+            })
+    });
+    again.map(|(name, _)| (12, format!("{} went on without {name}", before.id)))
 }

@@ -94,7 +94,7 @@ impl Origin for Git {
             commit: rev.to_string(),
             location: LOCATION.to_owned(),
         })?;
-        Ok(Source { rev: rev.clone(), files })
+        Ok(Source { rev: rev.clone(), files, author: None })
     }
 
     fn blocks(&self) -> bool {

@@ -6,6 +6,8 @@ use super::truth;
 use super::world::World;
 use super::{Scenario, Verdict};
 use crate::base::ids::{ClusterName, InstanceKey};
+use crate::rollout::Event;
+use crate::rollout::replay::replay;
 
 /// How long the last act is left alone before faults stop.
 const AFTERMATH: Duration = Duration::from_mins(3);
@@ -89,6 +91,24 @@ async fn settle(world: &World) {
     }
     if let Some(open) = unsettled(world) {
         world.court.accuse(10, format!("it was at rest, and then: {open}"));
+    }
+    decide_again(world);
+}
+
+/// Whoever reads the log must come to the decisions of whoever wrote it.
+fn decide_again(world: &World) {
+    for (id, log) in world.logs() {
+        if let Some(difference) = replay(&log).difference {
+            let (recorded, decided) = (difference.recorded, difference.decided);
+            let kind = |event: Option<Event>| event.map(|event| event.kind);
+            let what = format!(
+                "event {} of {id} is decided otherwise from its log: {:?}, and now {:?}",
+                difference.index + 1,
+                kind(recorded),
+                kind(decided)
+            );
+            world.court.accuse(8, what);
+        }
     }
 }
 

@@ -353,11 +353,14 @@ impl Drawer<'_> {
     }
 
     fn say(&mut self) -> Deed {
-        let what = match self.dice.random_range(0..6) {
+        let what = match self.dice.random_range(0..9) {
             0 => Command::Pause,
             1 => Command::Resume,
             2 => Command::Abort { goes_back: self.dice.random_bool(0.5) },
             3 => Command::Retry,
+            4 => Command::RetryCluster { cluster: self.cluster().as_str().into() },
+            5 => Command::SkipCluster { cluster: self.cluster().as_str().into() },
+            6 => Command::Promote,
             _ => Command::Approve,
         };
         let by = if self.dice.random_bool(0.5) { "ada" } else { "ben" };

@@ -27,7 +27,7 @@ use crate::chart::source::ChartStore;
 use crate::controller::{Options, Reconciler};
 use crate::git::settings::Settings;
 use crate::k8s::ConnectOptions;
-use crate::rollout::{Command, Event, Phase, Rollout, command};
+use crate::rollout::{Command, Event, Phase, Rollout, RolloutId, command};
 use crate::sim::request::{Query, Request};
 use crate::sim::{SimCluster, SimFleet};
 use crate::store::{MemoryStore, Rollouts, Store as _, StoreError};
@@ -252,6 +252,15 @@ impl World {
         }
     }
 
+    /// The log of each rollout, in order.
+    pub(super) fn logs(&self) -> BTreeMap<RolloutId, Vec<Event>> {
+        let mut logs: BTreeMap<RolloutId, Vec<Event>> = BTreeMap::new();
+        for (_, event) in self.journal(Fuse::default()).read_after(0).unwrap_or_default() {
+            logs.entry(event.rollout.clone()).or_default().push(event);
+        }
+        logs
+    }
+
     fn journal(&self, fuse: Fuse) -> Journal {
         Journal {
             log: self.log.clone(),
@@ -316,7 +325,7 @@ impl World {
             Deed::Say { addon, what, by } => {
                 let mut newest = self.court.newest_rollouts().into_iter();
                 if let Some(rollout) = newest.find(|one| one.addon().as_str() == addon) {
-                    self.say(&rollout, *what, by);
+                    self.say(&rollout, what.clone(), by);
                 }
             }
             Deed::Kill { after, takes_effect, away } => {
@@ -366,7 +375,8 @@ impl World {
     /// Somebody says something to a rollout; that it is refused is an answer as well.
     fn say(&self, rollout: &Rollout, what: Command, by: &str) {
         let mut journal = self.journal(Fuse::default());
-        let Ok(event) = command(rollout, what, by, None, self.clock.now()) else { return };
+        let reason = Some("they know better".to_owned());
+        let Ok(event) = command(rollout, what, by, reason, self.clock.now()) else { return };
         if let Ok(mut rollouts) = Rollouts::read(&journal) {
             let _ = rollouts.append(&mut journal, &[event]);
         }
@@ -380,6 +390,9 @@ impl World {
                     self.say(&rollout, Command::Resume, "ada");
                 }
                 Phase::RolledBack { .. } | Phase::Aborted { .. } if !rollout.is_retried => {
+                    self.say(&rollout, Command::Retry, "ada");
+                }
+                Phase::Completed if !rollout.is_retried => {
                     self.say(&rollout, Command::Retry, "ada");
                 }
                 Phase::Running => {

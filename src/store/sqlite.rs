@@ -170,6 +170,7 @@ mod tests {
         event(EventKind::RolloutStarted {
             policy_name: None,
             policy: Box::new(crate::rollout::stages::without_policy()),
+            author: None,
             members: std::collections::BTreeMap::new(),
             supersedes: None,
         })

@@ -91,7 +91,8 @@ fn case(path: &std::path::Path) -> Case {
 
 fn source(policies: &str) -> Source {
     let path = "policies/guardrails/case.yaml".to_owned();
-    Source { rev: Rev::new("test"), files: BTreeMap::from([(path, policies.as_bytes().into())]) }
+    let files = BTreeMap::from([(path, policies.as_bytes().into())]);
+    Source { rev: Rev::new("test"), files, author: None }
 }
 
 #[test]

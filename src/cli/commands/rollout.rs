@@ -41,6 +41,14 @@ enum Subcommands {
         #[arg(short, long, value_enum, default_value = "text")]
         output: Format,
     },
+    /// Make the decisions of one again, from what its log has, and compare
+    Replay {
+        /// A rollout such as `traefik-3`, or an addon for its newest
+        rollout: String,
+        /// How it is printed
+        #[arg(short, long, value_enum, default_value = "text")]
+        output: Format,
+    },
     /// Approve the present stage
     Approve(Said),
     /// Begin nothing new until it is resumed
@@ -55,8 +63,24 @@ enum Subcommands {
         #[arg(long)]
         rollback: bool,
     },
-    /// Try again what went back or was aborted
-    Retry(Said),
+    /// Try again what went back or was aborted, or one cluster of the present stage
+    Retry {
+        #[command(flatten)]
+        said: Said,
+        /// Only this cluster, which failed or was left out; the others stay as they are
+        #[arg(long)]
+        cluster: Option<ClusterName>,
+    },
+    /// Leave a cluster out that has not begun; needs a reason
+    Skip {
+        #[command(flatten)]
+        said: Said,
+        /// The cluster, which catches up with a later rollout
+        #[arg(long)]
+        cluster: ClusterName,
+    },
+    /// Pass the present stage without its soak and gates, once its clusters are healthy; needs a reason
+    Promote(Said),
 }
 
 /// Who says something to which rollout.
@@ -77,13 +101,21 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     match args.command {
         Subcommands::List { active, output } => list(active, output, context),
         Subcommands::Show { rollout, output } => show(&rollout, output, context).await,
+        Subcommands::Replay { rollout, output } => replay(&rollout, output, context),
         Subcommands::Approve(said) => say(&said, Command::Approve, context),
         Subcommands::Pause(said) => say(&said, Command::Pause, context),
         Subcommands::Resume(said) => say(&said, Command::Resume, context),
         Subcommands::Abort { said, rollback } => {
             say(&said, Command::Abort { goes_back: rollback }, context)
         }
-        Subcommands::Retry(said) => say(&said, Command::Retry, context),
+        Subcommands::Retry { said, cluster } => {
+            let retry = |cluster| Command::RetryCluster { cluster };
+            say(&said, cluster.map_or(Command::Retry, retry), context)
+        }
+        Subcommands::Skip { said, cluster } => {
+            say(&said, Command::SkipCluster { cluster }, context)
+        }
+        Subcommands::Promote(said) => say(&said, Command::Promote, context),
     }
 }
 
@@ -141,6 +173,33 @@ async fn show(text: &str, output: Format, context: &mut Context) -> anyhow::Resu
     Ok(Exit::Done)
 }
 
+fn replay(text: &str, output: Format, context: &mut Context) -> anyhow::Result<Exit> {
+    let (store, rollouts) = open_log(context)?;
+    let id = &find(&rollouts, text)?.id;
+    let log = store.log(id).map_err(told)?;
+    let again = crate::rollout::replay::replay(&log);
+    match output {
+        Format::Text => write!(context.out, "{}", report::replayed(id, &again))?,
+        Format::Json => {
+            let difference = again.difference.as_ref().map(|difference| {
+                json!({
+                    "event": difference.index + 1,
+                    "recorded": difference.recorded,
+                    "decided": difference.decided,
+                })
+            });
+            let shown = json!({
+                "rollout": id,
+                "given": again.given,
+                "decided": again.decided,
+                "difference": difference,
+            });
+            writeln!(context.out, "{shown:#}")?;
+        }
+    }
+    Ok(if again.difference.is_none() { Exit::Done } else { Exit::Refused })
+}
+
 /// What its members wait for, as the clusters are now.
 async fn waiting(
     rollout: &Rollout,
@@ -155,7 +214,7 @@ fn say(said: &Said, what: Command, context: &mut Context) -> anyhow::Result<Exit
     loop {
         let rollout = find(&rollouts, &said.rollout)?;
         let now = SystemClock.now();
-        let event = command(rollout, what, &said.by, said.reason.clone(), now)
+        let event = command(rollout, what.clone(), &said.by, said.reason.clone(), now)
             .map_err(|refused| CommandError::Refused(refused.to_string()))?;
         match rollouts.append(&mut store, std::slice::from_ref(&event)) {
             Ok(()) => {

@@ -225,7 +225,7 @@ fn packed(url: &str, name: &str, args: &Args) -> anyhow::Result<Arc<Chart>> {
         credentials: None,
         verify: Verify::default(),
     };
-    let nothing = Source { rev: "worktree:none".into(), files: BTreeMap::new() };
+    let nothing = Source { rev: "worktree:none".into(), files: BTreeMap::new(), author: None };
     Ok(store.load(&location, &nothing).map_err(failed)?)
 }
 

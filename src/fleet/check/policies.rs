@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::selectors;
-use crate::base::diagnostic::{Diagnostic, few};
-use crate::base::ids::{ClusterName, PolicyName};
+use crate::base::diagnostic::{Diagnostic, closest, few};
+use crate::base::ids::{AddonName, ClusterName, PolicyName};
 use crate::base::span::Span;
 use crate::fleet::calendar::{Freeze, Window};
 use crate::fleet::model::{
@@ -14,6 +14,7 @@ use crate::fleet::model::{
     WebhookGate,
 };
 use crate::fleet::resolve::is_placed;
+use crate::fleet::schema::Kind;
 use crate::net::http::Url;
 
 pub(super) fn check(fleet: &Fleet, found: &mut Vec<Diagnostic>) {
@@ -160,7 +161,11 @@ impl<'a> Checking<'a> {
             let path = [stage, &["gates", &at]].concat();
             self.gate(gate, &path);
             let Some(asked) = gate.asked() else { continue };
-            let kind = if gate.webhook.is_some() { "webhook" } else { "prometheus" };
+            let kind = match gate {
+                Gate { webhook: Some(_), .. } => "webhook",
+                Gate { rollout: Some(_), .. } => "rollout",
+                _ => "prometheus",
+            };
             let path = [path.as_slice(), &[kind]].concat();
             if let Some(prometheus) = &gate.prometheus {
                 self.prometheus(prometheus, &path, is_last);
@@ -168,11 +173,36 @@ impl<'a> Checking<'a> {
             if let Some(webhook) = &gate.webhook {
                 self.webhook(webhook, &path);
             }
+            if let Some(other) = &gate.rollout {
+                self.other_rollout(&other.addon, &path);
+            }
             self.interval(asked.interval, &path);
             if !names.insert(asked.name) || ["health", "soak", "approval"].contains(&asked.name) {
                 let message = format!("the stage has another gate named `{}`", asked.name);
                 self.error("duplicate-name", message, &path, "give it a `name` of its own");
             }
+        }
+    }
+
+    /// A gate on an addon that is not there, or that goes by this policy itself.
+    fn other_rollout(&mut self, addon: &AddonName, path: &[&str]) {
+        let path = [path, &["addon"]].concat();
+        match self.fleet.addons.get(addon) {
+            None if self.fleet.is_broken(Kind::Addon, addon.as_str()) => {}
+            None => {
+                let message = format!("there is no addon `{addon}`");
+                let known = self.fleet.addons.keys().map(AddonName::as_str);
+                let label = closest(addon.as_str(), known)
+                    .map_or("not in the fleet".to_owned(), |best| {
+                        format!("did you mean `{best}`?")
+                    });
+                self.error("unknown-addon", message, &path, &label);
+            }
+            Some(other) if other.value.spec.rollout.policy.as_ref() == Some(self.name) => {
+                let message = format!("addon `{addon}` goes by this policy itself");
+                self.error("bad-gate", message, &path, "its own rollout would wait for itself");
+            }
+            Some(_) => {}
         }
     }
 
@@ -219,10 +249,18 @@ impl<'a> Checking<'a> {
     }
 
     fn gate(&mut self, gate: &Gate, path: &[&str]) {
-        if gate.approval.as_ref().is_some_and(|approval| approval.count == 0) {
-            let path = [path, &["approval", "count"]].concat();
+        let Some(approval) = &gate.approval else { return };
+        let path = [path, &["approval"]].concat();
+        if approval.count == 0 {
+            let path = [path.as_slice(), &["count"]].concat();
             let message = "an approval gate needs at least one approval".to_owned();
             self.error("bad-number", message, &path, "leave the gate out instead");
+        }
+        let people = approval.people(&self.policy.value.spec).map(|people| people.len());
+        if let Some(people) = people.filter(|people| *people < approval.count as usize) {
+            let message = format!("{} approvals are asked for, of {people} people", approval.count);
+            let path = [path.as_slice(), &["from"]].concat();
+            self.error("bad-gate", message, &path, "it would never pass");
         }
     }
 

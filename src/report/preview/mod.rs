@@ -144,13 +144,14 @@ fn rollout_title(rollout: &PlannedRollout) -> String {
         Some(policy) => format!("by policy {policy}"),
         None => "without a policy".to_owned(),
     };
-    let then = match rollout.on_failure {
-        OnFailure::Rollback => "goes back",
-        OnFailure::Pause => "pauses",
-    };
     let failures = counted(rollout.failures_max, "failure");
     let clusters = counted(rollout.clusters, "cluster");
-    clean(&format!("{} {policy}: {clusters}; {then} at {failures}", rollout.addon))
+    let then = match rollout.on_failure {
+        OnFailure::Continue => "goes on without what fails".to_owned(),
+        OnFailure::Rollback => format!("goes back at {failures}"),
+        OnFailure::Pause => format!("pauses at {failures}"),
+    };
+    clean(&format!("{} {policy}: {clusters}; {then}", rollout.addon))
 }
 
 /// A stage: who is first, how many at a time, what has to hold before the next one.

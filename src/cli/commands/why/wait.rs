@@ -117,8 +117,10 @@ fn of_member(
         (MemberState::Stuck { reason }, _) => {
             Some(answer(format!("{key} could not be taken back: {reason} ({place})"), retry()))
         }
-        (MemberState::Skipped { reason }, _) => {
-            Some(answer(format!("{key} was left out: {reason} ({place})"), Vec::new()))
+        (MemberState::Skipped { reason, by }, _) => {
+            let by = by.as_ref().map_or(String::new(), |by| format!(" by {by}"));
+            let again = if by.is_empty() { Vec::new() } else { retry() };
+            Some(answer(format!("{key} was left out{by}: {reason} ({place})"), again))
         }
         (MemberState::Back, Phase::RolledBack { reason }) => {
             let line = format!("{key} was rolled back, since {reason} ({place})");

@@ -1,0 +1,232 @@
+//! The decisions of a rollout, made again from what its log has.
+//!
+//! Each event is either something that was put in from outside (what people said, what git did) or
+//! something that [`advance`] decided by evidence that the event carries. The evidence is turned back
+//! into an [`Observation`], and [`advance`] must decide the same.
+
+use super::advance::{Action, advance};
+use super::event::{Event, EventKind, fold};
+use super::model::{Member, MemberState, Place, Rollout};
+use super::observation::{Attempt, AttemptResult, GateSeen, Observation, Readiness, Seen, Verdict};
+use crate::base::clock::Timestamp;
+use crate::health::Health;
+
+/// What came of making the decisions again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replay {
+    /// Events that were put in from outside.
+    pub given: usize,
+    /// Events that were decided again, the same each time.
+    pub decided: usize,
+    /// Where that ended, if it did.
+    pub difference: Option<Difference>,
+}
+
+/// The first decision that is not made again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// Where in the log.
+    pub index: usize,
+    /// What the log has there; none past its end.
+    pub recorded: Option<Event>,
+    /// What is decided there now; none where nothing is.
+    pub decided: Option<Event>,
+}
+
+/// Makes the decisions of one rollout's log again.
+///
+/// # Assumptions
+/// The log does not say when a gate that it has as passed was asked last: it is taken to hold as long as
+/// its stage goes on.
+pub fn replay(log: &[Event]) -> Replay {
+    let mut replay = Replay { given: 0, decided: 0, difference: None };
+    let Some(mut rollout) = log.first().and_then(|first| fold([first])) else { return replay };
+    replay.given = 1;
+    let mut at = 1;
+    while let Some(event) = log.get(at) {
+        if is_given(&event.kind) {
+            rollout.take(event);
+            replay.given += 1;
+            at += 1;
+            continue;
+        }
+        let step = step(&log[at..]);
+        let seen = observation(&rollout, step);
+        let decided = advance(&rollout, &seen, event.at).events;
+        let same = step.iter().zip(&decided).take_while(|(one, other)| one == other).count();
+        replay.decided += same;
+        if same == 0 || decided.len() > same {
+            let index = at + same;
+            let (recorded, decided) = (step.get(same).cloned(), decided.get(same).cloned());
+            replay.difference = Some(Difference { index, recorded, decided });
+            return replay;
+        }
+        step[..same].iter().for_each(|event| rollout.take(event));
+        at += same;
+    }
+    replay
+}
+
+/// Whether an event is no decision of [`advance`].
+fn is_given(kind: &EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::RolloutStarted { .. }
+            | EventKind::RolloutPaused { .. }
+            | EventKind::RolloutResumed { .. }
+            | EventKind::RolloutAborted { .. }
+            | EventKind::RolloutRetried { .. }
+            | EventKind::RolloutSuperseded { .. }
+            | EventKind::RolloutRescheduled { .. }
+            | EventKind::GateApproved { .. }
+            | EventKind::StagePromoted { .. }
+            | EventKind::InstanceRetried { .. }
+            | EventKind::InstanceSkipped { by: Some(_) }
+            | EventKind::InstanceJoined { .. }
+            | EventKind::InstanceLeft
+    )
+}
+
+/// What was decided at the same time: one step, or a few of them.
+fn step(log: &[Event]) -> &[Event] {
+    let at = log.first().map(|event| event.at);
+    let is_of_step = |event: &&Event| Some(event.at) == at && !is_given(&event.kind);
+    &log[..log.iter().take_while(is_of_step).count()]
+}
+
+/// What must have been seen for a step to be decided.
+fn observation(rollout: &Rollout, step: &[Event]) -> Observation {
+    let mut seen = Observation::default();
+    let now = step.first().map_or(rollout.started_at, |event| event.at);
+    let known = rollout.stages.get(rollout.stage).into_iter().flat_map(|stage| &stage.gates);
+    for gate in known {
+        let verdict = Verdict::Holds(String::new());
+        seen.gates.insert(gate.clone(), GateSeen { observed_at: now, verdict });
+    }
+    for event in step {
+        let reason = event.reason.clone().unwrap_or_default();
+        match (&event.kind, &event.cluster) {
+            (EventKind::GatePassed { gate, observed_at: Some(at) }, _) => {
+                let verdict = Verdict::Holds(reason);
+                seen.gates.insert(gate.clone(), GateSeen { observed_at: *at, verdict });
+            }
+            (EventKind::GateFailed { gate, observed_at }, _) => {
+                let verdict = Verdict::Broken(reason);
+                let said = GateSeen { observed_at: *observed_at, verdict };
+                seen.gates.insert(gate.clone(), said);
+            }
+            (_, Some(cluster)) => {
+                let Some(member) = rollout.members.get(cluster) else { continue };
+                let one = seen.instances.remove(cluster).unwrap_or_else(|| unseen(now));
+                let one = Witness { rollout, member, one }.tell(event, reason);
+                seen.instances.insert(cluster.clone(), one);
+            }
+            _ => {}
+        }
+    }
+    seen
+}
+
+/// A look that shows nothing.
+fn unseen(now: Timestamp) -> Seen {
+    Seen {
+        observed_at: now,
+        unreachable: None,
+        has_gaps: false,
+        place: None,
+        is_settled: false,
+        health: Health::unknown(""),
+        readiness: Readiness::NotAsked,
+        attempt: None,
+    }
+}
+
+/// What is known to have been seen of a member.
+struct Witness<'a> {
+    rollout: &'a Rollout,
+    member: &'a Member,
+    one: Seen,
+}
+
+impl Witness<'_> {
+    /// What an event adds to it.
+    fn tell(mut self, event: &Event, reason: String) -> Seen {
+        match &event.kind {
+            EventKind::InstanceStarted { from } => {
+                self.one.place.clone_from(from);
+                self.one.readiness = Readiness::Ready;
+            }
+            EventKind::InstanceApplied { release_revision, applied_at } => {
+                let result = AttemptResult::Done { release_revision: *release_revision };
+                self.tried(Action::Move, *applied_at, result);
+                self.one.observed_at = *applied_at;
+            }
+            EventKind::InstanceHealthy { observed_at }
+            | EventKind::InstanceSoaked { observed_at } => {
+                self.one.observed_at = *observed_at;
+                self.is_at(self.goal());
+            }
+            EventKind::InstanceUnhealthy => self.one.health = Health::progressing(reason),
+            EventKind::InstanceFailed => self.failed(event.at, reason),
+            EventKind::InstanceSkipped { .. } => self.is_silent(&reason),
+            EventKind::InstanceReverted { applied_at } => {
+                self.tried(
+                    Action::GoBack,
+                    *applied_at,
+                    AttemptResult::Done { release_revision: 0 },
+                );
+                self.one.observed_at = *applied_at;
+            }
+            EventKind::InstanceRolledBack => {
+                self.one.observed_at = event.at;
+                self.is_at(self.member.from.clone().flatten());
+            }
+            EventKind::InstanceStuck => {
+                self.tried(Action::GoBack, event.at, AttemptResult::Final(reason));
+            }
+            _ => {}
+        }
+        self.one
+    }
+
+    /// It was there, and well.
+    fn is_at(&mut self, place: Option<Place>) {
+        self.one.place = place;
+        self.one.is_settled = true;
+        self.one.health = Health::ready("");
+    }
+
+    /// One that never began has failed because nobody answered, one that was just applied because it
+    /// said so itself, and another one because the attempt did.
+    fn failed(&mut self, at: Timestamp, reason: String) {
+        if self.member.state == MemberState::Waiting {
+            self.is_silent(&reason);
+        } else if self.one.attempt.is_some() {
+            self.one.observed_at = at;
+            self.is_at(self.goal());
+            self.one.health = Health::failed(reason);
+        } else {
+            self.tried(Action::Move, at, AttemptResult::Final(reason));
+        }
+    }
+
+    fn goal(&self) -> Option<Place> {
+        let digest = self.member.goal.digest.clone()?;
+        let rev = Some(self.member.goal.rev.clone());
+        Some(Place { rev, digest: Some(digest), release_revision: 0 })
+    }
+
+    fn is_silent(&mut self, reason: &str) {
+        let why = reason.strip_prefix("the cluster does not answer: ").unwrap_or(reason);
+        self.one.unreachable = Some(why.to_owned());
+    }
+
+    fn tried(&mut self, action: Action, ended_at: Timestamp, result: AttemptResult) {
+        let began_at = match &self.member.state {
+            MemberState::Moving { since, .. } | MemberState::GoingBack { since, .. } => *since,
+            _ => ended_at,
+        };
+        let rollout = self.rollout.id.clone();
+        self.one.attempt = Some(Attempt { began_at, ended_at, rollout, action, result });
+    }
+}
