@@ -8,7 +8,7 @@ use futures::future::join_all;
 use serde_json::Value as Json;
 
 use super::attempt::{Attempt, Survey, untouched_at};
-use super::error::{ApplyError, Doing, ObjectError, Refused};
+use super::error::{ApplyError, Doing, NotServed, ObjectError, Refused};
 use super::history::failed;
 use super::objects::{Wanted, at, body};
 use super::ownership;
@@ -42,6 +42,9 @@ pub struct Comparison {
     pub problems: Vec<ObjectError>,
     /// Why the whole would not be done.
     pub refused: Option<Refused>,
+    /// Objects of kinds that the cluster does not serve, and that no CRD of the release brings: of
+    /// another release's perhaps, that comes first.
+    pub unserved: Vec<NotServed>,
     /// What could not be read.
     pub gaps: Vec<Gap>,
     /// Whether any object was worked out here, since the server refused a dry run.
@@ -124,6 +127,12 @@ pub async fn compare(
     }
     let survey = attempt.survey(&heads, wanted).await?;
     comparison.refused = attempt.check(&survey).err();
+    let unserved = attempt.unserved(&survey.wanted).await?;
+    let (built_in, others) = unserved.into_iter().partition(NotServed::is_built_in);
+    comparison.unserved = others;
+    if !Vec::is_empty(&built_in) {
+        comparison.refused.get_or_insert(Refused::NotServed { objects: built_in });
+    }
     comparison.gaps.clone_from(&survey.live.gaps);
     comparison.gaps.extend(hidden);
     attempt.compare_crds(&mut comparison).await?;
@@ -131,6 +140,7 @@ pub async fn compare(
     let touched: Vec<&Wanted> =
         survey.wanted.iter().filter(|wanted| !untouched.contains_key(wanted.key())).collect();
     attempt.compare_objects(&touched, &survey.live, &mut comparison).await;
+    attempt.note_brought(&survey.wanted, &mut comparison.changes);
     removed(&survey, &mut comparison);
     comparison.changes.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(comparison)
@@ -216,6 +226,18 @@ impl Attempt<'_> {
         }
     }
 
+    /// Says of objects whose kind is still to come where it comes from.
+    fn note_brought(&self, wanted: &[Wanted], changes: &mut [Change]) {
+        let brought = self.brought(wanted);
+        let is_to_come = |key: &ObjectKey| {
+            wanted.iter().any(|wanted| wanted.key() == key && wanted.resource.is_none())
+        };
+        for change in changes.iter_mut().filter(|change| is_to_come(&change.key)) {
+            let kind = (change.key.group.clone(), change.key.kind.clone());
+            change.note = brought.get(&kind).map(|crd| format!("its kind comes with `{crd}`"));
+        }
+    }
+
     /// What an apply would come to, without the server.
     fn work_out(&self, found: &Json, body: &Json) -> Result<Json, RequestError> {
         let work_out = |is_forced| predict::predicted(found, body, is_forced, self.clock.now());
@@ -261,16 +283,9 @@ impl Attempt<'_> {
     /// CRDs of `crds/` folders, by their policy. They are not in the inventory.
     async fn compare_crds(&self, comparison: &mut Comparison) -> Result<(), ApplyError> {
         let policy = self.target.rules.upgrade.crds;
-        if policy == CrdPolicy::Skip || self.target.crds.is_empty() {
+        let wanted = crds::settle(self.client, self.folder_crds()).await?;
+        if wanted.is_empty() {
             return Ok(());
-        }
-        let jobs = self.target.crds.iter().map(|crd| Wanted::settle(self.client, crd.clone()));
-        let mut wanted = Vec::new();
-        for settled in join_all(jobs).await {
-            match settled {
-                Ok(settled) => wanted.push(settled),
-                Err(error) => comparison.problems.push(error),
-            }
         }
         let references = wanted.iter().map(|wanted| observe::reference(&wanted.manifest));
         let live = read(self.client, references, self.clock.now()).await;
@@ -278,7 +293,7 @@ impl Attempt<'_> {
         for crd in &wanted {
             let found = live.objects.get(crd.key());
             let change = match found {
-                Some(_) if policy == CrdPolicy::Create => continue,
+                Some(found) if crds::is_left_alone(found, policy, &self.target.id) => continue,
                 Some(found) => self.compare_crd(crd, found).await,
                 None => self.new_crd(crd).await,
             };

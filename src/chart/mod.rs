@@ -79,7 +79,7 @@ fn render_here(
     let user = to_map(&input.values);
     let values_error = |text| RenderError::values(text, chart.name());
     let scope = Scope::resolve(chart, &user, &mut warnings).map_err(values_error)?;
-    let capabilities = Capabilities::new(&input.kube_version, &input.api_versions)
+    let capabilities = Capabilities::new(&input.kube_version, input.served, &input.api_versions)
         .map_err(RenderError::capabilities)?;
     let values = Coalescing::new(Nulls::Remove, &mut warnings)
         .values(&scope, &user)

@@ -10,6 +10,7 @@ use super::clusters::{self, Connections};
 use super::context::Context;
 use super::load;
 use super::selection::InstanceArgs;
+use crate::apply::neighbours::{self, Neighbour};
 use crate::apply::{self, ApplyError, ApplyOptions, Comparison};
 use crate::base::clock::SystemClock;
 use crate::base::clock::today;
@@ -189,6 +190,7 @@ async fn of_cluster(
         subject(release, compared.map_err(|error| because(&error)))
     });
     let mut subjects = futures::future::join_all(compared).await;
+    settle_neighbours(&mut subjects);
     let is_down = subjects
         .iter()
         .any(|subject| matches!(subject.comparison, Err(RefusedBecause::Unreachable(_))));
@@ -204,6 +206,18 @@ async fn of_cluster(
         }
     }
     (subjects, warnings)
+}
+
+/// What the releases that are compared are to each other.
+fn settle_neighbours(subjects: &mut [Subject]) {
+    let neighbours = subjects.iter_mut().filter_map(|subject| {
+        Some(Neighbour {
+            release: subject.release.as_ref()?,
+            comparison: subject.comparison.as_mut().ok()?,
+            depends_on: &mut subject.depends_on,
+        })
+    });
+    neighbours::settle(&mut neighbours.collect::<Vec<_>>());
 }
 
 fn subject(release: Release, comparison: Result<Comparison, RefusedBecause>) -> Subject {

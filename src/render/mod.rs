@@ -17,6 +17,7 @@ use crate::base::diagnostic::{Checked, Diagnostic};
 use crate::base::ids::{Digest, Rev};
 use crate::base::parallel::in_parallel;
 use crate::chart;
+use crate::chart::capabilities::Served;
 use crate::chart::error::RenderError;
 use crate::chart::model::{Chart, RenderInput, Rendered};
 use crate::chart::source::ChartStore;
@@ -178,6 +179,7 @@ fn input(instance: &Instance, values: &Arc<Json>, options: &RenderOptions) -> Re
         is_upgrade: options.is_upgrade,
         values: (**values).clone(),
         kube_version: kube_version(&instance.kubernetes_version),
+        served: Served::AsCluster,
         api_versions: options.api_versions.clone(),
         with_crds: true,
     }
