@@ -442,7 +442,7 @@ impl Attempt<'_> {
         self.check(&survey)?;
         let applying = self.applying();
         let of_chart = Applying { id: None, ..self.applying() };
-        crds::install(&of_chart, &missing, policy).await?;
+        crds::install(&of_chart, &missing, (policy, &self.target.id)).await?;
         for wave in order::waves(survey.wanted.clone(), |wanted| &wanted.manifest) {
             self.apply_wave(&applying, wave, &survey, &BTreeMap::new(), &mut done).await?;
         }

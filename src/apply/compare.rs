@@ -18,7 +18,7 @@ use crate::base::clock::Clock;
 use crate::base::ids::Digest;
 use crate::chart::model::Manifest;
 use crate::diff::{Change, Op, is_meant};
-use crate::fleet::model::{CrdPolicy, ImmutablePolicy};
+use crate::fleet::model::ImmutablePolicy;
 use crate::k8s::{Apply, ClusterClient, RequestError, Resource};
 use crate::live::read::read;
 use crate::live::record::{RecordHead, ReleaseStatus};

@@ -9,8 +9,8 @@ use crate::base::ids::ClusterName;
 use crate::k8s::RequestError;
 use crate::live::ReleaseId;
 use crate::live::record::RecordError;
-use crate::object::key::ObjectKey;
 use crate::object::apis;
+use crate::object::key::ObjectKey;
 use crate::object::manifest::ManifestError;
 
 /// An attempt that did not get through.

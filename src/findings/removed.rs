@@ -24,7 +24,8 @@ pub(super) fn check(object: &Object<'_>, kubernetes_version: &str) -> Option<Dia
         );
         Diagnostic::error("removed-api", message).note(format!("removed in Kubernetes 1.{removed}"))
     } else if minor >= deprecated {
-        let message = format!("`{key}` is of `{api_version}`, which Kubernetes 1.{removed} removes");
+        let message =
+            format!("`{key}` is of `{api_version}`, which Kubernetes 1.{removed} removes");
         Diagnostic::warning("deprecated-api", message)
     } else {
         return None;

@@ -123,7 +123,9 @@ mod tests {
         assert!(has(35, "policy/v1/PodDisruptionBudget") && has(35, "policy/v1") && has(35, "v1"));
         assert!(!has(35, "policy/v1beta1") && has(24, "policy/v1beta1/PodSecurityPolicy"));
         assert!(has(21, "extensions/v1beta1/Ingress") && !has(22, "extensions/v1beta1"));
-        assert!(!has(18, "networking.k8s.io/v1/Ingress") && has(19, "networking.k8s.io/v1/Ingress"));
+        assert!(
+            !has(18, "networking.k8s.io/v1/Ingress") && has(19, "networking.k8s.io/v1/Ingress")
+        );
         assert!(!has(34, "resource.k8s.io/v1beta1"), "beta, and off by default");
         assert_eq!(served(12), served(OLDEST));
     }

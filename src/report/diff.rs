@@ -271,7 +271,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::diff::{FieldPath, Provenance, between};
+    use crate::diff::{Provenance, between};
     use crate::object::key::ObjectKey;
 
     fn change(op: Op, name: &str, fields: Vec<FieldChange>) -> Change {
@@ -287,7 +287,9 @@ mod tests {
             provenance: Some(Provenance {
                 template: "web/templates/deployment.yaml".to_owned(),
                 line: 3,
+                written_at: Some(7),
             }),
+            warnings: Vec::new(),
             note: (op == Op::Keep).then(|| "its policy says keep".to_owned()),
         }
     }
@@ -300,8 +302,7 @@ mod tests {
             "replicas": 2, "config": "a\nb\nc\nD\ne\nf\n", "list": [1, 3],
             "env": [{"name": "A", "value": "1"}],
         }});
-        let root =
-            |before, after| FieldChange { path: FieldPath::default(), before, after, place: None };
+        let root = |before, after| FieldChange { before, after, ..FieldChange::default() };
         vec![
             change(Op::Update, "a", between(&before, &after)),
             change(Op::Create, "b", vec![root(None, Some(json!({"kind": "Deployment"})))]),

@@ -12,6 +12,7 @@ mod example;
 mod fleet;
 mod guardrails;
 mod helm;
+mod many_charts;
 mod parity;
 mod permissions;
 mod preview;
