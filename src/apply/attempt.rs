@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 use serde_json::{Value as Json, json};
 
+use super::crd_safety::{self, Review};
 use super::error::{ApplyError, Doing, NotServed, ObjectError, Refused};
 use super::history::{self, Ending, Tenure, failed};
 use super::objects::{Applying, Wanted, at, evidence};
@@ -14,7 +15,7 @@ use super::target::{Direction, Target};
 use super::{Action, ApplyOptions, Outcome, crds, hooks, random};
 use crate::base::clock::Clock;
 use crate::chart::model::Manifest;
-use crate::fleet::model::CrdPolicy;
+use crate::fleet::model::{CrdPolicy, ImmutablePolicy};
 use crate::graph::order;
 use crate::health;
 use crate::k8s::{ClusterClient, RequestError, Resource};
@@ -90,6 +91,9 @@ impl Attempt<'_> {
         let objects = self.unserved(&survey.wanted).await?;
         if !objects.is_empty() {
             return Err(Refused::NotServed { objects }.into());
+        }
+        if let Some(refused) = self.review_crds(&survey).await?.refused {
+            return Err(refused.into());
         }
         self.ensure_namespace().await?;
         let mut tenure =
@@ -233,6 +237,31 @@ impl Attempt<'_> {
             all.extend(crd.resource.is_none().then(|| unserved(crd)));
         }
         Ok(all)
+    }
+
+    /// What changes of CRDs would take from the objects that are there.
+    pub(super) async fn review_crds(&self, survey: &Survey) -> Result<Review, ApplyError> {
+        let folder = crds::settle(self.client, self.folder_crds()).await?;
+        let references = folder.iter().map(|crd| observe::reference(&crd.manifest));
+        let live = read(self.client, references, self.clock.now()).await;
+        self.ensure_answer(&live)?;
+        let policy = self.target.rules.upgrade.crds;
+        let of_folder = folder.iter().filter_map(|crd| {
+            let found = live.objects.get(crd.key())?;
+            let is_left = crds::is_left_alone(found, policy, &self.target.id);
+            (!is_left).then_some((found, &*crd.manifest.object))
+        });
+        let own = survey.wanted.iter().filter(|wanted| crds::is_crd(wanted.key()));
+        let own = own.filter_map(|wanted| {
+            Some((survey.live.objects.get(wanted.key())?, &*wanted.manifest.object))
+        });
+        let changes: Vec<_> = of_folder.chain(own).collect();
+        let may_recreate = self.target.rules.upgrade.on_immutable == ImmutablePolicy::Recreate;
+        let mut review = crd_safety::review(self.client, &changes, may_recreate).await;
+        if let Err(refused) = crd_safety::ensure_unused(self.client, &survey.pruning).await {
+            review.refused.get_or_insert(refused);
+        }
+        Ok(review)
     }
 
     /// The kinds that the release brings, and the names of their CRDs.

@@ -67,7 +67,7 @@ pub(super) async fn settle(
 }
 
 /// The kind of CRDs.
-fn definitions() -> Resource {
+pub(super) fn definitions() -> Resource {
     Resource {
         group: "apiextensions.k8s.io".to_owned(),
         version: "v1".to_owned(),

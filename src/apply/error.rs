@@ -207,7 +207,7 @@ impl ObjectError {
         matches!(self.source, FieldConflict { .. } | Invalid { .. } | NoSuchKind { .. })
     }
 
-    fn help(&self) -> Option<String> {
+    pub(super) fn help(&self) -> Option<String> {
         match &self.source {
             error if error.is_immutable() => Some(
                 "set `upgrade.onImmutable: recreate` on the addon to delete and create such \
@@ -297,6 +297,32 @@ pub enum Refused {
         /// Where it comes from.
         template: String,
     },
+    /// A CRD would go, and its objects with it.
+    #[error("the CRD `{crd}` would be deleted, and {} of it with it: {}", counted(.objects.len(), "object"), listed(.objects))]
+    CrdInUse {
+        /// Its name.
+        crd: String,
+        /// The objects.
+        objects: Vec<ObjectKey>,
+    },
+    /// A version of a CRD would go that objects may be stored in.
+    #[error("the CRD `{crd}` would lose the version {}, which its objects may be stored in{}", .versions.join(" and "), stored(.objects))]
+    StoredVersion {
+        /// Its name.
+        crd: String,
+        /// The versions.
+        versions: Vec<String>,
+        /// The objects that are there.
+        objects: Vec<ObjectKey>,
+    },
+    /// What a change of a CRD would take away cannot be told.
+    #[error("what would be lost with a change of the CRD `{crd}` cannot be told: {reason}")]
+    CrdUnknown {
+        /// Its name.
+        crd: String,
+        /// Why.
+        reason: String,
+    },
     /// An object that another release is about to write as well.
     #[error("{object} from `{template}` is claimed by release {} as well", .others.join(" and release "))]
     Claimed {
@@ -382,6 +408,17 @@ impl Refused {
             Self::NotOwned { .. } => {
                 vec!["take such objects over with `--take-ownership`".to_owned()]
             }
+            Self::CrdInUse { .. } => vec![
+                "delete its objects first, or keep the CRD: `helm.sh/resource-policy: keep`"
+                    .to_owned(),
+            ],
+            Self::StoredVersion { crd, .. } => vec![format!(
+                "write each object anew in a version that stays, then take the old one out of \
+                 `status.storedVersions` of `{crd}`"
+            )],
+            Self::CrdUnknown { .. } => {
+                vec!["give fitout the right to list the CRD's objects".to_owned()]
+            }
             Self::Claimed { .. } => {
                 vec!["let one of them have it, or give it another name".to_owned()]
             }
@@ -396,6 +433,10 @@ impl Refused {
             Self::Twice { .. } => Vec::new(),
         }
     }
+}
+
+fn stored(objects: &[ObjectKey]) -> String {
+    if objects.is_empty() { String::new() } else { format!(": {}", listed(objects)) }
 }
 
 fn listed(objects: &[ObjectKey]) -> String {

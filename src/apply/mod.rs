@@ -22,6 +22,7 @@
 mod attempt;
 mod bring;
 mod compare;
+mod crd_safety;
 mod crds;
 mod error;
 mod history;

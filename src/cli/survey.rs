@@ -308,6 +308,12 @@ impl Survey {
         &self.desired.source.rev
     }
 
+    /// Ways out of what is refused.
+    pub fn help(&self) -> BTreeSet<String> {
+        let seen = self.subjects.values().filter_map(|subject| subject.comparison.as_ref().ok());
+        seen.flat_map(Comparison::help).collect()
+    }
+
     /// The plan that follows.
     pub fn plan(&self) -> Plan {
         make(self.rev().clone(), self.subjects.values().map(candidate))
@@ -317,7 +323,7 @@ impl Survey {
 /// What is wrong with objects: what the server does not take, or requests that failed.
 fn told(seen: &Comparison, is_refusal: bool) -> Vec<String> {
     let of_kind = seen.problems.iter().filter(|error| error.is_refusal() == is_refusal);
-    of_kind.map(|error| chain(error)).collect()
+    of_kind.map(|error| seen.mask.hide(&chain(error))).collect()
 }
 
 fn candidate(subject: &Subject) -> Candidate {

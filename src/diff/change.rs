@@ -38,6 +38,9 @@ pub struct Provenance {
     /// The line of the template that wrote that, from 1, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written_at: Option<usize>,
+    /// The template's file, where it is in the fleet's repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 /// What would happen to one object, and why.
@@ -71,6 +74,7 @@ impl Provenance {
             template: manifest.source.to_string(),
             line: manifest.line,
             written_at: None,
+            file: None,
         })
     }
 }

@@ -6,6 +6,7 @@
 pub mod change;
 pub mod fields;
 pub mod ignored;
+pub mod lines;
 pub mod owners;
 pub mod path;
 
