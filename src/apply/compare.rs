@@ -27,6 +27,7 @@ use crate::object::key::ObjectKey;
 use crate::object::{access, noise, secret};
 use crate::preview::mask::Mask;
 use crate::render::Release;
+use crate::sim::as_stored;
 
 /// A release against its cluster, at one time.
 #[derive(Debug, Default)]
@@ -250,7 +251,9 @@ impl Attempt<'_> {
                 if error.is_immutable()
                     && self.target.rules.upgrade.on_immutable == ImmutablePolicy::Recreate =>
             {
-                let mut change = update(Op::Replace, &merged(found, &body));
+                let mut anew = body.clone();
+                as_stored(&mut anew);
+                let mut change = update(Op::Replace, &merged(found, &anew));
                 if let Some(change) = &mut change {
                     change.note = immutable(&error);
                 }

@@ -8,7 +8,8 @@ use super::change::{Change, Op};
 use super::path::{FieldPath, Step};
 use crate::base::span::SourceFile;
 use crate::chart::lines::Lines;
-use crate::chart::model::Manifest;
+use crate::chart::model::{Manifest, Rendered};
+use crate::object::secret;
 use crate::render::{self, Release};
 use crate::yaml::node::{Node, NodeKind};
 use crate::yaml::parse::parse;
@@ -39,22 +40,46 @@ fn locate_one(
     lines: &BTreeMap<String, Lines>,
 ) -> Option<()> {
     let from = change.provenance.as_mut()?;
-    let lines = lines.get(&from.template)?;
     let is_it = |manifest: &&Manifest| {
         *manifest.source == *from.template
             && manifest.line == from.line
             && (&manifest.key.kind, &manifest.key.name) == (&change.key.kind, &change.key.name)
     };
-    let manifest = release.rendered.manifests.iter().find(is_it)?;
+    let Rendered { manifests, crds, .. } = &*release.rendered;
+    let own = manifests.iter().find(is_it);
+    let (manifest, lines) = match own {
+        Some(own) => (own, Some(lines.get(&from.template)?)),
+        // The files of `crds/` are no templates: they are what they say.
+        None => (crds.manifests.iter().find(is_it)?, None),
+    };
+    let behind = |line: usize| match lines {
+        Some(lines) => lines.behind(&manifest.text, from.line, line),
+        None => Some(from.line + line - 1),
+    };
     let first = 1 + manifest.text.lines().position(|line| !line.trim().is_empty())?;
-    from.written_at = lines.behind(&manifest.text, from.line, first);
+    from.written_at = behind(first);
     let document = parse(&SourceFile::new(&*from.template, &*manifest.text)).ok()?;
     let root = document.first()?;
     for field in change.fields.iter_mut().filter(|field| !field.path.is_root()) {
-        field.line = line_of(root, &field.path)
-            .and_then(|line| lines.behind(&manifest.text, from.line, line));
+        let line = line_of(root, &as_written(manifest, root, &field.path));
+        field.line = line.and_then(behind);
     }
     Some(())
+}
+
+/// The path of a field as the manifest has it: what a Secret says as text is sent as data.
+fn as_written(manifest: &Manifest, root: &Node, path: &FieldPath) -> FieldPath {
+    let is_data = path.0.first() == Some(&Step::Field("data".to_owned()));
+    match path.0.get(1) {
+        Some(Step::Field(key))
+            if is_data
+                && secret::is_secret(&manifest.object)
+                && root.at(&["stringData", key]).is_some() =>
+        {
+            FieldPath(vec![Step::Field("stringData".to_owned()), Step::Field(key.clone())])
+        }
+        _ => path.clone(),
+    }
 }
 
 /// The line of a document that says a field, or else what is around it; nothing where not even

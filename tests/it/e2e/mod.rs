@@ -7,6 +7,7 @@ mod chart_flow;
 mod charts;
 mod clusters;
 mod controller;
+mod diff;
 mod drift;
 mod example;
 mod fleet;
