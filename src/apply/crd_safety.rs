@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value as Json};
 
 use super::crds::is_crd;
-use super::error::Refused;
+use super::error::{Refused, first_of};
 use super::prune::Pruning;
 use crate::base::diagnostic::counted;
 use crate::k8s::{ClusterClient, RequestError, Resource};
@@ -223,18 +223,7 @@ impl Losses {
         for version in &self.served {
             let api_version = format!("{group}/{version}");
             let users = named(&|object| is_written_as(object, &api_version));
-            let by = match users.len() {
-                0 => String::new(),
-                count => format!(
-                    ", and {} written in it: {}",
-                    if count == 1 {
-                        "1 object was".to_owned()
-                    } else {
-                        format!("{count} objects were")
-                    },
-                    super::error::first_of(&users)
-                ),
-            };
+            let by = users_of(&users, "was written in it", "were written in it");
             warnings.push(format!("`{version}` is served no longer{by}"));
         }
         // Served in several versions, an object has the field of each of them.
@@ -242,16 +231,8 @@ impl Losses {
         for path in fields {
             let users = named(&|object| has(object, path));
             if !users.is_empty() {
-                warnings.push(format!(
-                    "the field `{}` goes, and {} it: {}",
-                    path.join("."),
-                    if users.len() == 1 {
-                        "1 object has".to_owned()
-                    } else {
-                        format!("{} have", counted(users.len(), "object"))
-                    },
-                    super::error::first_of(&users)
-                ));
+                let by = users_of(&users, "has it", "have it");
+                warnings.push(format!("the field `{}` goes{by}", path.join(".")));
             }
         }
         (refused, warnings)
@@ -275,6 +256,15 @@ impl Losses {
         let unknown = |what| format!("{what}; who uses it cannot be told: {error}");
         (None, told.map(unknown).collect())
     }
+}
+
+/// Those who are concerned, behind a warning.
+fn users_of(users: &[String], one: &str, more: &str) -> String {
+    if users.is_empty() {
+        return String::new();
+    }
+    let what = if users.len() == 1 { one } else { more };
+    format!(", and {} {what}: {}", counted(users.len(), "object"), first_of(users))
 }
 
 /// Whether somebody has written fields of an object in a version.

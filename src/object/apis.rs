@@ -107,8 +107,11 @@ mod tests {
             assert_eq!(deprecated.is_some(), removed.is_some(), "{api_version} {kind}");
             if let (Some(deprecated), Some(removed)) = (deprecated, removed) {
                 assert!(since <= deprecated && deprecated < removed, "{api_version} {kind}");
-                let is_known = instead.is_empty() || lifetime(instead, kind).is_some();
-                assert!(is_known, "{kind} of {api_version} is replaced by {instead}, which is not here");
+                let is_known = instead.is_empty() || super::lifetime(instead, kind).is_some();
+                assert!(
+                    is_known,
+                    "{kind} of {api_version} is replaced by {instead}, which is not here"
+                );
             }
         }
     }

@@ -188,9 +188,9 @@ impl Purpose {
             ),
             Self::Lists => Some("objects are asked for one by one, which takes more requests"),
             Self::MissingDefinitions => Some("a CRD that somebody deleted is not missed"),
-            Self::CustomResources => {
-                Some("a CRD is not deleted, since it cannot be told whether objects of it are there")
-            }
+            Self::CustomResources => Some(
+                "a CRD is not deleted, since it cannot be told whether objects of it are there",
+            ),
             Self::Pods => Some("why a workload is not ready is told with less detail"),
         }
     }
