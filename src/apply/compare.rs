@@ -91,6 +91,15 @@ impl Seen {
 type Compared = Result<Seen, ObjectError>;
 
 impl Comparison {
+    /// Hides the values of the release's Secrets, those to come and those that are there.
+    fn hide(&mut self, wanted: &[Wanted], live: &Live) {
+        let to_come = wanted.iter().map(|wanted| &*wanted.manifest.object);
+        let mask = Mask::of_secrets(to_come.chain(live.objects.values()));
+        self.changes.iter_mut().for_each(|change| mask.change(change));
+        self.ignored.iter_mut().for_each(|ignored| mask.ignored(ignored));
+        self.mask = mask;
+    }
+
     /// Ways out of what is refused, for people.
     pub fn help(&self) -> Vec<String> {
         let refused = self.refused.iter().flat_map(Refused::help);
@@ -188,7 +197,7 @@ pub async fn compare(
     removed(&survey, &mut comparison);
     comparison.ignored = attempt.ignored(&survey.wanted, &survey.live);
     comparison.changes.sort_by(|a, b| a.key.cmp(&b.key));
-    attempt.mask(&survey.wanted, &survey.live, &mut comparison);
+    comparison.hide(&survey.wanted, &survey.live);
     Ok(comparison)
 }
 
@@ -214,7 +223,7 @@ impl Attempt<'_> {
         self.compare_objects(&touched, &live, comparison).await;
         comparison.ignored = self.ignored(&wanted, &live);
         comparison.changes.sort_by(|a, b| a.key.cmp(&b.key));
-        self.mask(&wanted, &live, comparison);
+        comparison.hide(&wanted, &live);
         Ok(())
     }
 
@@ -288,15 +297,6 @@ impl Attempt<'_> {
             found.map(|found| ignored(wanted.key(), found, &wanted.manifest.object, rules))
         };
         wanted.iter().filter_map(of_one).flatten().collect()
-    }
-
-    /// Hides the values of the release's Secrets, those to come and those that are there.
-    fn mask(&self, wanted: &[Wanted], live: &Live, comparison: &mut Comparison) {
-        let to_come = wanted.iter().map(|wanted| &*wanted.manifest.object);
-        let mask = Mask::of_secrets(to_come.chain(live.objects.values()));
-        comparison.changes.iter_mut().for_each(|change| mask.change(change));
-        comparison.ignored.iter_mut().for_each(|ignored| mask.ignored(ignored));
-        comparison.mask = mask;
     }
 
     /// What an apply over a live object would come to: by the server, or here where it may not be

@@ -131,7 +131,7 @@ fn comes_first(all: &mut [Neighbour<'_>], index: usize, addon: &AddonName) -> bo
     if before.contains(all[index].addon()) {
         return false;
     }
-    let depends_on = &mut all[index].depends_on;
+    let depends_on = &mut *all[index].depends_on;
     if !depends_on.contains(addon) {
         depends_on.push(addon.clone());
     }

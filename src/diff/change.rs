@@ -36,7 +36,7 @@ pub struct Provenance {
     /// The line of the template's output, from 1.
     pub line: usize,
     /// The line of the template that wrote that, from 1, where it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "writtenAt", skip_serializing_if = "Option::is_none")]
     pub written_at: Option<usize>,
     /// The template's file, where it is in the fleet's repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -192,7 +192,10 @@ pub(super) fn lines_of(change: &Change) -> Vec<Line> {
     let from = change.provenance.as_ref().filter(|_| change.op != Op::Keep);
     let origin = from.map(|from| {
         let file = from.file.as_ref().unwrap_or(&from.template);
-        let line = from.written_at.map(|line| format!(":{line}")).unwrap_or_default();
+        // Without a look at the template, the line of its output tells its objects apart.
+        let of_output = (from.file.is_none() && from.line > 1).then_some(from.line);
+        let line = from.written_at.or(of_output);
+        let line = line.map(|line| format!(":{line}")).unwrap_or_default();
         format!("  {file}{line}")
     });
     let mut lines =

@@ -89,7 +89,10 @@ fn a_conflict_shows_what_would_change_and_whose_it_is_and_a_recreated_object_why
     diff.says("`.spec.replicas` is owned by `autoscaler`")
         .says("~ spec.replicas: 7 → 2  :22  (owned by autoscaler since ")
         .says("help: leave the field to its owner with `ignoreDifferences`");
-    staging.kubectl("scale deployment web -n web --replicas 2 --field-manager kubectl");
+    staging.kubectl(
+        "patch deployment web -n web --field-manager autoscaler --type merge -p \
+         {\"spec\":{\"replicas\":2}}",
+    );
 
     fleet.env.replace(
         ALL,
@@ -267,7 +270,7 @@ fn a_crd_loses_no_version_field_or_object_unheard() {
     assert!(staging.has("widget one -n web"));
     staging.kubectl("delete widget one -n web");
     fleet.fitout("apply stg-01 --yes --ignore-limits").succeeded();
-    assert!(!staging.has("crd widgets.example.org"));
+    staging.kubectl("wait --for=delete crd/widgets.example.org --timeout=60s");
 }
 
 #[test]
