@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fitout::chart::capabilities::Served;
 use fitout::chart::model::{ChartFile, RenderInput};
 use fitout::chart::world::SeededWorld;
 use fitout::chart::{load, render};
@@ -26,6 +27,7 @@ pub fn render_template(text: &str) {
         is_upgrade: false,
         values: serde_json::json!({}),
         kube_version: "v1.31.0".to_owned(),
+        served: Served::AsHelm,
         api_versions: Vec::new(),
         with_crds: true,
     };

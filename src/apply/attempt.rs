@@ -1,11 +1,12 @@
 //! One attempt to bring a release to its target.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use serde_json::{Value as Json, json};
 
-use super::error::{ApplyError, Doing, ObjectError, Refused};
+use super::crd_safety::{self, Review};
+use super::error::{ApplyError, Doing, NotServed, ObjectError, Refused};
 use super::history::{self, Ending, Tenure, failed};
 use super::objects::{Applying, Wanted, at, evidence};
 use super::ownership::{self, Owner};
@@ -14,6 +15,7 @@ use super::target::{Direction, Target};
 use super::{Action, ApplyOptions, Outcome, crds, hooks, random};
 use crate::base::clock::Clock;
 use crate::chart::model::Manifest;
+use crate::fleet::model::{CrdPolicy, ImmutablePolicy};
 use crate::graph::order;
 use crate::health;
 use crate::k8s::{ClusterClient, RequestError, Resource};
@@ -86,6 +88,13 @@ impl Attempt<'_> {
         }
         let survey = self.survey(heads, wanted).await?;
         self.check(&survey)?;
+        let objects = self.unserved(&survey.wanted).await?;
+        if !objects.is_empty() {
+            return Err(Refused::NotServed { objects }.into());
+        }
+        if let Some(refused) = self.review_crds(&survey).await?.refused {
+            return Err(refused.into());
+        }
         self.ensure_namespace().await?;
         let mut tenure =
             Tenure::open(self.client, heads, self.target, &self.options.holder, self.clock).await?;
@@ -152,6 +161,10 @@ impl Attempt<'_> {
         for wanted in &wanted {
             gone.retain(|key, _| !is_same_object(key, wanted.key(), wanted.resource.as_ref()));
         }
+        // A CRD that moved to the chart's `crds/` folder is not gone.
+        let folder: BTreeSet<&str> =
+            self.target.crds.iter().map(|crd| crd.key.name.as_str()).collect();
+        gone.retain(|key, _| !crds::is_crd(key) || !folder.contains(key.name.as_str()));
         let references = wanted.iter().map(|wanted| observe::reference(&wanted.manifest));
         let references = references.chain(gone.iter().map(|(key, manifest)| ObjectRef {
             key: key.clone(),
@@ -207,6 +220,64 @@ impl Attempt<'_> {
         prune::check_limits(&survey.pruning, &self.target.limits)
     }
 
+    /// Objects whose kind the cluster does not serve and the release does not bring.
+    pub(super) async fn unserved(&self, wanted: &[Wanted]) -> Result<Vec<NotServed>, ApplyError> {
+        let own = self.brought(wanted);
+        let is_unserved = |wanted: &&Wanted| {
+            let key = wanted.key();
+            wanted.resource.is_none() && !own.contains_key(&(key.group.clone(), key.kind.clone()))
+        };
+        let unserved = |wanted: &Wanted| NotServed {
+            object: wanted.key().clone(),
+            api_version: wanted.manifest.api_version.clone(),
+            template: wanted.manifest.source.to_string(),
+        };
+        let mut all: Vec<_> = wanted.iter().filter(is_unserved).map(unserved).collect();
+        for crd in &crds::settle(self.client, self.folder_crds()).await? {
+            all.extend(crd.resource.is_none().then(|| unserved(crd)));
+        }
+        Ok(all)
+    }
+
+    /// What changes of CRDs would take from the objects that are there.
+    pub(super) async fn review_crds(&self, survey: &Survey) -> Result<Review, ApplyError> {
+        let folder = crds::settle(self.client, self.folder_crds()).await?;
+        let references = folder.iter().map(|crd| observe::reference(&crd.manifest));
+        let live = read(self.client, references, self.clock.now()).await;
+        self.ensure_answer(&live)?;
+        let policy = self.target.rules.upgrade.crds;
+        let of_folder = folder.iter().filter_map(|crd| {
+            let found = live.objects.get(crd.key())?;
+            let is_left = crds::is_left_alone(found, policy, &self.target.id);
+            (!is_left).then_some((found, &*crd.manifest.object))
+        });
+        let own = survey.wanted.iter().filter(|wanted| crds::is_crd(wanted.key()));
+        let own = own.filter_map(|wanted| {
+            Some((survey.live.objects.get(wanted.key())?, &*wanted.manifest.object))
+        });
+        let changes: Vec<_> = of_folder.chain(own).collect();
+        let may_recreate = self.target.rules.upgrade.on_immutable == ImmutablePolicy::Recreate;
+        let mut review = crd_safety::review(self.client, &changes, may_recreate).await;
+        if let Err(refused) = crd_safety::ensure_unused(self.client, &survey.pruning).await {
+            review.refused.get_or_insert(refused);
+        }
+        Ok(review)
+    }
+
+    /// The kinds that the release brings, and the names of their CRDs.
+    pub(super) fn brought(&self, wanted: &[Wanted]) -> BTreeMap<(String, String), String> {
+        let own = wanted.iter().map(|wanted| &wanted.manifest);
+        crds::defined(self.folder_crds().iter().chain(own))
+    }
+
+    /// The CRDs of `crds/` folders, where they are wanted.
+    pub(super) fn folder_crds(&self) -> &[Manifest] {
+        match self.target.rules.upgrade.crds {
+            CrdPolicy::Skip => &[],
+            CrdPolicy::Create | CrdPolicy::CreateReplace => &self.target.crds,
+        }
+    }
+
     /// Whether an object without an owner is the release's all the same: it was told to be, it is
     /// the release's own namespace, or somebody took the annotations off.
     fn may_take(&self, manifest: &Manifest, live: &Json, survey: &Survey) -> bool {
@@ -249,7 +320,8 @@ impl Attempt<'_> {
         let applying = self.applying();
         let (pre, post) = self.events(tenure.record.info.status);
         let of_chart = Applying { id: None, ..self.applying() };
-        crds::install(&of_chart, &self.target.crds, self.target.rules.upgrade.crds).await?;
+        let rules = (self.target.rules.upgrade.crds, &self.target.id);
+        crds::install(&of_chart, self.folder_crds(), rules).await?;
         hooks::run(&applying, tenure, &self.target.hooks, pre).await?;
         let mut done = Done::default();
         let untouched = Self::untouched(survey, heads);
@@ -399,7 +471,7 @@ impl Attempt<'_> {
         self.check(&survey)?;
         let applying = self.applying();
         let of_chart = Applying { id: None, ..self.applying() };
-        crds::install(&of_chart, &missing, policy).await?;
+        crds::install(&of_chart, &missing, (policy, &self.target.id)).await?;
         for wave in order::waves(survey.wanted.clone(), |wanted| &wanted.manifest) {
             self.apply_wave(&applying, wave, &survey, &BTreeMap::new(), &mut done).await?;
         }
@@ -477,7 +549,7 @@ fn outcome(action: Action, release_revision: u32, done: Done, pruning: Pruning) 
     }
 }
 
-fn collect<T>(results: Vec<Result<T, ObjectError>>) -> Result<Vec<T>, ApplyError> {
+pub(super) fn collect<T>(results: Vec<Result<T, ObjectError>>) -> Result<Vec<T>, ApplyError> {
     let mut values = Vec::with_capacity(results.len());
     let mut errors = Vec::new();
     for result in results {

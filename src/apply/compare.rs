@@ -8,7 +8,7 @@ use futures::future::join_all;
 use serde_json::Value as Json;
 
 use super::attempt::{Attempt, Survey, untouched_at};
-use super::error::{ApplyError, Doing, ObjectError, Refused};
+use super::error::{ApplyError, Doing, NotServed, ObjectError, Refused};
 use super::history::failed;
 use super::objects::{Wanted, at, body};
 use super::ownership;
@@ -17,15 +17,17 @@ use super::{ApplyOptions, Kept, crds, predict, random};
 use crate::base::clock::Clock;
 use crate::base::ids::Digest;
 use crate::chart::model::Manifest;
-use crate::diff::{Change, Op, is_meant};
-use crate::fleet::model::{CrdPolicy, ImmutablePolicy};
+use crate::diff::{Change, Ignored, Op, ignored, is_meant};
+use crate::fleet::model::ImmutablePolicy;
 use crate::k8s::{Apply, ClusterClient, RequestError, Resource};
 use crate::live::read::read;
 use crate::live::record::{RecordHead, ReleaseStatus};
 use crate::live::{Adopted, Gap, GapSubject, Live, ReleaseId, observe, releases};
 use crate::object::key::ObjectKey;
 use crate::object::{access, noise, secret};
+use crate::preview::mask::Mask;
 use crate::render::Release;
+use crate::sim::as_stored;
 
 /// A release against its cluster, at one time.
 #[derive(Debug, Default)]
@@ -42,6 +44,13 @@ pub struct Comparison {
     pub problems: Vec<ObjectError>,
     /// Why the whole would not be done.
     pub refused: Option<Refused>,
+    /// Objects of kinds that the cluster does not serve, and that no CRD of the release brings: of
+    /// another release's perhaps, that comes first.
+    pub unserved: Vec<NotServed>,
+    /// Fields that an `ignoreDifferences` leaves as they are.
+    pub ignored: Vec<Ignored>,
+    /// Hides the values of the release's Secrets in all that is told of it.
+    pub mask: Mask,
     /// What could not be read.
     pub gaps: Vec<Gap>,
     /// Whether any object was worked out here, since the server refused a dry run.
@@ -59,14 +68,52 @@ enum How {
     Here,
 }
 
-/// What an object would become, if that is anything else.
-type Compared = Result<(Option<Change>, How), ObjectError>;
+/// What an object would become.
+struct Seen {
+    /// If that is anything else.
+    change: Option<Change>,
+    how: How,
+    /// Why it does not become that all the same.
+    problem: Option<ObjectError>,
+}
+
+impl Seen {
+    fn of(change: Option<Change>, how: How) -> Self {
+        Self { change, how, problem: None }
+    }
+
+    /// The same as it is.
+    fn same() -> Self {
+        Self::of(None, How::Server)
+    }
+}
+
+type Compared = Result<Seen, ObjectError>;
 
 impl Comparison {
+    /// Hides the values of the release's Secrets, those to come and those that are there.
+    fn hide(&mut self, wanted: &[Wanted], live: &Live) {
+        let to_come = wanted.iter().map(|wanted| &*wanted.manifest.object);
+        let mask = Mask::of_secrets(to_come.chain(live.objects.values()));
+        self.changes.iter_mut().for_each(|change| mask.change(change));
+        self.ignored.iter_mut().for_each(|ignored| mask.ignored(ignored));
+        self.mask = mask;
+    }
+
+    /// Ways out of what is refused, for people.
+    pub fn help(&self) -> Vec<String> {
+        let refused = self.refused.iter().flat_map(Refused::help);
+        let mut help: Vec<_> =
+            refused.chain(self.problems.iter().filter_map(ObjectError::help)).collect();
+        help.dedup();
+        help
+    }
+
     fn add(&mut self, key: &ObjectKey, found: Option<&Json>, compared: Compared) {
         match compared {
-            Ok((change, how)) => {
+            Ok(Seen { change, how, problem }) => {
                 self.is_worked_out |= how == How::Here;
+                self.problems.extend(problem);
                 if let Some(change) = change {
                     self.states.insert(key.to_string(), state_of(found));
                     self.changes.push(change);
@@ -124,15 +171,33 @@ pub async fn compare(
     }
     let survey = attempt.survey(&heads, wanted).await?;
     comparison.refused = attempt.check(&survey).err();
+    let unserved = attempt.unserved(&survey.wanted).await?;
+    let (built_in, others) = unserved.into_iter().partition(NotServed::is_built_in);
+    comparison.unserved = others;
+    if !Vec::is_empty(&built_in) {
+        comparison.refused.get_or_insert(Refused::NotServed { objects: built_in });
+    }
     comparison.gaps.clone_from(&survey.live.gaps);
     comparison.gaps.extend(hidden);
+    let review = attempt.review_crds(&survey).await?;
+    if let Some(refused) = review.refused {
+        comparison.refused.get_or_insert(refused);
+    }
     attempt.compare_crds(&mut comparison).await?;
     let untouched = Attempt::untouched(&survey, &heads);
     let touched: Vec<&Wanted> =
         survey.wanted.iter().filter(|wanted| !untouched.contains_key(wanted.key())).collect();
     attempt.compare_objects(&touched, &survey.live, &mut comparison).await;
+    attempt.note_brought(&survey.wanted, &mut comparison.changes);
+    for change in comparison.changes.iter_mut().filter(|change| crds::is_crd(&change.key)) {
+        change
+            .warnings
+            .extend(review.warnings.get(&change.key.name).into_iter().flatten().cloned());
+    }
     removed(&survey, &mut comparison);
+    comparison.ignored = attempt.ignored(&survey.wanted, &survey.live);
     comparison.changes.sort_by(|a, b| a.key.cmp(&b.key));
+    comparison.hide(&survey.wanted, &survey.live);
     Ok(comparison)
 }
 
@@ -156,7 +221,9 @@ impl Attempt<'_> {
             comparison.changes.push(Change::create(&crd, &crd.object));
         }
         self.compare_objects(&touched, &live, comparison).await;
+        comparison.ignored = self.ignored(&wanted, &live);
         comparison.changes.sort_by(|a, b| a.key.cmp(&b.key));
+        comparison.hide(&wanted, &live);
         Ok(())
     }
 
@@ -172,31 +239,64 @@ impl Attempt<'_> {
         let found = live.objects.get(wanted.key());
         if live.gap_over(wanted.key()).is_some() {
             // Neither there nor absent, as far as is known: the Gap is told by itself.
-            return Ok((None, How::Server));
+            return Ok(Seen::same());
         }
         let is_namespaced = wanted.resource.as_ref().is_none_or(|resource| resource.is_namespaced);
         let ignored = &self.target.rules.ignored;
         let body = body(manifest, is_namespaced, Some(&self.target.id), found, ignored);
         let (found, resource) = match (found, &wanted.resource) {
             (Some(found), Some(resource)) => (found, resource),
-            (_, None) => return Ok((Some(Change::create(manifest, &body)), How::Server)),
+            (_, None) => return Ok(Seen::of(Some(Change::create(manifest, &body)), How::Server)),
             (None, Some(resource)) => {
                 let how = self.try_create(resource, manifest, &body).await?;
-                return Ok((Some(Change::create(manifest, &body)), how));
+                return Ok(Seen::of(Some(Change::create(manifest, &body)), how));
             }
         };
         let rules: Vec<_> = ignored.iter().filter(|rule| is_meant(rule, &manifest.key)).collect();
-        let (op, predicted, how) = match self.predict_over(resource, manifest, found, &body).await {
-            Ok((predicted, how)) => (Op::Update, predicted, how),
+        let update = |op, predicted: &Json| Change::update(manifest, op, found, predicted, &rules);
+        match self.predict_over(resource, manifest, found, &body).await {
+            Ok((predicted, how)) => Ok(Seen::of(update(Op::Update, &predicted), how)),
             Err(error)
                 if error.is_immutable()
                     && self.target.rules.upgrade.on_immutable == ImmutablePolicy::Recreate =>
             {
-                (Op::Replace, merged(found, &body), How::Server)
+                let mut anew = body.clone();
+                as_stored(&mut anew);
+                let mut change = update(Op::Replace, &merged(found, &anew));
+                if let Some(change) = &mut change {
+                    change.note = immutable(&error);
+                }
+                Ok(Seen::of(change, How::Server))
             }
-            Err(error) => return Err(at(Doing::Applying, manifest, error)),
+            Err(error @ RequestError::FieldConflict { .. }) => {
+                // What it would come to if the fields were taken: the owners are told with them.
+                let forced = self.forced(resource, &manifest.key, &body).await;
+                let change = forced.ok().and_then(|predicted| update(Op::Update, &predicted));
+                let problem = Some(at(Doing::Applying, manifest, error));
+                Ok(Seen { change, how: How::Server, problem })
+            }
+            Err(error) => Err(at(Doing::Applying, manifest, error)),
+        }
+    }
+
+    async fn forced(
+        &self,
+        resource: &Resource,
+        key: &ObjectKey,
+        body: &Json,
+    ) -> Result<Json, RequestError> {
+        let apply = Apply { is_dry_run: true, is_forced: true };
+        self.client.apply(resource, &key.namespace, body, apply).await
+    }
+
+    /// The fields of live objects that rules leave alone, and that git has otherwise.
+    fn ignored(&self, wanted: &[Wanted], live: &Live) -> Vec<Ignored> {
+        let rules = &self.target.rules.ignored;
+        let of_one = |wanted: &Wanted| {
+            let found = live.objects.get(wanted.key());
+            found.map(|found| ignored(wanted.key(), found, &wanted.manifest.object, rules))
         };
-        Ok((Change::update(manifest, op, found, &predicted, &rules), how))
+        wanted.iter().filter_map(of_one).flatten().collect()
     }
 
     /// What an apply over a live object would come to: by the server, or here where it may not be
@@ -213,6 +313,18 @@ impl Attempt<'_> {
                 self.work_out(found, body).map(|predicted| (predicted, How::Here))
             }
             predicted => predicted.map(|predicted| (predicted, How::Server)),
+        }
+    }
+
+    /// Says of objects whose kind is still to come where it comes from.
+    fn note_brought(&self, wanted: &[Wanted], changes: &mut [Change]) {
+        let brought = self.brought(wanted);
+        let is_to_come = |key: &ObjectKey| {
+            wanted.iter().any(|wanted| wanted.key() == key && wanted.resource.is_none())
+        };
+        for change in changes.iter_mut().filter(|change| is_to_come(&change.key)) {
+            let kind = (change.key.group.clone(), change.key.kind.clone());
+            change.note = brought.get(&kind).map(|crd| format!("its kind comes with `{crd}`"));
         }
     }
 
@@ -261,16 +373,9 @@ impl Attempt<'_> {
     /// CRDs of `crds/` folders, by their policy. They are not in the inventory.
     async fn compare_crds(&self, comparison: &mut Comparison) -> Result<(), ApplyError> {
         let policy = self.target.rules.upgrade.crds;
-        if policy == CrdPolicy::Skip || self.target.crds.is_empty() {
+        let wanted = crds::settle(self.client, self.folder_crds()).await?;
+        if wanted.is_empty() {
             return Ok(());
-        }
-        let jobs = self.target.crds.iter().map(|crd| Wanted::settle(self.client, crd.clone()));
-        let mut wanted = Vec::new();
-        for settled in join_all(jobs).await {
-            match settled {
-                Ok(settled) => wanted.push(settled),
-                Err(error) => comparison.problems.push(error),
-            }
         }
         let references = wanted.iter().map(|wanted| observe::reference(&wanted.manifest));
         let live = read(self.client, references, self.clock.now()).await;
@@ -278,7 +383,7 @@ impl Attempt<'_> {
         for crd in &wanted {
             let found = live.objects.get(crd.key());
             let change = match found {
-                Some(_) if policy == CrdPolicy::Create => continue,
+                Some(found) if crds::is_left_alone(found, policy, &self.target.id) => continue,
                 Some(found) => self.compare_crd(crd, found).await,
                 None => self.new_crd(crd).await,
             };
@@ -293,17 +398,28 @@ impl Attempt<'_> {
             Some(resource) => self.try_create(resource, &crd.manifest, &body).await?,
             None => How::Server,
         };
-        Ok((Some(Change::create(&crd.manifest, &body)), how))
+        Ok(Seen::of(Some(Change::create(&crd.manifest, &body)), how))
     }
 
     async fn compare_crd(&self, crd: &Wanted, found: &Json) -> Compared {
-        let Some(resource) = &crd.resource else { return Ok((None, How::Server)) };
+        let Some(resource) = &crd.resource else { return Ok(Seen::same()) };
         let body = body(&crd.manifest, resource.is_namespaced, None, None, &[]);
         let predicted = self.predict_over(resource, &crd.manifest, found, &body).await;
         let (predicted, how) =
             predicted.map_err(|error| at(Doing::Applying, &crd.manifest, error))?;
-        Ok((Change::update(&crd.manifest, Op::Update, found, &predicted, &[]), how))
+        Ok(Seen::of(Change::update(&crd.manifest, Op::Update, found, &predicted, &[]), how))
     }
+}
+
+/// Which fields an object is created anew for.
+fn immutable(error: &RequestError) -> Option<String> {
+    let RequestError::Invalid { causes, .. } = error else { return None };
+    let fields: Vec<_> = causes
+        .iter()
+        .filter(|cause| cause.is_immutable() && !cause.field.is_empty())
+        .map(|cause| format!("`{}`", cause.field))
+        .collect();
+    (!fields.is_empty()).then(|| format!("{} cannot change", fields.join(" and ")))
 }
 
 /// What an object is after it was created anew, as far as that is known without the server: the

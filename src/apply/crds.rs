@@ -1,16 +1,18 @@
 //! CRDs: applied by their policy, and waited for before anything uses them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value as Json;
 
 use super::error::{ApplyError, Doing, ObjectError};
 use super::objects::{Applying, Wanted, at};
+use super::ownership::{self, Owner};
 use crate::chart::model::Manifest;
 use crate::fleet::model::CrdPolicy;
 use crate::health;
 use crate::k8s::{ClusterClient, RequestError, Resource};
+use crate::live::ReleaseId;
 use crate::object::access;
 use crate::object::key::ObjectKey;
 use crate::object::manifest::settled;
@@ -21,6 +23,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Whether an object is a CRD.
 pub(super) fn is_crd(key: &ObjectKey) -> bool {
     key.kind == "CustomResourceDefinition"
+}
+
+/// The kinds that CRDs among these define, each with its group, and the CRD's name.
+pub(super) fn defined<'a>(
+    manifests: impl Iterator<Item = &'a Manifest>,
+) -> BTreeMap<(String, String), String> {
+    let of = |crd: &Manifest| {
+        let text = |path: &[&str]| access::text(&crd.object, path).map(str::to_owned);
+        let kind = (text(&["spec", "group"])?, text(&["spec", "names", "kind"])?);
+        Some((kind, crd.key.name.clone()))
+    };
+    manifests.filter(|manifest| is_crd(&manifest.key)).filter_map(of).collect()
 }
 
 /// The CRDs of a chart's `crds/` folders that are not on the cluster. Where they may not be listed,
@@ -39,8 +53,21 @@ pub(super) async fn missing(
     missing.map(|crd| Manifest { key: settled(&crd.key, false), ..crd.clone() }).collect()
 }
 
+/// CRDs with their place on the cluster, as far as it knows their version.
+pub(super) async fn settle(
+    client: &ClusterClient,
+    crds: &[Manifest],
+) -> Result<Vec<Wanted>, ApplyError> {
+    let settled = crds.iter().map(|crd| async {
+        let mut wanted = Wanted::settle(client, crd.clone()).await?;
+        wanted.manifest.key = settled(&crd.key, false);
+        Ok(wanted)
+    });
+    super::attempt::collect(futures::future::join_all(settled).await)
+}
+
 /// The kind of CRDs.
-fn definitions() -> Resource {
+pub(super) fn definitions() -> Resource {
     Resource {
         group: "apiextensions.k8s.io".to_owned(),
         version: "v1".to_owned(),
@@ -54,12 +81,12 @@ fn definitions() -> Resource {
 pub(super) async fn install(
     applying: &Applying<'_>,
     crds: &[Manifest],
-    policy: CrdPolicy,
+    (policy, id): (CrdPolicy, &ReleaseId),
 ) -> Result<(), ApplyError> {
-    if policy == CrdPolicy::Skip || crds.is_empty() {
+    if crds.is_empty() {
         return Ok(());
     }
-    let jobs = crds.iter().map(|crd| install_one(applying, crd, policy));
+    let jobs = crds.iter().map(|crd| install_one(applying, crd, (policy, id)));
     let mut errors: Vec<ObjectError> = Vec::new();
     for result in futures::future::join_all(jobs).await {
         errors.extend(result.err());
@@ -71,10 +98,16 @@ pub(super) async fn install(
     established(applying, &names).await
 }
 
+/// Whether a CRD of a `crds/` folder stays as it is on the cluster: by the policy, or since it is
+/// an object of another release, which keeps it as that wants it.
+pub(super) fn is_left_alone(live: &Json, policy: CrdPolicy, id: &ReleaseId) -> bool {
+    policy == CrdPolicy::Create || matches!(ownership::owner(live, id), Owner::Other(_))
+}
+
 async fn install_one(
     applying: &Applying<'_>,
     crd: &Manifest,
-    policy: CrdPolicy,
+    (policy, id): (CrdPolicy, &ReleaseId),
 ) -> Result<(), ObjectError> {
     let wanted = Wanted::settle(applying.client, crd.clone()).await?;
     let Some(resource) = &wanted.resource else {
@@ -89,7 +122,7 @@ async fn install_one(
         .get(resource, "", &crd.key.name)
         .await
         .map_err(|error| at(Doing::Reading, crd, error))?;
-    if live.is_some() && policy == CrdPolicy::Create {
+    if live.as_ref().is_some_and(|live| is_left_alone(live, policy, id)) {
         return Ok(());
     }
     applying.apply(&wanted.manifest, resource, live.as_ref()).await?;

@@ -1,5 +1,6 @@
 //! Why an attempt did not get through.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use crate::base::ids::ClusterName;
 use crate::k8s::RequestError;
 use crate::live::ReleaseId;
 use crate::live::record::RecordError;
+use crate::object::apis;
 use crate::object::key::ObjectKey;
 use crate::object::manifest::ManifestError;
 
@@ -205,7 +207,7 @@ impl ObjectError {
         matches!(self.source, FieldConflict { .. } | Invalid { .. } | NoSuchKind { .. })
     }
 
-    fn help(&self) -> Option<String> {
+    pub(super) fn help(&self) -> Option<String> {
         match &self.source {
             error if error.is_immutable() => Some(
                 "set `upgrade.onImmutable: recreate` on the addon to delete and create such \
@@ -295,6 +297,48 @@ pub enum Refused {
         /// Where it comes from.
         template: String,
     },
+    /// A CRD would go, and its objects with it.
+    #[error("the CRD `{crd}` would be deleted, and {} of it with it: {}", counted(.objects.len(), "object"), listed(.objects))]
+    CrdInUse {
+        /// Its name.
+        crd: String,
+        /// The objects.
+        objects: Vec<ObjectKey>,
+    },
+    /// A version of a CRD would go that objects may be stored in.
+    #[error("the CRD `{crd}` would lose the version {}, which its objects may be stored in{}", .versions.join(" and "), stored(.objects))]
+    StoredVersion {
+        /// Its name.
+        crd: String,
+        /// The versions.
+        versions: Vec<String>,
+        /// The objects that are there.
+        objects: Vec<ObjectKey>,
+    },
+    /// What a change of a CRD would take away cannot be told.
+    #[error("what would be lost with a change of the CRD `{crd}` cannot be told: {reason}")]
+    CrdUnknown {
+        /// Its name.
+        crd: String,
+        /// Why.
+        reason: String,
+    },
+    /// An object that another release is about to write as well.
+    #[error("{object} from `{template}` is claimed by release {} as well", .others.join(" and release "))]
+    Claimed {
+        /// Which object.
+        object: ObjectKey,
+        /// Where it comes from.
+        template: String,
+        /// The other releases.
+        others: Vec<String>,
+    },
+    /// Objects of kinds that the cluster does not serve, and that nothing here brings.
+    #[error("{}", Unserved(.objects))]
+    NotServed {
+        /// One or more.
+        objects: Vec<NotServed>,
+    },
     /// The same object twice.
     #[error("{object} is in the release twice: from `{template}` and from `{other}`")]
     Twice {
@@ -307,14 +351,76 @@ pub enum Refused {
     },
 }
 
+/// An object of a kind that the cluster does not serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotServed {
+    /// Which object.
+    pub object: ObjectKey,
+    /// Its `apiVersion`.
+    pub api_version: String,
+    /// Where it comes from.
+    pub template: String,
+}
+
+impl NotServed {
+    /// Whether the kind is one of Kubernetes' own, that no CRD can bring.
+    pub fn is_built_in(&self) -> bool {
+        apis::is_own_group(&self.object.group)
+    }
+}
+
+struct Unserved<'a>(&'a [NotServed]);
+
+impl fmt::Display for Unserved<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut by_kind: BTreeMap<(&str, &str), Vec<&NotServed>> = BTreeMap::new();
+        for one in self.0 {
+            by_kind.entry((&one.api_version, &one.object.kind)).or_default().push(one);
+        }
+        for (index, ((api_version, kind), objects)) in by_kind.into_iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}the cluster serves no kind `{kind}` of `{api_version}`")?;
+            if let Some(fate) = apis::fate(api_version, kind) {
+                write!(f, " ({fate})")?;
+            }
+            let of = |one: &&NotServed| format!("{} from `{}`", one.object, one.template);
+            write!(f, ": {}", first_of(&objects.iter().map(of).collect::<Vec<_>>()))?;
+        }
+        Ok(())
+    }
+}
+
 impl Refused {
-    fn help(&self) -> Vec<String> {
+    /// Ways out, for people.
+    pub fn help(&self) -> Vec<String> {
         match self {
+            Self::NotServed { objects } if objects.iter().any(NotServed::is_built_in) => vec![
+                "take a version of the chart that knows this Kubernetes, or switch off what it \
+                 no longer has"
+                    .to_owned(),
+            ],
+            Self::NotServed { .. } => {
+                vec!["add the addon that brings the CRD to `dependsOn`".to_owned()]
+            }
             Self::Limit { .. } => vec![
                 "raise `limits` of the rollout policy, or agree with `--ignore-limits`".to_owned(),
             ],
             Self::NotOwned { .. } => {
                 vec!["take such objects over with `--take-ownership`".to_owned()]
+            }
+            Self::CrdInUse { .. } => vec![
+                "delete its objects first, or keep the CRD: `helm.sh/resource-policy: keep`"
+                    .to_owned(),
+            ],
+            Self::StoredVersion { crd, .. } => vec![format!(
+                "write each object anew in a version that stays, then take the old one out of \
+                 `status.storedVersions` of `{crd}`"
+            )],
+            Self::CrdUnknown { .. } => {
+                vec!["give fitout the right to list the CRD's objects".to_owned()]
+            }
+            Self::Claimed { .. } => {
+                vec!["let one of them have it, or give it another name".to_owned()]
             }
             Self::Owned { .. } => vec![
                 "let one of the two releases keep it, with `helm.sh/resource-policy: keep` on it \
@@ -329,11 +435,18 @@ impl Refused {
     }
 }
 
+fn stored(objects: &[ObjectKey]) -> String {
+    if objects.is_empty() { String::new() } else { format!(": {}", listed(objects)) }
+}
+
 fn listed(objects: &[ObjectKey]) -> String {
+    first_of(&objects.iter().map(ToString::to_string).collect::<Vec<_>>())
+}
+
+/// The first few of them, and how many there are besides.
+pub(super) fn first_of(all: &[String]) -> String {
     const SHOWN: usize = 5;
-    let mut text: Vec<String> = objects.iter().take(SHOWN).map(ToString::to_string).collect();
-    if objects.len() > SHOWN {
-        text.push(format!("and {} more", objects.len() - SHOWN));
-    }
-    text.join(", ")
+    let more = all.len().saturating_sub(SHOWN);
+    let shown = all[..all.len() - more].join(", ");
+    if more == 0 { shown } else { format!("{shown}, and {more} more") }
 }

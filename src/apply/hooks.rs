@@ -96,7 +96,7 @@ async fn run_one(
     let started = applying.clock.now();
     let mut patience = Patience::default();
     for look in 1_u32.. {
-        let health = look_at(applying, &resource, &key)
+        let health = look_at(applying, &resource, &key, &object)
             .await
             .map_err(|error| one(at(Doing::Reading, &manifest, error)))?;
         match health.condition {
@@ -120,14 +120,23 @@ async fn run_one(
     Ok(())
 }
 
-/// A Job is done when it is complete; a Pod when it has ended, not when it is ready.
+/// A Job is done when it is complete; a Pod when it has ended, not when it is ready. A Job that
+/// takes itself away once it has ended may be gone before it is looked at.
 async fn look_at(
     applying: &Applying<'_>,
     resource: &Resource,
     key: &ObjectKey,
+    sent: &Json,
 ) -> Result<Health, RequestError> {
     let found = applying.client.get(resource, &key.namespace, &key.name).await?;
-    let Some(object) = found else { return Ok(Health::failed("is gone")) };
+    let Some(object) = found else {
+        let is_spent = health::takes_itself_away(sent);
+        return Ok(if is_spent {
+            Health::ready("is done and gone")
+        } else {
+            Health::failed("is gone")
+        });
+    };
     if key.kind == "Pod" {
         let health = health::of(&object);
         let has_ended = access::text(&object, &["status", "phase"]) == Some("Succeeded");

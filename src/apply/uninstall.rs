@@ -7,7 +7,7 @@ use super::history::{self, Ending, Tenure, failed};
 use super::objects::{Applying, at, wait_gone};
 use super::prune::{self, Pruning};
 use super::target::hooks_of;
-use super::{Action, ApplyOptions, Comparison, Kept, Outcome, hooks, state_of};
+use super::{Action, ApplyOptions, Comparison, Kept, Outcome, crd_safety, hooks, state_of};
 use crate::base::clock::Clock;
 use crate::chart::model::Hook;
 use crate::diff::Change;
@@ -50,6 +50,7 @@ pub async fn uninstall(
     {
         prune::check_limits(&pruning, limits)?;
     }
+    crd_safety::ensure_unused(client, &pruning).await?;
     let Some(record) = records.last() else {
         return Ok(outcome(0, pruning, Vec::new()));
     };
@@ -135,6 +136,9 @@ pub async fn compare_uninstall(
     comparison.gaps.clone_from(&survey.live.gaps);
     if !options.ignores_limits {
         comparison.refused = prune::check_limits(&survey.pruning, limits).err();
+    }
+    if let Err(refused) = crd_safety::ensure_unused(client, &survey.pruning).await {
+        comparison.refused.get_or_insert(refused);
     }
     for (manifest, _) in &survey.pruning.doomed {
         let found = survey.live.objects.get(&manifest.key);

@@ -1,5 +1,7 @@
 //! What a cluster can do, as templates see it: its version and the API versions it serves.
 
+use crate::object::apis;
+
 /// API versions that Helm 3.22 takes for granted when it renders without a cluster, in its order.
 pub const DEFAULT_API_VERSIONS: &[&str] = &[
     "v1",
@@ -117,23 +119,53 @@ pub struct Capabilities {
     pub api_versions: Vec<String>,
 }
 
+/// Which API versions a render without a cluster takes for granted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Served {
+    /// What `helm template` does, whatever the version: [`DEFAULT_API_VERSIONS`].
+    #[default]
+    AsHelm,
+    /// What a cluster of the version serves by itself, as an installation would find it.
+    AsCluster,
+}
+
 impl Capabilities {
     /// Capabilities of a render without a cluster.
     ///
     /// # Errors
     /// When `kube_version` is no version.
-    pub fn new(kube_version: &str, api_versions: &[String]) -> Result<Self, String> {
+    pub fn new(
+        kube_version: &str,
+        served: Served,
+        api_versions: &[String],
+    ) -> Result<Self, String> {
         let kube_version = KubeVersion::parse(kube_version)
             .map_err(|problem| format!("invalid kube version '{kube_version}': {problem}"))?;
-        let built_in = DEFAULT_API_VERSIONS.iter().map(|version| (*version).to_owned());
-        let api_versions = built_in.chain(api_versions.iter().cloned()).collect();
-        Ok(Self { kube_version, api_versions })
+        let minor = apis::minor(&kube_version.version);
+        let mut served = match (served, minor) {
+            (Served::AsCluster, Some(minor)) => apis::served(minor),
+            _ => DEFAULT_API_VERSIONS.iter().map(|version| (*version).to_owned()).collect(),
+        };
+        served.extend(api_versions.iter().cloned());
+        Ok(Self { kube_version, api_versions: served })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cluster_serves_what_its_version_does_and_helm_what_it_knows() {
+        let has = |version: &str, served, what: &str| {
+            let capabilities = Capabilities::new(version, served, &["x.org/v1".to_owned()]);
+            capabilities.unwrap().api_versions.iter().any(|one| one == what)
+        };
+        assert!(has("v1.24.0", Served::AsCluster, "policy/v1beta1/PodSecurityPolicy"));
+        assert!(!has("v1.35.0", Served::AsCluster, "policy/v1beta1"));
+        assert!(has("v1.35.0", Served::AsHelm, "policy/v1beta1"));
+        assert!(has("v1.35.0", Served::AsCluster, "x.org/v1"));
+    }
 
     #[test]
     fn versions_are_read_as_kubernetes_reads_them() {

@@ -57,7 +57,7 @@ pub(super) struct Engine<'a> {
 }
 
 /// What Go writes for nothing, and Helm takes out again.
-const NO_VALUE: &str = "<no value>";
+pub(super) const NO_VALUE: &str = "<no value>";
 
 impl Engine<'_> {
     /// Renders every file of the tree but partials, by its path.

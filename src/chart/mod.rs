@@ -12,6 +12,7 @@ pub mod error;
 mod expression;
 mod glob;
 pub mod ignore;
+pub mod lines;
 pub mod load;
 pub mod manifest;
 mod manifest_error;
@@ -57,16 +58,21 @@ pub fn render(
     input: &RenderInput,
     world: &dyn World,
 ) -> Result<Rendered, RenderError> {
-    let rendered = std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("render".to_owned()).stack_size(STACK_BYTES);
-        let thread = thread.spawn_scoped(scope, || render_here(chart, input, world));
-        thread.map(std::thread::ScopedJoinHandle::join)
-    });
-    match rendered {
-        Ok(Ok(rendered)) => rendered,
-        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+    match on_deep_stack(|| render_here(chart, input, world)) {
+        Ok(rendered) => rendered,
         Err(error) => Err(RenderError::chart(format!("no thread to render in: {error}"))),
     }
+}
+
+/// Does something on a thread that has the stack that templates may need.
+fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> std::io::Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("render".to_owned()).stack_size(STACK_BYTES);
+        match thread.spawn_scoped(scope, work)?.join() {
+            Ok(done) => Ok(done),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
 fn render_here(
@@ -79,7 +85,7 @@ fn render_here(
     let user = to_map(&input.values);
     let values_error = |text| RenderError::values(text, chart.name());
     let scope = Scope::resolve(chart, &user, &mut warnings).map_err(values_error)?;
-    let capabilities = Capabilities::new(&input.kube_version, &input.api_versions)
+    let capabilities = Capabilities::new(&input.kube_version, input.served, &input.api_versions)
         .map_err(RenderError::capabilities)?;
     let values = Coalescing::new(Nulls::Remove, &mut warnings)
         .values(&scope, &user)

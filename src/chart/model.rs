@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use super::capabilities::Served;
 use super::crds::{self, Crds};
 use super::documents::Documents;
 use super::engine::Parsed;
@@ -116,6 +117,8 @@ pub struct RenderInput {
     pub values: Json,
     /// `.Capabilities.KubeVersion`, such as `v1.35.0`.
     pub kube_version: String,
+    /// The built-in part of `.Capabilities.APIVersions`.
+    pub served: Served,
     /// `.Capabilities.APIVersions` beyond the built-in ones.
     pub api_versions: Vec<String>,
     /// Whether the files of `crds/` are read: they are long, and not every caller wants them.

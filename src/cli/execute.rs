@@ -164,7 +164,17 @@ impl Work<'_> {
         }
     }
 
+    /// Does a step, and tells of it without any value of the release's Secrets.
     async fn step(&self, step: &Step) -> StepResult {
+        let mut result = self.try_step(step).await;
+        let seen = self.survey.subjects.get(&step.id).map(|subject| &subject.comparison);
+        if let Some(Ok(seen)) = seen {
+            result.message = seen.mask.hide(&result.message);
+        }
+        result
+    }
+
+    async fn try_step(&self, step: &Step) -> StepResult {
         let Some(subject) = self.survey.subjects.get(&step.id) else {
             return waiting(step, "is not part of the fleet any more".to_owned());
         };

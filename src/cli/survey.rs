@@ -10,6 +10,7 @@ use super::clusters::{self, Connections};
 use super::context::Context;
 use super::load;
 use super::selection::InstanceArgs;
+use crate::apply::neighbours::{self, Neighbour};
 use crate::apply::{self, ApplyError, ApplyOptions, Comparison};
 use crate::base::clock::SystemClock;
 use crate::base::clock::today;
@@ -189,6 +190,7 @@ async fn of_cluster(
         subject(release, compared.map_err(|error| because(&error)))
     });
     let mut subjects = futures::future::join_all(compared).await;
+    settle_neighbours(&mut subjects);
     let is_down = subjects
         .iter()
         .any(|subject| matches!(subject.comparison, Err(RefusedBecause::Unreachable(_))));
@@ -204,6 +206,18 @@ async fn of_cluster(
         }
     }
     (subjects, warnings)
+}
+
+/// What the releases that are compared are to each other.
+fn settle_neighbours(subjects: &mut [Subject]) {
+    let neighbours = subjects.iter_mut().filter_map(|subject| {
+        Some(Neighbour {
+            release: subject.release.as_ref()?,
+            comparison: subject.comparison.as_mut().ok()?,
+            depends_on: &mut subject.depends_on,
+        })
+    });
+    neighbours::settle(&mut neighbours.collect::<Vec<_>>());
 }
 
 fn subject(release: Release, comparison: Result<Comparison, RefusedBecause>) -> Subject {
@@ -294,6 +308,12 @@ impl Survey {
         &self.desired.source.rev
     }
 
+    /// Ways out of what is refused.
+    pub fn help(&self) -> BTreeSet<String> {
+        let seen = self.subjects.values().filter_map(|subject| subject.comparison.as_ref().ok());
+        seen.flat_map(Comparison::help).collect()
+    }
+
     /// The plan that follows.
     pub fn plan(&self) -> Plan {
         make(self.rev().clone(), self.subjects.values().map(candidate))
@@ -303,7 +323,7 @@ impl Survey {
 /// What is wrong with objects: what the server does not take, or requests that failed.
 fn told(seen: &Comparison, is_refusal: bool) -> Vec<String> {
     let of_kind = seen.problems.iter().filter(|error| error.is_refusal() == is_refusal);
-    of_kind.map(|error| chain(error)).collect()
+    of_kind.map(|error| seen.mask.hide(&chain(error))).collect()
 }
 
 fn candidate(subject: &Subject) -> Candidate {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::fields::{FieldChange, between};
+use super::owners;
 use super::path::FieldPath;
 use crate::chart::model::Manifest;
 use crate::fleet::model::IgnoreDifference;
@@ -34,6 +35,12 @@ pub struct Provenance {
     pub template: String,
     /// The line of the template's output, from 1.
     pub line: usize,
+    /// The line of the template that wrote that, from 1, where it is known.
+    #[serde(default, rename = "writtenAt", skip_serializing_if = "Option::is_none")]
+    pub written_at: Option<usize>,
+    /// The template's file, where it is in the fleet's repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 /// What would happen to one object, and why.
@@ -50,6 +57,9 @@ pub struct Change {
     /// What there is to know besides, such as why it stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What it may break.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Whether a rule is about an object.
@@ -60,8 +70,12 @@ pub fn is_meant(rule: &IgnoreDifference, key: &ObjectKey) -> bool {
 impl Provenance {
     /// Of a manifest; `None` where that is not known.
     pub fn of(manifest: &Manifest) -> Option<Self> {
-        (!manifest.source.is_empty())
-            .then(|| Self { template: manifest.source.to_string(), line: manifest.line })
+        (!manifest.source.is_empty()).then(|| Self {
+            template: manifest.source.to_string(),
+            line: manifest.line,
+            written_at: None,
+            file: None,
+        })
     }
 }
 
@@ -75,6 +89,7 @@ impl Change {
             fields: vec![root(None, Some(after))],
             provenance: Provenance::of(manifest),
             note: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -89,6 +104,7 @@ impl Change {
             fields,
             provenance: Provenance::of(manifest),
             note,
+            warnings: Vec::new(),
         }
     }
 
@@ -108,9 +124,12 @@ impl Change {
             pointer::remove(&mut after, &rule.path);
         }
         let (before, after) = secret::mask_pair(Some(&before), Some(&after));
-        let fields = between(&before.unwrap_or_default(), &after.unwrap_or_default());
+        let mut fields = between(&before.unwrap_or_default(), &after.unwrap_or_default());
         if fields.is_empty() {
             return None;
+        }
+        for field in &mut fields {
+            field.owners = owners::others(live, &field.path);
         }
         Some(Self {
             key: manifest.key.clone(),
@@ -118,12 +137,13 @@ impl Change {
             fields,
             provenance: Provenance::of(manifest),
             note: None,
+            warnings: Vec::new(),
         })
     }
 }
 
 fn root(before: Option<Json>, after: Option<Json>) -> FieldChange {
-    FieldChange { path: FieldPath::default(), before, after, place: None }
+    FieldChange { path: FieldPath::default(), before, after, ..FieldChange::default() }
 }
 
 #[cfg(test)]

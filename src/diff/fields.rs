@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 use super::path::{FieldPath, Step};
 
 /// Keys by which items are told apart. The first must be there; the others may be absent.
-const LIST_KEYS: [&[&str]; 8] = [
+const LIST_KEYS: [&[&str]; 12] = [
     &["name"],
     &["containerPort", "protocol"],
     &["port", "protocol"],
@@ -21,10 +21,15 @@ const LIST_KEYS: [&[&str]; 8] = [
     &["topologyKey", "whenUnsatisfiable"],
     &["key", "operator", "effect"],
     &["ip"],
+    // Of an Ingress, a condition, a topology spread, an API group's rules.
+    &["host"],
+    &["path", "pathType"],
+    &["type"],
+    &["uid"],
 ];
 
 /// One difference.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct FieldChange {
     /// Where.
     pub path: FieldPath,
@@ -37,6 +42,12 @@ pub struct FieldChange {
     /// The place of a new item in its list.
     #[serde(skip)]
     pub place: Option<usize>,
+    /// Who owns it on the cluster besides fitout: see [`super::owners`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<String>,
+    /// The line of the template that says it, from 1, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
 }
 
 /// What has to change for `before` to become `after`, in the order of fields.
@@ -62,7 +73,8 @@ fn compare(path: &FieldPath, before: &Json, after: &Json, changes: &mut Vec<Fiel
 }
 
 fn replaced(path: &FieldPath, before: Json, after: Json) -> FieldChange {
-    FieldChange { path: path.clone(), before: Some(before), after: Some(after), place: None }
+    let (before, after) = (Some(before), Some(after));
+    FieldChange { path: path.clone(), before, after, ..FieldChange::default() }
 }
 
 fn compare_maps(
@@ -82,7 +94,7 @@ fn compare_maps(
                 path,
                 before: before.cloned(),
                 after: after.cloned(),
-                place: None,
+                ..FieldChange::default()
             }),
         }
     }
@@ -126,8 +138,7 @@ fn compare_keyed(
             None => changes.push(FieldChange {
                 path,
                 before: Some(item.clone()),
-                after: None,
-                place: None,
+                ..FieldChange::default()
             }),
         }
     }
@@ -135,9 +146,9 @@ fn compare_keyed(
         if !before.iter().any(|other| is_same(item, other, keys)) {
             changes.push(FieldChange {
                 path: path.with(Step::Item(key_of(item, keys))),
-                before: None,
                 after: Some(item.clone()),
                 place: Some(place),
+                ..FieldChange::default()
             });
         }
     }

@@ -5,8 +5,12 @@
 
 pub mod change;
 pub mod fields;
+pub mod ignored;
+pub mod lines;
+pub mod owners;
 pub mod path;
 
 pub use change::{Change, Op, Provenance, is_meant};
 pub use fields::{FieldChange, apply, between};
+pub use ignored::{Ignored, ignored};
 pub use path::{FieldPath, Step};

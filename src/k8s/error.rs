@@ -174,12 +174,23 @@ impl RequestError {
             StatusCode::NOT_FOUND => Self::NotFound { message },
             StatusCode::CONFLICT => conflict(&status, message, causes),
             code if is_about_the_object(code, &status) => Self::Invalid {
-                message,
+                message: with_fields(message, causes),
                 causes: causes.iter().map(|cause| field_cause(cause, withhold)).collect(),
             },
             _ => Self::Server { code: code.as_u16(), message },
         }
     }
+}
+
+/// A message that is withheld, with the fields that it is about: a field has a key, and no value.
+fn with_fields(message: String, causes: &[Json]) -> String {
+    let fields = causes.iter().filter_map(|cause| access::text(cause, &["field"]));
+    let fields: Vec<String> =
+        fields.filter(|field| !field.is_empty()).map(|field| format!("`{field}`")).collect();
+    if message != secret::WITHHELD || fields.is_empty() {
+        return message;
+    }
+    format!("{message}; it is about {}", fields.join(" and "))
 }
 
 /// Whether the server does not take an object as it is. Of one that does not fit its schema,
@@ -304,7 +315,7 @@ mod tests {
             {"field": "data[k]", "reason": "FieldValueInvalid", "message": "bad: \"hunter2\""}]}}"#;
         let error = error(422, body, true);
         assert!(!format!("{error} {error:?}").contains("hunter2"));
-        assert!(format!("{error:?}").contains("data[k]"));
+        assert!(error.to_string().ends_with("it is about `data[k]`"), "{error}");
     }
 
     #[test]

@@ -89,6 +89,29 @@ pub fn settle_string_data(object: &mut Json) {
     }
 }
 
+/// Whether a key is what people call secrets.
+pub fn sounds_secret(key: &str) -> bool {
+    let key = key.to_lowercase().replace(['-', '_', '.'], "");
+    ["password", "passwd", "passphrase", "token", "credential", "keytab", "apikey", "privatekey"]
+        .iter()
+        .any(|word| key.contains(word))
+}
+
+/// The values of a Secret that are text, by their keys; none of another object. Only to look for
+/// them where they must not be.
+pub fn values(object: &Json) -> Vec<(String, String)> {
+    if !is_secret(object) {
+        return Vec::new();
+    }
+    let of_map = |map: &'static str| {
+        let values = access::at(object, &[map]).and_then(Json::as_object).into_iter().flatten();
+        values.filter_map(move |(key, value)| {
+            Some((key.clone(), String::from_utf8(bytes_of(map, value)?).ok()?))
+        })
+    };
+    of_map("data").chain(of_map("stringData")).collect()
+}
+
 fn bytes(secret: &Json, key: &str) -> Option<Vec<u8>> {
     ["stringData", "data"]
         .into_iter()

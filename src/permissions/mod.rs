@@ -164,6 +164,8 @@ pub enum Purpose {
     Lists,
     /// CRDs that somebody has deleted.
     MissingDefinitions,
+    /// The objects of CRDs that the charts bring.
+    CustomResources,
     /// The pods of workloads and of hooks.
     Pods,
 }
@@ -186,6 +188,9 @@ impl Purpose {
             ),
             Self::Lists => Some("objects are asked for one by one, which takes more requests"),
             Self::MissingDefinitions => Some("a CRD that somebody deleted is not missed"),
+            Self::CustomResources => Some(
+                "a CRD is not deleted, since it cannot be told whether objects of it are there",
+            ),
             Self::Pods => Some("why a workload is not ready is told with less detail"),
         }
     }
@@ -205,6 +210,7 @@ impl fmt::Display for Purpose {
             Self::EveryRecord => "finding releases that git no longer wants",
             Self::Lists => "reading all objects of a kind at once",
             Self::MissingDefinitions => "finding CRDs that somebody deleted",
+            Self::CustomResources => "what a change of a CRD would take away",
             Self::Pods => "why a workload is not ready",
         })
     }
@@ -406,6 +412,7 @@ impl Gathered<'_> {
         self.add_all((&scope, &target), verbs, Purpose::Objects, release.addon);
         let key = &object.key;
         self.list(&key.group, &key.kind, Purpose::Lists, release.addon);
+        self.of_custom_resources(release, object);
         if health::has_pods(&key.group, &key.kind) {
             let pods = Target::resource("", "pods", "");
             self.add_all((&scope, &pods), &["list"], Purpose::Pods, release.addon);
@@ -428,7 +435,18 @@ impl Gathered<'_> {
             self.add_all((&scope, &target), WRITE, Purpose::Definitions, release.addon);
             let key = &crd.key;
             self.list(&key.group, &key.kind, Purpose::MissingDefinitions, release.addon);
+            self.of_custom_resources(release, &crd);
         }
+    }
+
+    /// The objects of a CRD are looked at before it changes or goes.
+    fn of_custom_resources(&mut self, release: &Wanted<'_>, crd: &Manifest) {
+        if crd.key.kind != "CustomResourceDefinition" {
+            return;
+        }
+        let text = |path: &[&str]| access::text(&crd.object, path).unwrap_or_default().to_owned();
+        let (group, kind) = (text(&["spec", "group"]), text(&["spec", "names", "kind"]));
+        self.list(&group, &kind, Purpose::CustomResources, release.addon);
     }
 
     /// A hook is created anew each time, and patched where one is left of an attempt that was

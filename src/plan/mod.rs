@@ -144,6 +144,9 @@ pub struct ObjectChange {
     /// What there is to know besides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What it may break.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// What must still be so when a step is done.

@@ -189,6 +189,7 @@ fn summary(change: &Change) -> ObjectChange {
         object: change.key.to_string(),
         fields: fields.map(|field| field.path.to_string()).collect(),
         note: change.note.clone(),
+        warnings: change.warnings.clone(),
     }
 }
 

@@ -8,7 +8,8 @@ use serde_json::Value as Json;
 
 use super::{Folded, Group, Preview};
 use crate::base::diagnostic::Diagnostic;
-use crate::diff::{FieldChange, Step};
+use crate::diff::{Change, FieldChange, Ignored, Step};
+use crate::object::secret::{self, sounds_secret};
 
 /// What is shown instead.
 const HIDDEN: &str = "(hidden)";
@@ -16,13 +17,21 @@ const HIDDEN: &str = "(hidden)";
 const CHANGED: &str = "(hidden, changed)";
 /// Shorter ones are only hidden where they are a whole value: they are part of too many words.
 const PART_BYTES_MIN: usize = 4;
+/// Shorter ones of a Secret's values are everyday words.
+const WORD_BYTES_MIN: usize = 6;
 
 /// What must not be shown.
-#[derive(Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Mask {
     /// Longest first, so that none is left half hidden.
     parts: Vec<String>,
     whole: BTreeSet<String>,
+}
+
+impl std::fmt::Debug for Mask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Mask of {} values", self.whole.len())
+    }
 }
 
 impl Mask {
@@ -47,6 +56,41 @@ impl Mask {
         let mut parts: Vec<String> = parts.into_iter().collect();
         parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
         Self { parts, whole: secrets.clone() }
+    }
+
+    /// For the values of Secrets among objects, of keys that sound like a secret: whatever a chart
+    /// writes into a Secret it may write elsewhere too. Other keys hold names and addresses, which
+    /// are no secret, and to hide which would leave nothing to read.
+    pub fn of_secrets<'a>(objects: impl IntoIterator<Item = &'a Json>) -> Self {
+        let mut secrets = BTreeSet::new();
+        for object in objects {
+            for (key, value) in secret::values(object) {
+                let is_word = value.len() >= WORD_BYTES_MIN && !value.contains(char::is_whitespace);
+                if is_word && (sounds_secret(&key) || key.contains("secret")) {
+                    secrets.insert(value);
+                }
+            }
+        }
+        Self::new(&secrets)
+    }
+
+    /// A text with them hidden.
+    pub fn hide(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        self.text(&mut text);
+        text
+    }
+
+    /// Hides them in a change.
+    pub fn change(&self, change: &mut Change) {
+        change.note.iter_mut().for_each(|note| self.text(note));
+        change.warnings.iter_mut().for_each(|warning| self.text(warning));
+        change.fields.iter_mut().for_each(|field| self.field(field));
+    }
+
+    /// Hides them in a field that stays as it is.
+    pub fn ignored(&self, ignored: &mut Ignored) {
+        self.field(&mut ignored.field);
     }
 
     fn text(&self, text: &mut String) {
@@ -97,8 +141,7 @@ impl Mask {
     fn group(&self, group: &mut Group) {
         for one in &mut group.changes {
             self.text(&mut one.change.key.name);
-            one.change.note.iter_mut().for_each(|note| self.text(note));
-            one.change.fields.iter_mut().for_each(|field| self.field(field));
+            self.change(&mut one.change);
         }
     }
 

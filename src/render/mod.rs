@@ -8,7 +8,7 @@ mod digest;
 mod explain;
 mod merge;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value as Json;
@@ -17,7 +17,9 @@ use crate::base::diagnostic::{Checked, Diagnostic};
 use crate::base::ids::{Digest, Rev};
 use crate::base::parallel::in_parallel;
 use crate::chart;
+use crate::chart::capabilities::Served;
 use crate::chart::error::RenderError;
+use crate::chart::lines::Lines;
 use crate::chart::model::{Chart, RenderInput, Rendered};
 use crate::chart::source::ChartStore;
 use crate::chart::world::SeededWorld;
@@ -178,6 +180,7 @@ fn input(instance: &Instance, values: &Arc<Json>, options: &RenderOptions) -> Re
         is_upgrade: options.is_upgrade,
         values: (**values).clone(),
         kube_version: kube_version(&instance.kubernetes_version),
+        served: Served::AsCluster,
         api_versions: options.api_versions.clone(),
         with_crds: true,
     }
@@ -231,6 +234,13 @@ pub fn redrawn(release: &Release, key: [u8; 32]) -> Result<Rendered, RenderError
     let world = SeededWorld::keyed(key, RENDER_TIME_NANOSECONDS);
     let input = input(&release.instance, &release.values, &RenderOptions::install());
     chart::render(&release.chart, &input, &world)
+}
+
+/// The lines of templates behind those of their outputs: see [`chart::lines`]. Blocks.
+pub fn lines(release: &Release, templates: &BTreeSet<&str>) -> BTreeMap<String, Lines> {
+    let world = SeededWorld::new(SEED, RENDER_TIME_NANOSECONDS);
+    let input = input(&release.instance, &release.values, &RenderOptions::install());
+    chart::lines::lines(&release.chart, &input, &world, templates)
 }
 
 /// Failures, each told once for all instances that have it.

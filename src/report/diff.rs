@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use similar::{ChangeTag, TextDiff};
 
 use super::paint::Paint;
-use crate::diff::{Change, FieldChange, Op};
+use crate::diff::{Change, FieldChange, Ignored, Op};
 use crate::yaml::write::json_to_yaml;
 
 /// Unchanged lines shown around changed ones.
@@ -25,6 +25,12 @@ pub struct InstanceDiff<'a> {
     pub changes: &'a [Change],
     /// Why it would not be done, or not wholly.
     pub problems: Vec<String>,
+    /// Ways out of that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub help: Vec<String>,
+    /// Fields that stay as they are on the cluster, though git says otherwise.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub ignored: &'a [Ignored],
 }
 
 /// For people at a terminal.
@@ -38,13 +44,36 @@ pub fn text(diffs: &[InstanceDiff<'_>], is_coloured: bool) -> String {
         let title = paint.strong(&diff.instance);
         push(&mut text, &format!("{title}: {}", diff.summary));
         for problem in &diff.problems {
-            push(&mut text, &paint.removed(&format!("  ! {problem}")));
+            push(&mut text, &paint.removed(&format!("  ! {}", indented(problem))));
+        }
+        for help in &diff.help {
+            push(&mut text, &paint.faint(&format!("    help: {help}")));
         }
         for line in diff.changes.iter().flat_map(lines_of) {
             push(&mut text, &line.painted(paint));
         }
+        for ignored in diff.ignored {
+            push(&mut text, &paint.faint(&format!("  = {}", left_alone(ignored))));
+        }
     }
     text
+}
+
+/// What an `ignoreDifferences` hides, on one line.
+pub fn left_alone(ignored: &Ignored) -> String {
+    let Ignored { key, field, reason } = ignored;
+    let told = |value: &Option<Json>| match value {
+        Some(value) if is_short(value) => short(value),
+        Some(_) => "something else".to_owned(),
+        None => "nothing".to_owned(),
+    };
+    let (live, desired) = (told(&field.before), told(&field.after));
+    format!("{key} {} stays {live}, where git says {desired}: {reason}", field.path)
+}
+
+/// The lines behind the first one under it.
+fn indented(text: &str) -> String {
+    text.trim_end().replace('\n', "\n    ")
 }
 
 /// For a comment on a merge request: signs are in the first column, where highlighting looks.
@@ -55,6 +84,9 @@ pub fn markdown(diffs: &[InstanceDiff<'_>]) -> String {
         text.push('\n');
         for problem in &diff.problems {
             push(&mut text, &format!("- :x: {problem}"));
+        }
+        for ignored in diff.ignored {
+            push(&mut text, &format!("- left alone: {}", left_alone(ignored)));
         }
         if diff.changes.is_empty() {
             continue;
@@ -117,7 +149,7 @@ pub(super) struct Line {
     pub(super) indent: usize,
     pub(super) sign: Sign,
     pub(super) content: String,
-    /// The template, behind the name of an object.
+    /// The template, behind the name of an object; its line and who owns it, behind a field.
     pub(super) origin: String,
 }
 
@@ -158,16 +190,36 @@ pub(super) fn lines_of(change: &Change) -> Vec<Line> {
         Op::Keep => (Sign::None, format!("{key} stays{note}")),
     };
     let from = change.provenance.as_ref().filter(|_| change.op != Op::Keep);
-    let origin = from.map(|from| match from.line {
-        0 | 1 => format!("  {}", from.template),
-        line => format!("  {}:{line}", from.template),
+    let origin = from.map(|from| {
+        let file = from.file.as_ref().unwrap_or(&from.template);
+        // Without a look at the template, the line of its output tells its objects apart.
+        let of_output = (from.file.is_none() && from.line > 1).then_some(from.line);
+        let line = from.written_at.or(of_output);
+        let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+        format!("  {file}{line}")
     });
     let mut lines =
         vec![Line { origin: origin.unwrap_or_default(), ..Line::new(2, sign, content) }];
+    for warning in &change.warnings {
+        lines.push(Line::new(6, Sign::None, format!("! {warning}")));
+    }
     for field in &change.fields {
+        let first = lines.len();
         write_field(&mut lines, change.op, field);
+        if let Some(line) = lines.get_mut(first).filter(|_| !field.path.is_root()) {
+            line.origin = about(field);
+        }
     }
     lines
+}
+
+/// The template's line behind a field, and who else owns it.
+fn about(field: &FieldChange) -> String {
+    let line = field.line.map(|line| format!("  :{line}")).unwrap_or_default();
+    match field.owners.as_slice() {
+        [] => line,
+        owners => format!("{line}  (owned by {})", owners.join(" and ")),
+    }
 }
 
 /// What is told of a field.
@@ -271,7 +323,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::diff::{FieldPath, Provenance, between};
+    use crate::diff::{Provenance, between};
     use crate::object::key::ObjectKey;
 
     fn change(op: Op, name: &str, fields: Vec<FieldChange>) -> Change {
@@ -287,7 +339,10 @@ mod tests {
             provenance: Some(Provenance {
                 template: "web/templates/deployment.yaml".to_owned(),
                 line: 3,
+                written_at: Some(7),
+                file: None,
             }),
+            warnings: Vec::new(),
             note: (op == Op::Keep).then(|| "its policy says keep".to_owned()),
         }
     }
@@ -300,8 +355,7 @@ mod tests {
             "replicas": 2, "config": "a\nb\nc\nD\ne\nf\n", "list": [1, 3],
             "env": [{"name": "A", "value": "1"}],
         }});
-        let root =
-            |before, after| FieldChange { path: FieldPath::default(), before, after, place: None };
+        let root = |before, after| FieldChange { before, after, ..FieldChange::default() };
         vec![
             change(Op::Update, "a", between(&before, &after)),
             change(Op::Create, "b", vec![root(None, Some(json!({"kind": "Deployment"})))]),
@@ -321,6 +375,8 @@ mod tests {
             summary: "upgrade 1.0.0 → 1.1.0".to_owned(),
             changes,
             problems: vec!["limit".to_owned()],
+            help: vec!["raise it".to_owned()],
+            ignored: &[],
         }]
     }
 

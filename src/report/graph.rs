@@ -309,6 +309,7 @@ spec: {group: shop.example.org, scope: Cluster, names: {kind: Shelf}}
             is_upgrade: false,
             values: json!({}),
             kube_version: "v1.35.0".to_owned(),
+            served: crate::chart::capabilities::Served::AsHelm,
             api_versions: Vec::new(),
             with_crds: true,
         };

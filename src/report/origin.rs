@@ -8,6 +8,7 @@ use crate::chart::defaults::Defaults;
 use crate::fleet::instance::Layer;
 use crate::fleet::layers;
 use crate::fleet::origin::{Setting, at, effective, leaves, path_text, settings};
+use crate::object::secret::sounds_secret;
 use crate::yaml::helm;
 use crate::yaml::number::whole_numbers;
 
@@ -233,14 +234,6 @@ fn columns<const N: usize>(rows: &[[String; N]], indent: &str) -> String {
 fn reads_otherwise(text: &str) -> bool {
     let plain = helm::read_map(&format!("v: {text}"));
     !plain.is_ok_and(|read| read["v"].as_str() == Some(text.trim()))
-}
-
-/// Whether a key is what people call secrets.
-fn sounds_secret(key: &str) -> bool {
-    let key = key.to_lowercase();
-    ["password", "passwd", "passphrase", "token", "credential", "keytab", "apikey", "privatekey"]
-        .iter()
-        .any(|word| key.replace(['-', '_'], "").contains(word))
 }
 
 /// The path with the first step that leads nowhere replaced by one that is written much like it.

@@ -31,6 +31,10 @@ pub fn text(plan: &Plan, is_coloured: bool) -> String {
         for edge in plan.before(&step.id) {
             push(paint.faint(&format!("  {:width$}  after {edge}", "")));
         }
+        for (object, warning) in warnings(step) {
+            let warning = format!("{}: {warning}", paint.changed("warning"));
+            push(format!("  {:width$}  {warning} ({object})", ""));
+        }
     }
     for waiting in &plan.report.waiting {
         push(format!("  {}  {} {}", waiting.instance, paint.changed("waits:"), waiting.on));
@@ -66,6 +70,11 @@ pub fn markdown(plan: &Plan) -> String {
         ));
     }
     push(String::new());
+    for step in &plan.steps {
+        for (object, warning) in warnings(step) {
+            push(format!("- :warning: `{}`: {warning} (`{object}`)", step.id));
+        }
+    }
     for waiting in &plan.report.waiting {
         push(format!("- `{}` waits: {}", waiting.instance, waiting.on));
     }
@@ -115,6 +124,13 @@ fn counts(step: &Step) -> String {
     }
     let told: Vec<_> = counts.iter().map(|(op, count)| format!("{count} {}", word(*op))).collect();
     told.join(", ")
+}
+
+/// What a step may break, with the object that it is about.
+fn warnings(step: &Step) -> impl Iterator<Item = (&str, &str)> {
+    step.changes.iter().flat_map(|change| {
+        change.warnings.iter().map(|warning| (change.object.as_str(), warning.as_str()))
+    })
 }
 
 fn skipped(plan: &Plan) -> Vec<(&'static str, usize)> {

@@ -261,3 +261,91 @@ fn no_value_of_a_secret_is_told() {
     commands("dev/base: upgraded to revision 2");
     assert_snapshot!(steady(&diff));
 }
+
+const WIDGETS: &str = "apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.org}
+spec:
+  group: example.org
+  scope: Namespaced
+  names: {kind: Widget, plural: widgets, singular: widget}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object}}}}
+";
+
+/// Writes an addon with one file in its chart.
+fn write_addon(env: &Env, name: &str, file: &str, text: &str) {
+    let chart = format!("apiVersion: v2\nname: {name}\nversion: 1.0.0\n");
+    env.write(&format!("addons/{name}/chart/Chart.yaml"), &chart);
+    env.write(&format!("addons/{name}/chart/{file}"), text);
+    let addon = format!(
+        "apiVersion: fitout.dev/v1alpha1\nkind: Addon\nmetadata: {{name: {name}}}\n\
+         spec: {{chart: {{path: chart}}, namespace: {name}, placement: {{}}}}\n"
+    );
+    env.write(&format!("addons/{name}/addon.yaml"), &addon);
+}
+
+#[track_caller]
+fn ends(env: &Env, command: &str, code: i32) -> String {
+    let told = env.run(command);
+    assert!(told.ends_with(&format!("--- exit {code}\n")), "{told}");
+    told
+}
+
+#[test]
+fn a_crd_has_one_release_and_stays_when_it_moves_to_crds() {
+    let env = Env::small();
+    write_addon(&env, "widgets", "templates/widgets.yaml", WIDGETS);
+    env.commit("A CRD as an object");
+    ends(&env, "apply dev --yes", 0);
+    // The same CRD in the `crds/` folder of another chart takes nothing from its release.
+    write_addon(&env, "operator", "crds/widgets.yaml", WIDGETS);
+    env.commit("The CRD in another chart too");
+    ends(&env, "apply dev --yes", 0);
+    ends(&env, "diff dev --exit-code", 0);
+    // What moves to `crds/` is still wanted.
+    std::fs::remove_file(env.fleet().join("addons/widgets/chart/templates/widgets.yaml")).unwrap();
+    write_addon(&env, "widgets", "crds/widgets.yaml", WIDGETS);
+    env.commit("The CRD has moved");
+    let told = ends(&env, "apply dev --yes", 0);
+    assert!(!told.contains("deleted"), "{told}");
+}
+
+#[test]
+fn what_a_cluster_does_not_serve_is_refused_unless_the_plan_brings_it() {
+    let env = Env::small();
+    let widget = "apiVersion: example.org/v1\nkind: Widget\nmetadata: {name: one}\nspec: {}\n";
+    write_addon(&env, "shop", "templates/widget.yaml", widget);
+    env.commit("A Widget");
+    let told = ends(&env, "apply dev --addon shop --yes", 5);
+    assert!(told.contains("the cluster serves no kind `Widget` of `example.org/v1`"), "{told}");
+    assert!(!told.contains("shop: install"), "{told}");
+    write_addon(&env, "widgets", "templates/widgets.yaml", WIDGETS);
+    env.commit("Its CRD");
+    let told = ends(&env, "plan dev", 0);
+    assert!(told.contains("after dev/widgets"), "{told}");
+    ends(&env, "apply dev --yes", 0);
+    ends(&env, "diff dev --exit-code", 0);
+    let old = "apiVersion: extensions/v1beta1\nkind: Ingress\nmetadata: {name: one}\nspec: {}\n";
+    write_addon(&env, "old", "templates/ingress.yaml", old);
+    env.commit("An API of old");
+    let told = ends(&env, "diff dev", 5);
+    let fate = "Kubernetes 1.22 removed it: use `networking.k8s.io/v1`";
+    assert!(told.contains(fate), "{told}");
+}
+
+#[test]
+fn an_object_that_two_addons_claim_is_written_by_neither() {
+    let env = Env::small();
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one, namespace: same}\n";
+    write_addon(&env, "first", "templates/map.yaml", map);
+    write_addon(&env, "second", "templates/map.yaml", map);
+    env.commit("One ConfigMap of two addons");
+    let told = ends(&env, "apply dev --addon first --addon second --yes", 5);
+    assert!(told.contains("is claimed by release second/second as well"), "{told}");
+    assert!(told.contains("is claimed by release first/first as well"), "{told}");
+    assert!(!told.contains("install"), "{told}");
+}

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use fitout::base::span::SourceFile;
+use fitout::chart::capabilities::Served;
 use fitout::chart::model::{ChartFile, RenderInput};
 use fitout::chart::set::{SetKind, set};
 use fitout::chart::world::SeededWorld;
@@ -184,6 +185,7 @@ fn render_template(text: &str) {
         is_upgrade: false,
         values: serde_json::json!({}),
         kube_version: "v1.31.0".to_owned(),
+        served: Served::AsHelm,
         api_versions: Vec::new(),
         with_crds: true,
     };

@@ -45,7 +45,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("graph", &["base", "chart", "fleet", "object", "render"]),
     ("health", &["base", "fleet", "object"]),
     ("live", &["base", "apply", "chart", "fleet", "health", "k8s", "object", "render", "diff"]),
-    ("diff", &["base", "chart", "fleet", "health", "live", "object", "render", "k8s"]),
+    // `yaml` for the lines of documents.
+    ("diff", &["base", "chart", "fleet", "health", "live", "object", "render", "k8s", "yaml"]),
     ("plan", &["base", "diff", "fleet", "graph", "live", "object", "render", "sprig"]),
     ("rollout", &["base", "fleet", "health", "sprig"]),
     (

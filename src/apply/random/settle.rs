@@ -321,6 +321,7 @@ data:
             is_upgrade: false,
             values: values.clone(),
             kube_version: "v1.35.0".to_owned(),
+            served: crate::chart::capabilities::Served::AsHelm,
             api_versions: Vec::new(),
             with_crds: true,
         };

@@ -62,6 +62,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         }
     };
     write!(context.err, "{}", report::plan::text(&plan, context.is_coloured))?;
+    for help in survey.help() {
+        writeln!(context.err, "help: {help}")?;
+    }
     if !plan.is_empty() && !args.yes && !agreed(context)? {
         return Ok(Exit::Refused);
     }

@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 use clap::ValueEnum;
 use serde_json::json;
 
-use crate::apply::{ApplyOptions, holder};
+use crate::apply::{ApplyOptions, Comparison, holder};
+use crate::base::ids::InstanceKey;
+use crate::chart::source::file_in_repository;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::selection::InstanceArgs;
 use crate::cli::survey::{self, Survey};
+use crate::diff::{Ignored, lines};
 use crate::plan::{Plan, RefusedBecause, StepAction};
 use crate::report::diff::{self, InstanceDiff};
 
@@ -40,8 +43,9 @@ pub enum Output {
 /// Runs it.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let options = ApplyOptions::new(holder::current());
-    let survey = survey::of_args(&args.instances, &options, context).await?;
+    let mut survey = survey::of_args(&args.instances, &options, context).await?;
     let plan = survey.plan();
+    tokio::task::block_in_place(|| locate(&mut survey));
     let diffs = diffs(&survey, &plan, args.output);
     match args.output {
         Output::Text => {
@@ -50,10 +54,19 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
             if same > 0 {
                 writeln!(context.err, "{same} up to date")?;
             }
+            for (instance, ignored) in silent(&survey, &diffs) {
+                writeln!(context.err, "{instance}: {}", diff::left_alone(ignored))?;
+            }
         }
         Output::Markdown => write!(context.out, "{}", diff::markdown(&diffs))?,
         Output::Json => {
-            let report = json!({"rev": plan.rev, "instances": diffs});
+            let left_alone: Vec<_> = silent(&survey, &diffs)
+                .into_iter()
+                .map(|(instance, ignored)| json!({"instance": instance, "ignored": ignored}))
+                .collect();
+            let report = json!({
+                "rev": plan.rev, "instances": diffs, "leftAlone": left_alone,
+            });
             writeln!(context.out, "{report:#}")?;
         }
     }
@@ -75,6 +88,8 @@ fn diffs<'a>(survey: &'a Survey, plan: &'a Plan, output: Output) -> Vec<Instance
                     summary: why.clone(),
                     changes: &[],
                     problems: Vec::new(),
+                    help: Vec::new(),
+                    ignored: &[],
                 });
             }
             continue;
@@ -101,9 +116,41 @@ fn diffs<'a>(survey: &'a Survey, plan: &'a Plan, output: Output) -> Vec<Instance
             }
             None => "not possible".to_owned(),
         };
-        diffs.push(InstanceDiff { instance: key.to_string(), summary, changes, problems });
+        let seen = subject.comparison.as_ref().ok();
+        let help = seen.map(Comparison::help).unwrap_or_default();
+        let ignored = seen.map_or(&[][..], |seen| &seen.ignored);
+        let instance = key.to_string();
+        diffs.push(InstanceDiff { instance, summary, changes, problems, help, ignored });
     }
     diffs
+}
+
+/// Finds the templates' files and lines behind the changes.
+fn locate(survey: &mut Survey) {
+    let source = &survey.desired.source;
+    for subject in survey.subjects.values_mut() {
+        let (Some(release), Ok(seen)) = (&subject.release, &mut subject.comparison) else {
+            continue;
+        };
+        lines::locate(&mut seen.changes, release);
+        for from in seen.changes.iter_mut().filter_map(|change| change.provenance.as_mut()) {
+            let chart = &release.instance.chart;
+            from.file = file_in_repository(source, chart, &release.chart, &from.template);
+        }
+    }
+}
+
+/// What is left alone of instances that have no difference.
+fn silent<'a>(
+    survey: &'a Survey,
+    diffs: &[InstanceDiff<'_>],
+) -> Vec<(&'a InstanceKey, &'a Ignored)> {
+    let is_silent = |key: &InstanceKey| !diffs.iter().any(|diff| diff.instance == key.to_string());
+    let subjects = survey.subjects.values().filter(|subject| is_silent(&subject.key));
+    let ignored = subjects.filter_map(|subject| Some((subject, subject.comparison.as_ref().ok()?)));
+    ignored
+        .flat_map(|(subject, seen)| seen.ignored.iter().map(|ignored| (&subject.key, ignored)))
+        .collect()
 }
 
 /// The exit code of a command that only looks.

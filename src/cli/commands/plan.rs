@@ -52,6 +52,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         Output::Markdown => write!(context.out, "{}", plan::markdown(&made))?,
         Output::Json => writeln!(context.out, "{}", made.to_json())?,
     }
+    for help in survey.help() {
+        writeln!(context.err, "help: {help}")?;
+    }
     if let Some(path) = &args.out {
         std::fs::write(path, made.to_json() + "\n")
             .with_context(|| format!("writing the plan to `{}`", path.display()))?;

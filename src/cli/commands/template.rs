@@ -11,7 +11,7 @@ mod flags;
 
 use crate::base::diagnostic::Diagnostic;
 use crate::base::span::{SourceFile, Span};
-use crate::chart::capabilities::{DEFAULT_KUBE_VERSION, KubeVersion};
+use crate::chart::capabilities::{DEFAULT_KUBE_VERSION, KubeVersion, Served};
 use crate::chart::model::{Chart, ChartFile, RenderInput, Rendered};
 use crate::chart::print::{self, PrintOptions};
 use crate::chart::source::SourceError;
@@ -113,6 +113,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         is_upgrade: args.is_upgrade,
         values: args.values.merged()?,
         kube_version: args.kube_version.clone(),
+        served: Served::AsHelm,
         api_versions: args.api_versions.clone(),
         with_crds: args.include_crds,
     };

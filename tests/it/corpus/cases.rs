@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use fitout::chart::capabilities::Served;
 use fitout::chart::model::{Chart, RenderInput, Rendered};
 use fitout::chart::print::{self, PrintOptions};
 use fitout::chart::world::SeededWorld;
@@ -90,6 +91,7 @@ pub(crate) fn rendered(folder: &Path, case: &Case, chart: &Arc<Chart>) -> Result
         is_upgrade: false,
         values: user,
         kube_version: "1.31.0".to_owned(),
+        served: Served::AsHelm,
         api_versions: Vec::new(),
         with_crds: false,
     };

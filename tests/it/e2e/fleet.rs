@@ -124,6 +124,12 @@ impl Fleet {
         assert_eq!(before, state(), "something was written");
     }
 
+    /// Nothing is to be done on one cluster.
+    pub(super) fn is_settled_on(&self, cluster: &str) {
+        let diff = self.fitout(&format!("diff {cluster} --exit-code")).succeeded();
+        assert_eq!(diff.out, "", "{diff}");
+    }
+
     /// `helm get manifest` is byte for byte what Helm itself renders of the addon's chart with the
     /// values of the record.
     pub(super) fn records_what_helm_renders(

@@ -1,0 +1,139 @@
+//! What the releases of one cluster are to each other, before any of them is touched: kinds that
+//! one brings for another, and objects that two of them claim.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::error::NotServed;
+use super::{Comparison, Refused, crds};
+use crate::base::ids::AddonName;
+use crate::fleet::model::CrdPolicy;
+use crate::graph::scopes::Scopes;
+use crate::live::ReleaseId;
+use crate::object::key::ObjectKey;
+use crate::render::Release;
+
+/// A release among others of its cluster.
+#[derive(Debug)]
+pub struct Neighbour<'a> {
+    /// What git says.
+    pub release: &'a Release,
+    /// What its cluster says.
+    pub comparison: &'a mut Comparison,
+    /// What comes before it. A release that brings the CRD of one of its objects is added.
+    pub depends_on: &'a mut Vec<AddonName>,
+}
+
+impl Neighbour<'_> {
+    fn addon(&self) -> &AddonName {
+        &self.release.instance.key.addon
+    }
+}
+
+/// Orders releases by the kinds that they bring for each other, and refuses those that cannot be
+/// done beside each other.
+///
+/// # Guarantees
+/// Of an object that several releases claim, none is written by a release that does not have it
+/// already: each would undo what the other does.
+pub fn settle(all: &mut [Neighbour<'_>]) {
+    refuse_claims(all);
+    order_by_kinds(all);
+}
+
+fn refuse_claims(all: &mut [Neighbour<'_>]) {
+    let mut claims: BTreeMap<ObjectKey, Vec<(usize, String)>> = BTreeMap::new();
+    for (index, one) in all.iter().enumerate() {
+        let rendered = &one.release.rendered;
+        let scopes = Scopes::of(rendered);
+        for manifest in &rendered.manifests {
+            let claim = (index, manifest.source.to_string());
+            claims.entry(scopes.settle(&manifest.key)).or_default().push(claim);
+        }
+    }
+    for (object, claims) in claims {
+        let id = |index: usize| ReleaseId::of(&all[index].release.instance);
+        let ids: BTreeSet<ReleaseId> = claims.iter().map(|(index, _)| id(*index)).collect();
+        if ids.len() < 2 {
+            continue;
+        }
+        // One that was refused already does not get to the object.
+        let open: Vec<_> =
+            claims.iter().filter(|(index, _)| all[*index].comparison.refused.is_none()).collect();
+        let coming: Vec<_> =
+            open.iter().filter(|(index, _)| !all[*index].comparison.is_current).collect();
+        if open.len() < 2 || coming.is_empty() {
+            continue;
+        }
+        let refusals: Vec<_> = coming
+            .iter()
+            .map(|(index, template)| {
+                let others = ids.iter().filter(|other| **other != id(*index));
+                let refused = Refused::Claimed {
+                    object: object.clone(),
+                    template: template.clone(),
+                    others: others.map(ToString::to_string).collect(),
+                };
+                (*index, refused)
+            })
+            .collect();
+        for (index, refused) in refusals {
+            all[index].comparison.refused.get_or_insert(refused);
+        }
+    }
+}
+
+/// Group and kind.
+type Kind = (String, String);
+
+fn order_by_kinds(all: &mut [Neighbour<'_>]) {
+    let mut brought: BTreeMap<Kind, usize> = BTreeMap::new();
+    for (index, one) in all.iter().enumerate() {
+        let rendered = &one.release.rendered;
+        let is_skipped = one.release.instance.upgrade.crds == CrdPolicy::Skip;
+        let of_folder = rendered.crds.manifests.iter().filter(|_| !is_skipped);
+        for kind in crds::defined(of_folder.chain(&rendered.manifests)).into_keys() {
+            brought.entry(kind).or_insert(index);
+        }
+    }
+    for index in 0..all.len() {
+        let mut lacking: Vec<NotServed> = Vec::new();
+        for one in std::mem::take(&mut all[index].comparison.unserved) {
+            let kind = (one.object.group.clone(), one.object.kind.clone());
+            let from = brought.get(&kind).map(|from| all[*from].addon().clone());
+            match from {
+                Some(addon) if comes_first(all, index, &addon) => {
+                    let note = format!("its kind comes with the addon `{addon}`");
+                    let changes = all[index].comparison.changes.iter_mut();
+                    for change in changes.filter(|change| change.key == one.object) {
+                        change.note = Some(note.clone());
+                    }
+                }
+                _ => lacking.push(one),
+            }
+        }
+        if !lacking.is_empty() {
+            let refused = Refused::NotServed { objects: lacking };
+            all[index].comparison.refused.get_or_insert(refused);
+        }
+    }
+}
+
+/// Lets a release wait for an addon, unless that waits for the release already.
+fn comes_first(all: &mut [Neighbour<'_>], index: usize, addon: &AddonName) -> bool {
+    let mut before = BTreeSet::from([addon.clone()]);
+    let mut next = vec![addon.clone()];
+    while let Some(one) = next.pop() {
+        for neighbour in all.iter().filter(|neighbour| *neighbour.addon() == one) {
+            let new = neighbour.depends_on.iter().filter(|one| before.insert((*one).clone()));
+            next.extend(new.cloned());
+        }
+    }
+    if before.contains(all[index].addon()) {
+        return false;
+    }
+    let depends_on = &mut *all[index].depends_on;
+    if !depends_on.contains(addon) {
+        depends_on.push(addon.clone());
+    }
+    true
+}
