@@ -27,6 +27,12 @@ pub enum RequestError {
     /// 401: the server does not know who asks.
     #[error("the API server does not accept the credentials")]
     Unauthorized,
+    /// 401, and new credentials could not be got.
+    #[error("the API server does not accept the credentials, and no others could be got")]
+    Login {
+        /// Why not.
+        source: Box<super::ConnectError>,
+    },
     /// 403: permissions lack.
     #[error("permission is refused: {message}")]
     Forbidden {
@@ -156,7 +162,13 @@ impl RequestError {
 
     /// Whether nothing else of this cluster can be expected to answer.
     pub fn is_whole_cluster(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Timeout { .. } | Self::Unauthorized)
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Timeout { .. }
+                | Self::Unauthorized
+                | Self::Login { .. }
+        )
     }
 
     /// The error that an answer stands for. `withhold` is set for Secrets.

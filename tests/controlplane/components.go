@@ -43,7 +43,7 @@ type etcdServer struct {
 }
 
 // startEtcd gives one member that only this process talks to.
-func startEtcd(dir string) (*etcdServer, error) {
+func startEtcd(dir string, quota int64) (*etcdServer, error) {
 	anyPort := []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
 	cfg := embed.NewConfig()
 	cfg.Name = "default"
@@ -51,6 +51,7 @@ func startEtcd(dir string) (*etcdServer, error) {
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = anyPort, anyPort
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = anyPort, anyPort
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
+	cfg.QuotaBackendBytes = quota
 	cfg.LogLevel = "error"
 	cfg.LogOutputs = []string{embed.StdErrLogOutput}
 	// What survives is up to the page cache: it outlives a killed process, and a test machine's
@@ -90,6 +91,7 @@ func startAPIServer(ctx context.Context, listener net.Listener, etcd string, cre
 			"--tls-cert-file="+creds.certFile,
 			"--tls-private-key-file="+creds.keyFile,
 			"--token-auth-file="+creds.tokenFile,
+			"--client-ca-file="+creds.caFile,
 			"--authorization-mode=RBAC",
 			"--service-account-issuer=https://kubernetes.default.svc",
 			"--service-account-key-file="+creds.serviceAccountKey,

@@ -20,3 +20,5 @@ mod refusals;
 mod removal;
 mod run;
 mod sim_tools;
+mod weather;
+mod wire;

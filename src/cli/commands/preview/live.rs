@@ -18,7 +18,7 @@ use crate::cli::context::Context;
 use crate::cli::selection::unknown;
 use crate::fleet::model::{Cluster, Fleet};
 use crate::git::Repository;
-use crate::k8s::{ClusterClient, ConnectOptions, connect};
+use crate::k8s::{ClusterClient, ConnectOptions, connect, is_within};
 use crate::live::{GapSubject, ReleaseId};
 use crate::preview::live::{Answer, Asked, LiveReport};
 use crate::preview::{Preview, Side};
@@ -156,11 +156,7 @@ fn answer(compared: Result<Comparison, ApplyError>, is_wanted: bool) -> Answer {
 /// Whether the way to a cluster is one that the change cannot have altered.
 fn trusted(cluster: &Cluster, options: &ConnectOptions) -> Result<(), String> {
     let Some(file) = &cluster.spec.connection.kubeconfig_file else { return Ok(()) };
-    let path = options.base_dir.join(file);
-    let (Ok(path), Ok(folder)) = (path.canonicalize(), options.base_dir.canonicalize()) else {
-        return Ok(());
-    };
-    if path.starts_with(folder) {
+    if is_within(&options.base_dir.join(file), &options.base_dir) {
         return Err(format!(
             "it is not asked: its kubeconfig `{file}` is in the repository, where the change could \
              have replaced it; use a context"
