@@ -83,6 +83,18 @@ impl ClusterClient {
             .ok_or_else(|| RequestError::Protocol { message: "a review has no answer".to_owned() })
     }
 
+    /// The `status` of a SelfSubjectRulesReview: what whoever asks may do in a namespace, also where
+    /// it is not there.
+    pub async fn rules(&self, namespace: &str) -> Result<Json, RequestError> {
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview",
+            "spec": {"namespace": namespace},
+        });
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews";
+        let mut answer = self.review(path, &review).await?;
+        Ok(answer.get_mut("status").map(Json::take).unwrap_or_default())
+    }
+
     async fn review(&self, path: &str, review: &Json) -> Result<Json, RequestError> {
         let call = Call { method: Method::POST, body: Some(review), ..Call::get(path) };
         self.call(&call).await

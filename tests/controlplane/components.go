@@ -8,7 +8,9 @@ import (
 	"net/url"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -70,6 +72,9 @@ func startEtcd(dir string, quota int64) (*etcdServer, error) {
 	}
 	select {
 	case <-e.Server.ReadyNotify():
+		if err := disarm(e.Server); err != nil {
+			return nil, err
+		}
 		// Close would wait for the API server to hang up.
 		return &etcdServer{url: "http://" + e.Clients[0].Addr().String(), stop: e.Server.Stop}, nil
 	case err := <-e.Err():
@@ -78,6 +83,16 @@ func startEtcd(dir string, quota int64) (*etcdServer, error) {
 		e.Close()
 		return nil, fmt.Errorf("not ready within %s", readyWithin)
 	}
+}
+
+// disarm forgets that there was no room: whoever starts it again has made some.
+func disarm(server *etcdserver.EtcdServer) error {
+	_, err := server.Alarm(context.Background(), &etcdserverpb.AlarmRequest{
+		Action:   etcdserverpb.AlarmRequest_DEACTIVATE,
+		Alarm:    etcdserverpb.AlarmType_NOSPACE,
+		MemberID: uint64(server.MemberID()),
+	})
+	return err
 }
 
 func startAPIServer(ctx context.Context, listener net.Listener, etcd string, creds *credentials, failed func(error)) (done <-chan struct{}) {
