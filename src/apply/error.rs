@@ -209,6 +209,27 @@ impl ObjectError {
         )
     }
 
+    /// What happened, with its causes; objects that failed alike, as all of a namespace do at times,
+    /// are told once.
+    pub fn told_together<'a>(errors: impl IntoIterator<Item = &'a Self>) -> Vec<String> {
+        let mut alike: Vec<(Doing, String, Vec<&Self>)> = Vec::new();
+        for error in errors {
+            let cause = causes(&error.source);
+            match alike.iter_mut().find(|(doing, of, _)| *doing == error.doing && *of == cause) {
+                Some((_, _, errors)) => errors.push(error),
+                None => alike.push((error.doing, cause, vec![error])),
+            }
+        }
+        let told = alike.into_iter().map(|(doing, cause, errors)| match errors.as_slice() {
+            [one] => format!("{one}: {cause}"),
+            many => {
+                let objects: Vec<_> = many.iter().map(|error| error.object.clone()).collect();
+                format!("{doing} {}: {cause}", listed(&objects))
+            }
+        });
+        told.collect()
+    }
+
     fn help(&self) -> Option<String> {
         match &self.source {
             error if error.is_immutable() => Some(
@@ -260,27 +281,8 @@ fn origin(template: &str, line: usize) -> String {
 struct Objects<'a>(&'a [ObjectError]);
 
 impl fmt::Display for Objects<'_> {
-    /// Objects that failed alike, as all of a namespace do at times, are told once.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut alike: Vec<(Doing, String, Vec<&ObjectError>)> = Vec::new();
-        for error in self.0 {
-            let cause = causes(&error.source);
-            match alike.iter_mut().find(|(doing, of, _)| *doing == error.doing && *of == cause) {
-                Some((_, _, errors)) => errors.push(error),
-                None => alike.push((error.doing, cause, vec![error])),
-            }
-        }
-        for (index, (doing, cause, errors)) in alike.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            match errors.as_slice() {
-                [one] => write!(f, "{separator}{one}: {cause}")?,
-                many => {
-                    let objects: Vec<_> = many.iter().map(|error| error.object.clone()).collect();
-                    write!(f, "{separator}{doing} {}: {cause}", listed(&objects))?;
-                }
-            }
-        }
-        Ok(())
+        f.write_str(&ObjectError::told_together(self.0).join("; "))
     }
 }
 

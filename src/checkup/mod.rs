@@ -164,7 +164,9 @@ impl Checkup {
         checkup.findings.push(Finding {
             check: Check::Permissions,
             severity: Severity::Error,
-            message: format!("may not get `secrets` ({name}) in namespace `{namespace}` of the hub"),
+            message: format!(
+                "may not get `secrets` ({name}) in namespace `{namespace}` of the hub"
+            ),
             why: "the Secret has the kubeconfig of the cluster".to_owned(),
             help: "let an administrator of the hub apply the RBAC that is printed".to_owned(),
         });

@@ -10,7 +10,7 @@ use super::clusters::{self, Connections};
 use super::context::Context;
 use super::load;
 use super::selection::InstanceArgs;
-use crate::apply::{self, ApplyError, ApplyOptions, Comparison};
+use crate::apply::{self, ApplyError, ApplyOptions, Comparison, ObjectError};
 use crate::base::clock::SystemClock;
 use crate::base::clock::today;
 use crate::base::ids::{AddonName, ClusterName, InstanceKey, Rev};
@@ -303,7 +303,7 @@ impl Survey {
 /// What is wrong with objects: what the server does not take, or requests that failed.
 fn told(seen: &Comparison, is_refusal: bool) -> Vec<String> {
     let of_kind = seen.problems.iter().filter(|error| error.is_refusal() == is_refusal);
-    of_kind.map(|error| chain(error)).collect()
+    ObjectError::told_together(of_kind)
 }
 
 fn candidate(subject: &Subject) -> Candidate {

@@ -13,6 +13,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use super::connection::Connection;
 use super::discovery::{Resource, Resources};
 use super::error::RequestError;
+use super::lost;
 use crate::base::ids::ClusterName;
 use crate::base::planted::{Planted, is_planted};
 use crate::object::noise::FIELD_MANAGER;
@@ -385,18 +386,37 @@ impl ClusterClient {
         }
     }
 
-    /// One request with its retries. Every request of fitout can be repeated: applies, replaces
-    /// and deletes by their nature, and a create that got through answers 409 the second time.
+    /// One request with its retries. Every request of fitout can be repeated: applies and deletes
+    /// by their nature, and of what is made or replaced it is looked whether it had been done the
+    /// first time.
     pub(super) async fn call(&self, call: &Call<'_>) -> Result<Json, RequestError> {
-        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         let mut patience = Patience { attempts: 0, left: PATIENCE, has_renewed: false };
+        let error = match self.attempts(call, &mut patience).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let doubtful = lost::path_of_doubt(call, &error).filter(|_| patience.attempts > 0);
+        let (Some(path), Some(sent)) = (doubtful, call.body) else { return Err(error) };
+        let mut patience = Patience { attempts: 0, left: PATIENCE, has_renewed: true };
+        match self.attempts(&Call::get(&path), &mut patience).await {
+            Ok(present) if lost::is_done(sent, &present) => Ok(present),
+            _ => Err(error),
+        }
+    }
+
+    async fn attempts(
+        &self,
+        call: &Call<'_>,
+        patience: &mut Patience,
+    ) -> Result<Json, RequestError> {
+        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         loop {
             let failed = match self.attempt(call).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
             if matches!(failed.error, RequestError::Unauthorized) {
-                self.renewed(failed.generation, &mut patience).await?;
+                self.renewed(failed.generation, patience).await?;
                 continue;
             }
             match patience.pause(&failed.error, failed.retry_after) {
@@ -407,11 +427,7 @@ impl ClusterClient {
     }
 
     /// Gets other credentials, once for each request.
-    async fn renewed(
-        &self,
-        generation: u64,
-        patience: &mut Patience,
-    ) -> Result<(), RequestError> {
+    async fn renewed(&self, generation: u64, patience: &mut Patience) -> Result<(), RequestError> {
         if std::mem::replace(&mut patience.has_renewed, true) {
             return Err(RequestError::Unauthorized);
         }
@@ -495,6 +511,7 @@ impl From<RequestError> for Failed {
 
 /// What is left of one request's patience.
 struct Patience {
+    /// Attempts after which another one was made.
     attempts: u32,
     /// How much longer may be waited between attempts.
     left: Duration,
@@ -507,21 +524,22 @@ impl Patience {
     /// when to come back is heeded as often as that fits the patience; one that wants more is not
     /// asked before its time.
     fn pause(&mut self, error: &RequestError, retry_after: Option<Duration>) -> Option<Duration> {
-        self.attempts += 1;
-        let backoff = Duration::from_millis(50 << self.attempts.min(5));
+        let attempt = self.attempts + 1;
+        let backoff = Duration::from_millis(50 << attempt.min(5));
         let pause = match error {
             RequestError::Server { code: 429 | 503, .. } if retry_after.is_some() => {
                 retry_after.unwrap_or_default().max(backoff)
             }
             RequestError::Server { code: 429 | 500 | 502 | 503 | 504, .. }
-                if self.attempts < ATTEMPTS_MAX =>
+                if attempt < ATTEMPTS_MAX =>
             {
                 backoff
             }
-            RequestError::Unreachable { .. } if self.attempts < 3 => backoff,
+            RequestError::Unreachable { .. } if attempt < 3 => backoff,
             _ => return None,
         };
         self.left = self.left.checked_sub(pause)?;
+        self.attempts = attempt;
         Some(pause)
     }
 }
@@ -626,7 +644,11 @@ mod tests {
         };
         assert_eq!(pauses(&server(429), Some(10)), [10_000; 3]);
         assert_eq!(pauses(&server(429), Some(31)), [0; 0]);
-        assert_eq!(pauses(&server(503), Some(1)).len(), 28, "with a little more each time at first");
+        assert_eq!(
+            pauses(&server(503), Some(1)).len(),
+            28,
+            "with a little more each time at first"
+        );
         assert_eq!(pauses(&server(429), None), [100, 200, 400, 800]);
         assert_eq!(pauses(&server(500), Some(1)), [100, 200, 400, 800]);
         assert_eq!(pauses(&RequestError::Unreachable { source: "".into() }, None), [100, 200]);

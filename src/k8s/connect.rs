@@ -46,7 +46,7 @@ pub enum ConnectError {
         /// Which cluster.
         cluster: ClusterName,
     },
-    /// The kubeconfig lacks the context, cannot be read or makes no sense.
+    /// The kubeconfig makes no sense.
     #[error("reading the kubeconfig of cluster `{cluster}`{}", of(.path.as_ref()))]
     Kubeconfig {
         /// Which cluster.
@@ -55,6 +55,16 @@ pub enum ConnectError {
         path: Option<PathBuf>,
         /// What is wrong.
         source: Box<KubeconfigError>,
+    },
+    /// The kubeconfig cannot be read.
+    #[error("reading the kubeconfig of cluster `{cluster}` at `{}`", .path.display())]
+    Unreadable {
+        /// Which cluster.
+        cluster: ClusterName,
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        source: std::io::Error,
     },
     /// The kubeconfig has no such context.
     #[error(
@@ -311,7 +321,12 @@ impl Way {
             Some(path) => Kubeconfig::read_from(path),
             None => Kubeconfig::read(),
         };
-        let read = read.map_err(failed)?;
+        let read = read.map_err(|error| match error {
+            KubeconfigError::ReadConfig(source, path) => {
+                ConnectError::Unreadable { cluster: self.name.clone(), path, source }
+            }
+            error => failed(error),
+        })?;
         if let Some(path) = path.filter(|_| is_data) {
             let source = Source::Repository(&self.options.base_dir);
             let is_trusted = self.options.runs_plugins_of_data;
@@ -360,7 +375,6 @@ impl Way {
         {
             return Err(useless(reason));
         }
-        kubeconfig::chosen(&read, None)
-            .map_err(|_| useless("holds no kubeconfig that can be used"))
+        kubeconfig::chosen(&read, None).map_err(|_| useless("holds no kubeconfig that can be used"))
     }
 }

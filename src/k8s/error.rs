@@ -229,8 +229,7 @@ fn is_about_the_object(code: StatusCode, status: &Json) -> bool {
         // Of admission: what lacks permission has been told apart before.
         StatusCode::FORBIDDEN,
     ];
-    code_says_so.contains(&code)
-        || (code == StatusCode::INTERNAL_SERVER_ERROR && is_untyped())
+    code_says_so.contains(&code) || (code == StatusCode::INTERNAL_SERVER_ERROR && is_untyped())
 }
 
 /// How etcd says that it is full. There is no code for it.
@@ -263,7 +262,13 @@ fn may_quote(code: StatusCode, message: &str) -> bool {
         return true;
     }
     match code {
-        StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => false,
+        StatusCode::NOT_FOUND
+        | StatusCode::CONFLICT
+        | StatusCode::TOO_MANY_REQUESTS
+        // Of servers that are overloaded, or on their way up or down.
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => false,
         // Of RBAC: who may not do what to which resource; of a quota: how many there are.
         StatusCode::FORBIDDEN => {
             let is_known = message.contains("\" cannot ")

@@ -31,8 +31,8 @@ pub(super) fn chosen(
     let context = context.ok_or_else(|| KubeconfigError::LoadContext(name.to_owned()))?;
     let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster);
     let cluster = cluster.and_then(|named| named.cluster.as_ref());
-    let cluster = cluster
-        .ok_or_else(|| KubeconfigError::LoadClusterOfContext(context.cluster.clone()))?;
+    let cluster =
+        cluster.ok_or_else(|| KubeconfigError::LoadClusterOfContext(context.cluster.clone()))?;
     let user = context.user.as_ref().and_then(|user| {
         let named = kubeconfig.auth_infos.iter().find(|named| named.name == *user);
         named.and_then(|named| named.auth_info.clone())

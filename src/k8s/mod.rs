@@ -9,6 +9,7 @@ pub mod discovery;
 pub mod error;
 mod kubeconfig;
 pub mod login;
+mod lost;
 pub mod plugin;
 pub mod proxy;
 pub mod reviews;

@@ -176,8 +176,7 @@ fn command(
 
 fn credential(stdout: &[u8]) -> Result<PluginCredential, &'static str> {
     // An error of the parser could quote what it read.
-    let printed: ExecCredential =
-        serde_json::from_slice(stdout).map_err(|_| "that can be read")?;
+    let printed: ExecCredential = serde_json::from_slice(stdout).map_err(|_| "that can be read")?;
     let status = printed.status.ok_or("with a status")?;
     let certificate = match (status.client_certificate_data, status.client_key_data) {
         (Some(certificate), Some(key)) => Some((certificate, key)),

@@ -294,7 +294,8 @@ async fn permissions(
         .partition(|(_, told)| told.is_some());
     let mut allowed: BTreeSet<Permission> = told
         .into_iter()
-        .filter_map(|(permission, told)| told?.then(|| permission.clone()))
+        .filter(|(_, told)| *told == Some(true))
+        .map(|(permission, _)| permission.clone())
         .collect();
     let jobs = left.into_iter().map(|(permission, _)| async move {
         (permission, client.may(&permission.attributes()).await)

@@ -268,7 +268,7 @@ impl Cluster {
                     label("resource").as_str(),
                     "leases" | "events" | "nodes" | "tokenreviews" | "subjectaccessreviews"
                         // Answers, which are not kept.
-                        | "selfsubjectaccessreviews" | "selfsubjectreviews"
+                        | "selfsubjectaccessreviews" | "selfsubjectreviews" | "selfsubjectrulesreviews"
                 );
             let verb = label("verb");
             let is_write = !matches!(verb.as_str(), "GET" | "LIST" | "WATCH" | "CONNECT");
@@ -332,7 +332,7 @@ impl Cluster {
             let (name, namespace) = (text("name"), text("namespace"));
             self.helm(&format!("uninstall {name} -n {namespace} --no-hooks --ignore-not-found"));
         }
-        let kinds = "deployments,services,configmaps,secrets,jobs";
+        let kinds = "resourcequotas,deployments,services,configmaps,secrets,jobs";
         self.kubectl(&format!("delete {kinds} --all -n web --wait=false"));
     }
 

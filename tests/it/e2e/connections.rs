@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rcgen::{CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{CertificateParams, DnType, DnValue, IsCa, Issuer, KeyPair};
 use serde_json::{Value as Json, json};
 
 use super::clusters::{Cluster, words};
@@ -119,7 +119,9 @@ fn certificate(cluster: &Cluster, is_over: bool) -> (String, String) {
     let key = std::fs::read_to_string(pki.join("ca.key")).expect("the control plane wrote it");
     let mut authority = CertificateParams::default();
     authority.distinguished_name = rcgen::DistinguishedName::new();
-    authority.distinguished_name.push(DnType::CommonName, format!("{}-ca", cluster.name));
+    // In the very bytes that Go writes, or it is another name.
+    let name = format!("{}-ca", cluster.name).as_str().try_into().expect("it is ASCII");
+    authority.distinguished_name.push(DnType::CommonName, DnValue::PrintableString(name));
     let key = KeyPair::from_pem(&key).expect("it is a key");
     let issuer = Issuer::new(authority, key);
     let mut params = CertificateParams::default();
@@ -201,7 +203,7 @@ fn a_cluster_is_not_asked_for_more_at_once_than_it_gives_to_one_user() {
          borrowingLimitPercent: 0, limitResponse: {type: Reject}}}\n---\n\
          apiVersion: flowcontrol.apiserver.k8s.io/v1\nkind: FlowSchema\n\
          metadata: {name: narrow}\n\
-         spec: {matchingPrecedence: 1, priorityLevelConfiguration: {name: narrow}, rules: \
+         spec: {matchingPrecedence: 100, priorityLevelConfiguration: {name: narrow}, rules: \
          [{subjects: [{kind: User, user: {name: limited}}], resourceRules: [{verbs: ['*'], \
          apiGroups: ['*'], resources: ['*'], clusterScope: true, namespaces: ['*']}]}]}\n---\n\
          apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\n\

@@ -109,7 +109,8 @@ fn is_there(fleet: &Fleet, cluster: &Cluster) {
     cluster.kubectl(&format!("get -n web -f {} -o name", manifest.display()));
     let wanted = fleet.env.read("addons/web/values.yaml");
     let extra = wanted.split("only-").nth(1).and_then(|rest| rest.split(']').next());
-    let found = cluster.kubectl("get configmaps -n web -l app.kubernetes.io/managed-by=Helm -o name");
+    let found =
+        cluster.kubectl("get configmaps -n web -l app.kubernetes.io/managed-by=Helm -o name");
     let only: Vec<_> = found.lines().filter_map(|line| line.split_once("only-")).collect();
     assert_eq!(only.iter().map(|(_, n)| *n).collect::<Vec<_>>(), Vec::from_iter(extra), "{found}");
     let diff = fleet.fitout(&format!("diff {} --exit-code", cluster.name)).succeeded();
@@ -383,10 +384,21 @@ fn a_webhook_that_refuses_or_does_not_answer_is_told_by_name() {
         webhook.says(Verdict::Allow);
         far.gets_there();
     }
-    // In the middle: it refuses when some objects have been applied.
+    // In the middle: everything has been looked at, and then it refuses.
     far.want(3);
-    far.cluster().kubectl("delete validatingwebhookconfiguration weather");
+    let said = webhook.handle();
+    far.wire.rule(move |seen| {
+        if seen.writes == 3 {
+            said.says(refuses);
+        }
+        Deed::Pass
+    });
+    let ran = far.apply("");
+    println!("{ran}");
+    ran.exited(5).says("no maps on Mondays").says("ConfigMap/web/");
+    webhook.says(Verdict::Allow);
     far.gets_there();
+    far.cluster().kubectl("delete validatingwebhookconfiguration weather");
 }
 
 #[test]
@@ -442,6 +454,8 @@ fn a_quota_is_told_for_objects_and_for_pods() {
     ran.exited(5).says("exceeded quota: tight").says("ConfigMap/web/only-1").says(CLUSTER);
     lift();
     far.gets_there();
+    // The hook's pod would count too.
+    far.fleet.env.remove("addons/web/chart/templates/hook.yaml");
     quota("pods: \"2\"");
     far.want(2);
     let ran = far.apply("");

@@ -26,6 +26,17 @@ pub(super) enum Verdict {
     Sleep,
 }
 
+/// Tells a webhook what to do.
+#[derive(Clone)]
+pub(super) struct Handle(Arc<Mutex<Verdict>>);
+
+impl Handle {
+    /// What it does from now on.
+    pub(super) fn says(&self, verdict: Verdict) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = verdict;
+    }
+}
+
 /// The webhook. It ends with the value.
 pub(super) struct Webhook {
     verdict: Arc<Mutex<Verdict>>,
@@ -63,7 +74,12 @@ impl Webhook {
 
     /// What it does from now on.
     pub(super) fn says(&self, verdict: Verdict) {
-        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = verdict;
+        self.handle().says(verdict);
+    }
+
+    /// The same for another thread.
+    pub(super) fn handle(&self) -> Handle {
+        Handle(Arc::clone(&self.verdict))
     }
 
     /// The configuration that lets an API server ask it about ConfigMaps and Deployments of the

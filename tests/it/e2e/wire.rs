@@ -314,8 +314,9 @@ fn half(answer: Response<Bytes>, end: Option<Cut>) -> Answer {
         let first = Ok(Frame::data(body.slice(..length / 2)));
         let first = futures::stream::iter([first]);
         match end {
-            Some(cut) => StreamBody::new(first.chain(futures::stream::iter([Err(cut)])))
-                .boxed_unsync(),
+            Some(cut) => {
+                StreamBody::new(first.chain(futures::stream::iter([Err(cut)]))).boxed_unsync()
+            }
             None => StreamBody::new(first.chain(futures::stream::pending())).boxed_unsync(),
         }
     });

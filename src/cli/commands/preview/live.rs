@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 
-use crate::apply::{self, ApplyError, ApplyOptions, Comparison, holder};
+use crate::apply::{self, ApplyError, ApplyOptions, Comparison, ObjectError, holder};
 use crate::base::clock::SystemClock;
 use crate::base::ids::{ClusterName, InstanceKey};
 use crate::base::limits::CLUSTERS_IN_PARALLEL;
@@ -139,7 +139,7 @@ fn answer(compared: Result<Comparison, ApplyError>, is_wanted: bool) -> Answer {
         Err(error) => return Answer { problems: vec![chain(&error)], ..Answer::default() },
     };
     let mut problems: Vec<String> = seen.refused.iter().map(ToString::to_string).collect();
-    problems.extend(seen.problems.iter().map(|error| chain(error)));
+    problems.extend(ObjectError::told_together(&seen.problems));
     problems.extend(seen.gaps.iter().map(|gap| format!("could not be read: {gap}")));
     if seen.is_worked_out {
         let here =
