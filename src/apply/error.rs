@@ -139,6 +139,7 @@ impl ApplyError {
                     .to_owned(),
             ],
             Self::Refused(refused) => refused.help(),
+            Self::Cluster { source, .. } => way_out(source).into_iter().collect(),
             _ => Vec::new(),
         }
     }
@@ -203,8 +204,32 @@ pub struct ObjectError {
 impl ObjectError {
     /// Whether the server does not take the object as it is, rather than that it failed.
     pub fn is_refusal(&self) -> bool {
-        use RequestError::{FieldConflict, Invalid, NoSuchKind};
-        matches!(self.source, FieldConflict { .. } | Invalid { .. } | NoSuchKind { .. })
+        use RequestError::{FieldConflict, Invalid, NoSuchKind, Terminating};
+        matches!(
+            self.source,
+            FieldConflict { .. } | Invalid { .. } | NoSuchKind { .. } | Terminating { .. }
+        )
+    }
+
+    /// What happened, with its causes; objects that failed alike, as all of a namespace do at times,
+    /// are told once.
+    pub fn told_together<'a>(errors: impl IntoIterator<Item = &'a Self>) -> Vec<String> {
+        let mut alike: Vec<(Doing, String, Vec<&Self>)> = Vec::new();
+        for error in errors {
+            let cause = causes(&error.source);
+            match alike.iter_mut().find(|(doing, of, _)| *doing == error.doing && *of == cause) {
+                Some((_, _, errors)) => errors.push(error),
+                None => alike.push((error.doing, cause, vec![error])),
+            }
+        }
+        let told = alike.into_iter().map(|(doing, cause, errors)| match errors.as_slice() {
+            [one] => format!("{one}: {cause}"),
+            many => {
+                let objects: Vec<_> = many.iter().map(|error| error.object.clone()).collect();
+                format!("{doing} {}: {cause}", listed(&objects))
+            }
+        });
+        told.collect()
     }
 
     pub(super) fn help(&self) -> Option<String> {
@@ -222,9 +247,29 @@ impl ObjectError {
             RequestError::NoSuchKind { .. } => {
                 Some("add the addon that brings its CRD to `dependsOn`".to_owned())
             }
-            _ => None,
+            error => way_out(error),
         }
     }
+}
+
+/// What people can do where a cluster as a whole does not take anything.
+fn way_out(error: &RequestError) -> Option<String> {
+    let help = match error {
+        RequestError::Unauthorized | RequestError::Login { .. } => {
+            "log in again, or renew the token or certificate of its kubeconfig; then run the same \
+             command, which goes on where this one ended"
+        }
+        RequestError::Terminating { .. } => {
+            "wait until it is gone, and run the same command, which makes it again; its `status` \
+             says what it waits for"
+        }
+        RequestError::NoRoom { .. } => {
+            "make room in its etcd (compact, defragment, raise the quota, disarm the alarm), and \
+             run the same command, which goes on where this one ended"
+        }
+        _ => return None,
+    };
+    Some(help.to_owned())
 }
 
 fn origin(template: &str, line: usize) -> String {
@@ -239,21 +284,22 @@ struct Objects<'a>(&'a [ObjectError]);
 
 impl fmt::Display for Objects<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{error}: {}", error.source)?;
-            // Causes are told here, since there may be many and a chain has one only.
-            let mut cause = std::error::Error::source(&error.source);
-            while let Some(source) = cause {
-                let text = source.to_string();
-                if !error.source.to_string().contains(&text) {
-                    write!(f, ": {text}")?;
-                }
-                cause = source.source();
-            }
-        }
-        Ok(())
+        f.write_str(&ObjectError::told_together(self.0).join("; "))
     }
+}
+
+/// An error with its causes, which are told here: there may be many errors, and a chain has one.
+fn causes(error: &RequestError) -> String {
+    let mut told = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        let text = source.to_string();
+        if !told.contains(&text) {
+            told = format!("{told}: {text}");
+        }
+        cause = source.source();
+    }
+    told
 }
 
 /// Not done, for safety.

@@ -10,7 +10,9 @@ use crate::base::clock::Timestamp;
 use crate::base::diagnostic::Severity;
 use crate::base::ids::{AddonName, ClusterName, Digest};
 use crate::fleet::range::{self, Range};
-use crate::permissions::{Need, Policy, Purpose, Scope, Subject, Target, in_verb_order};
+use crate::permissions::{
+    Need, Permission, Policy, Purpose, Scope, Subject, Target, in_verb_order,
+};
 
 #[cfg(test)]
 mod tests;
@@ -139,6 +141,38 @@ impl Checkup {
             help: "check the `connection` of its Cluster document, and the way to its API server"
                 .to_owned(),
         });
+        checkup
+    }
+
+    /// Of a cluster whose kubeconfig is in a Secret of the hub that this user of the hub may not
+    /// read.
+    pub fn behind_secret(
+        expected: &Expected,
+        (namespace, name): (&str, &str),
+        user: Option<&str>,
+    ) -> Self {
+        let permission = Permission {
+            scope: Scope::Namespace(namespace.to_owned()),
+            target: Target::Resource {
+                group: String::new(),
+                resource: "secrets".to_owned(),
+                name: name.to_owned(),
+            },
+            verb: "get".to_owned(),
+        };
+        let mut checkup = Self::empty(expected);
+        checkup.findings.push(Finding {
+            check: Check::Permissions,
+            severity: Severity::Error,
+            message: format!(
+                "may not get `secrets` ({name}) in namespace `{namespace}` of the hub"
+            ),
+            why: "the Secret has the kubeconfig of the cluster".to_owned(),
+            help: "let an administrator of the hub apply the RBAC that is printed".to_owned(),
+        });
+        let subject = user.filter(|user| !user.is_empty()).map(Subject::of_user);
+        checkup.rbac = named_after_rules(&Policy::of([&permission]), subject.as_ref(), &[].into());
+        checkup.rbac.insert_str(0, "# Not there, but on the hub\n");
         checkup
     }
 
@@ -356,9 +390,18 @@ fn rbac(seen: &Seen) -> String {
     };
     let namespaces = seen.absent.iter().filter(|name| is_wanted(name)).cloned().collect();
     let subject = seen.user.as_deref().filter(|user| !user.is_empty()).map(Subject::of_user);
-    let digest = Digest::of(policy.yaml("", subject.as_ref(), &BTreeSet::new()).as_bytes());
+    named_after_rules(&policy, subject.as_ref(), &namespaces)
+}
+
+/// Roles whose name says what they grant.
+fn named_after_rules(
+    policy: &Policy,
+    subject: Option<&Subject>,
+    namespaces: &BTreeSet<String>,
+) -> String {
+    let digest = Digest::of(policy.yaml("", subject, &BTreeSet::new()).as_bytes());
     let name = format!("fitout-missing-{}", &digest.short()[..8]);
-    policy.yaml(&name, subject.as_ref(), &namespaces)
+    policy.yaml(&name, subject, namespaces)
 }
 
 fn names(addons: &BTreeSet<AddonName>) -> String {

@@ -3,7 +3,6 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::permissions::Permission;
 
 fn expected() -> Expected {
     Expected {
@@ -139,4 +138,11 @@ fn a_kind_that_is_not_served_and_what_cannot_be_asked_are_told() {
         messages(&Seen { unserved, unknown, ..seen() }),
         ["no kind `Thing` of `x.org/v1` is served", "cannot be found out: permission is refused"]
     );
+}
+
+#[test]
+fn a_secret_of_the_hub_that_may_not_be_read_is_told_with_what_gives_it() {
+    let checkup = Checkup::behind_secret(&expected(), ("fleet", "prod-01-kubeconfig"), Some("ada"));
+    assert!(!checkup.is_reachable && checkup.has_errors());
+    assert_snapshot!(checkup.rbac);
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::StreamExt as _;
 
@@ -15,9 +14,6 @@ use crate::base::limits::CLUSTERS_IN_PARALLEL;
 use crate::fleet::model::{Cluster, Fleet};
 use crate::git::Repository;
 use crate::k8s::{ClusterClient, ConnectError, ConnectOptions, connect};
-
-/// How long one request may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The clusters that could be connected to, and why others could not.
 pub type Connections = BTreeMap<ClusterName, Result<ClusterClient, ConnectError>>;
@@ -34,7 +30,8 @@ pub fn options(context: &Context, repository: &Repository) -> ConnectOptions {
     ConnectOptions {
         kubeconfig,
         base_dir: folder,
-        timeout: REQUEST_TIMEOUT,
+        timeout: context.global.request_timeout,
+        runs_plugins_of_data: context.global.insecure_kubeconfig_exec,
         simulated: control::simulated(repository, Arc::new(SystemClock)),
     }
 }

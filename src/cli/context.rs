@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -21,6 +22,14 @@ pub struct GlobalArgs {
     /// The kubeconfig that contexts are looked up in
     #[arg(long, global = true, value_name = "FILE", env = "KUBECONFIG")]
     pub kubeconfig: Option<PathBuf>,
+    /// How long one request to an API server may take
+    #[arg(long, global = true, value_name = "DURATION", default_value = "30s",
+          value_parser = humantime::parse_duration)]
+    pub request_timeout: Duration,
+    /// Run credential plugins that kubeconfigs name which come from Secrets of the hub or from
+    /// the fleet's repository
+    #[arg(long, global = true)]
+    pub insecure_kubeconfig_exec: bool,
     /// When to colour
     #[arg(long, global = true, value_enum, default_value = "auto")]
     pub color: clap::ColorChoice,

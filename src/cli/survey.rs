@@ -11,7 +11,7 @@ use super::context::Context;
 use super::load;
 use super::selection::InstanceArgs;
 use crate::apply::neighbours::{self, Neighbour};
-use crate::apply::{self, ApplyError, ApplyOptions, Comparison};
+use crate::apply::{self, ApplyError, ApplyOptions, Comparison, ObjectError};
 use crate::base::clock::SystemClock;
 use crate::base::clock::today;
 use crate::base::ids::{AddonName, ClusterName, InstanceKey, Rev};
@@ -323,7 +323,8 @@ impl Survey {
 /// What is wrong with objects: what the server does not take, or requests that failed.
 fn told(seen: &Comparison, is_refusal: bool) -> Vec<String> {
     let of_kind = seen.problems.iter().filter(|error| error.is_refusal() == is_refusal);
-    of_kind.map(|error| seen.mask.hide(&chain(error))).collect()
+    let told = ObjectError::told_together(of_kind);
+    told.into_iter().map(|text| seen.mask.hide(&text)).collect()
 }
 
 fn candidate(subject: &Subject) -> Candidate {

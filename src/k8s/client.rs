@@ -10,8 +10,10 @@ use kube::client::Body;
 use serde_json::{Value as Json, json};
 use tokio::sync::{OnceCell, Semaphore};
 
+use super::connection::Connection;
 use super::discovery::{Resource, Resources};
 use super::error::RequestError;
+use super::lost;
 use crate::base::ids::ClusterName;
 use crate::base::planted::{Planted, is_planted};
 use crate::object::noise::FIELD_MANAGER;
@@ -20,8 +22,10 @@ use crate::sim::{SimCluster, SimFleet};
 
 /// Requests under way at once, per cluster: API priority and fairness gives a user about as many.
 const REQUESTS_IN_PARALLEL: usize = 16;
-/// Tries of one request, the first included.
+/// Tries of one request, the first included, where the server does not say when to come back.
 const ATTEMPTS_MAX: u32 = 5;
+/// How long is waited between the tries of one request at most.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Objects of one page of a list, as client-go has it.
 const PAGE_SIZE: usize = 500;
 
@@ -49,11 +53,11 @@ pub struct ClusterClient {
     /// The cluster's name in the fleet.
     pub name: ClusterName,
     /// What requests go through.
-    pub client: kube::Client,
+    pub(super) connection: Arc<Connection>,
     pub(super) resources: Arc<Resources>,
     pass: Option<Arc<Pass>>,
     permits: Arc<Semaphore>,
-    timeout: Duration,
+    pub(super) timeout: Duration,
     /// Of a simulated cluster in this process: the cluster, and where it is kept.
     simulated: Option<(SimCluster, SimFleet)>,
 }
@@ -85,9 +89,14 @@ pub struct Delete {
 impl ClusterClient {
     /// A client of `name` that asks `client`, with `timeout` for each request.
     pub fn new(name: ClusterName, client: kube::Client, timeout: Duration) -> Self {
+        Self::over(name, Connection::fixed(client), timeout)
+    }
+
+    /// A client of `name` over this connection, with `timeout` for each request.
+    pub(super) fn over(name: ClusterName, connection: Connection, timeout: Duration) -> Self {
         Self {
             name,
-            client,
+            connection: Arc::new(connection),
             resources: Arc::default(),
             pass: None,
             permits: Arc::new(Semaphore::new(REQUESTS_IN_PARALLEL)),
@@ -389,41 +398,70 @@ impl ClusterClient {
         }
     }
 
-    /// One request with its retries. Every request of fitout can be repeated: applies, replaces
-    /// and deletes by their nature, and a create that got through answers 409 the second time.
+    /// One request with its retries. Every request of fitout can be repeated: applies and deletes
+    /// by their nature, and of what is made or replaced it is looked whether it had been done the
+    /// first time.
     pub(super) async fn call(&self, call: &Call<'_>) -> Result<Json, RequestError> {
-        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
-        let mut attempt = 1;
-        loop {
-            let error = match self.attempt(call).await {
-                Ok(answer) => return Ok(answer),
-                Err(Attempt { error, .. }) if attempt == ATTEMPTS_MAX => return Err(error),
-                Err(attempt) => attempt,
-            };
-            let is_worth_it = match &error.error {
-                RequestError::Server { code, .. } => matches!(code, 429 | 500 | 502 | 503 | 504),
-                RequestError::Unreachable { .. } => attempt < 3,
-                _ => false,
-            };
-            if !is_worth_it {
-                return Err(error.error);
-            }
-            let backoff = Duration::from_millis(50 << attempt.min(5));
-            tokio::time::sleep(error.retry_after.unwrap_or(backoff)).await;
-            attempt += 1;
+        let mut patience = Patience { attempts: 0, left: PATIENCE, has_renewed: false };
+        let error = match self.attempts(call, &mut patience).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let doubtful = lost::path_of_doubt(call, &error).filter(|_| patience.attempts > 0);
+        let (Some(path), Some(sent)) = (doubtful, call.body) else { return Err(error) };
+        let mut patience = Patience { attempts: 0, left: PATIENCE, has_renewed: true };
+        match self.attempts(&Call::get(&path), &mut patience).await {
+            Ok(present) if lost::is_done(sent, &present) => Ok(present),
+            _ => Err(error),
         }
     }
 
-    async fn attempt(&self, call: &Call<'_>) -> Result<Json, Attempt> {
-        let answer = tokio::time::timeout(self.timeout, self.send(call)).await;
-        answer.unwrap_or_else(|_| {
+    async fn attempts(
+        &self,
+        call: &Call<'_>,
+        patience: &mut Patience,
+    ) -> Result<Json, RequestError> {
+        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
+        loop {
+            let failed = match self.attempt(call).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
+            if matches!(failed.error, RequestError::Unauthorized) {
+                self.renewed(failed.generation, patience).await?;
+                continue;
+            }
+            match patience.pause(&failed.error, failed.retry_after) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(failed.told()),
+            }
+        }
+    }
+
+    /// Gets other credentials, once for each request.
+    async fn renewed(&self, generation: u64, patience: &mut Patience) -> Result<(), RequestError> {
+        if std::mem::replace(&mut patience.has_renewed, true) {
+            return Err(RequestError::Unauthorized);
+        }
+        match self.connection.renew(generation).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(RequestError::Unauthorized),
+            Err(error) => Err(RequestError::Login { source: Box::new(error) }),
+        }
+    }
+
+    async fn attempt(&self, call: &Call<'_>) -> Result<Json, Failed> {
+        let (client, generation) = self.connection.client().await;
+        let answer = tokio::time::timeout(self.timeout, self.send(&client, call)).await;
+        let answer = answer.unwrap_or_else(|_| {
             Err(RequestError::Timeout { seconds: self.timeout.as_secs() }.into())
-        })
+        });
+        answer.map_err(|failed| Failed { generation, ..failed })
     }
 
     /// Does not go through [`kube::Client::request`], which logs what a server answers: an answer
     /// about a Secret may quote its values.
-    async fn send(&self, call: &Call<'_>) -> Result<Json, Attempt> {
+    async fn send(&self, client: &kube::Client, call: &Call<'_>) -> Result<Json, Failed> {
         let body = call.body.map(Json::to_string).unwrap_or_default().into_bytes();
         let request = Request::builder()
             .method(call.method.clone())
@@ -432,17 +470,17 @@ impl ClusterClient {
             .header(header::CONTENT_TYPE, call.content_type)
             .body(Body::from(body))
             .map_err(|error| RequestError::Protocol { message: error.to_string() })?;
-        let response = self.client.send(request).await.map_err(unreachable)?;
+        let response = client.send(request).await.map_err(unreachable)?;
         let code = response.status();
         let retry_after = response
             .headers()
             .get(header::RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.parse().ok())
-            .map(|seconds: u64| Duration::from_secs(seconds.min(10)));
+            .map(Duration::from_secs);
         let body = response.into_body().collect().await.map_err(unreachable)?.to_bytes();
         if code.is_client_error() || code.is_server_error() {
             let error = RequestError::of(code, &body, call.withhold);
-            return Err(Attempt { error, retry_after });
+            return Err(Failed { error, retry_after, generation: 0 });
         }
         if code == StatusCode::NO_CONTENT || body.is_empty() {
             return Ok(Json::Null);
@@ -454,15 +492,67 @@ impl ClusterClient {
     }
 }
 
-/// An attempt that failed, and when the server wants the next one.
-struct Attempt {
+/// An attempt that failed.
+struct Failed {
     error: RequestError,
+    /// When the server wants the next one.
     retry_after: Option<Duration>,
+    /// Of the client that it was made with.
+    generation: u64,
 }
 
-impl From<RequestError> for Attempt {
+impl Failed {
+    /// The error, with when the server wants to be asked again.
+    fn told(self) -> RequestError {
+        match (self.error, self.retry_after) {
+            (RequestError::Server { code, message }, Some(after)) => {
+                let seconds = after.as_secs();
+                let message = format!("{message}; it asks to be left alone for {seconds} s");
+                RequestError::Server { code, message }
+            }
+            (error, _) => error,
+        }
+    }
+}
+
+impl From<RequestError> for Failed {
     fn from(error: RequestError) -> Self {
-        Self { error, retry_after: None }
+        Self { error, retry_after: None, generation: 0 }
+    }
+}
+
+/// What is left of one request's patience.
+struct Patience {
+    /// Attempts after which another one was made.
+    attempts: u32,
+    /// How much longer may be waited between attempts.
+    left: Duration,
+    /// Whether other credentials have been asked for.
+    has_renewed: bool,
+}
+
+impl Patience {
+    /// How long to wait before the next attempt, where another one is worth it. A server that says
+    /// when to come back is heeded as often as that fits the patience; one that wants more is not
+    /// asked before its time.
+    fn pause(&mut self, error: &RequestError, retry_after: Option<Duration>) -> Option<Duration> {
+        let attempt = self.attempts + 1;
+        let backoff = Duration::from_millis(50 << attempt.min(5));
+        let pause = match error {
+            RequestError::Server { code: 429 | 503, .. } if retry_after.is_some() => {
+                retry_after.unwrap_or_default().max(backoff)
+            }
+            RequestError::Server { code: 429 | 500 | 502 | 503 | 504, .. }
+                if attempt < ATTEMPTS_MAX =>
+            {
+                backoff
+            }
+            RequestError::Unreachable { .. } if attempt < 3 => backoff,
+            _ => return None,
+        };
+        self.left = self.left.checked_sub(pause)?;
+        self.attempts = attempt;
+        Some(pause)
     }
 }
 
@@ -553,6 +643,28 @@ mod tests {
         for listed in futures::future::join_all(lists).await {
             assert_eq!(access::name(&listed.unwrap()[0]), "a");
         }
+    }
+
+    #[test]
+    fn a_server_that_says_when_to_come_back_is_heeded_within_bounds() {
+        let server = |code| RequestError::Server { code, message: String::new() };
+        let pauses = |error: &RequestError, after: Option<u64>| {
+            let mut patience = Patience { attempts: 0, left: PATIENCE, has_renewed: false };
+            let after = after.map(Duration::from_secs);
+            let pauses = std::iter::from_fn(|| patience.pause(error, after));
+            pauses.map(|pause| pause.as_millis()).collect::<Vec<_>>()
+        };
+        assert_eq!(pauses(&server(429), Some(10)), [10_000; 3]);
+        assert_eq!(pauses(&server(429), Some(31)), [0; 0]);
+        assert_eq!(
+            pauses(&server(503), Some(1)).len(),
+            28,
+            "with a little more each time at first"
+        );
+        assert_eq!(pauses(&server(429), None), [100, 200, 400, 800]);
+        assert_eq!(pauses(&server(500), Some(1)), [100, 200, 400, 800]);
+        assert_eq!(pauses(&RequestError::Unreachable { source: "".into() }, None), [100, 200]);
+        assert_eq!(pauses(&server(507), None), [0; 0]);
     }
 
     #[tokio::test]

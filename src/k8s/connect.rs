@@ -4,11 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine as _;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{Kubeconfig, KubeconfigError};
 
 use super::client::ClusterClient;
+use super::connection::{Connection, Settings};
 use super::discovery::Resource;
 use super::error::RequestError;
+use super::kubeconfig::{self, Chosen, Source};
+use super::login::{self, LoginError};
+use super::proxy::{Environment, ProxyError, proxy};
 use crate::base::ids::ClusterName;
 use crate::fleet::model::{Cluster, SecretKeyRef, Simulated};
 use crate::object::access;
@@ -26,6 +30,9 @@ pub struct ConnectOptions {
     pub base_dir: PathBuf,
     /// How long one request may take.
     pub timeout: Duration,
+    /// Whether credential plugins are run that a Secret of the hub or a kubeconfig in the fleet's
+    /// repository names: whoever may write there then runs commands here.
+    pub runs_plugins_of_data: bool,
     /// The fleet's simulated clusters.
     pub simulated: SimFleet,
 }
@@ -39,7 +46,7 @@ pub enum ConnectError {
         /// Which cluster.
         cluster: ClusterName,
     },
-    /// The kubeconfig lacks the context, cannot be read or makes no sense.
+    /// The kubeconfig makes no sense.
     #[error("reading the kubeconfig of cluster `{cluster}`{}", of(.path.as_ref()))]
     Kubeconfig {
         /// Which cluster.
@@ -48,6 +55,58 @@ pub enum ConnectError {
         path: Option<PathBuf>,
         /// What is wrong.
         source: Box<KubeconfigError>,
+    },
+    /// The kubeconfig cannot be read.
+    #[error("reading the kubeconfig of cluster `{cluster}` at `{}`", .path.display())]
+    Unreadable {
+        /// Which cluster.
+        cluster: ClusterName,
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        source: std::io::Error,
+    },
+    /// The kubeconfig has no such context.
+    #[error(
+        "the kubeconfig{} has no context `{context}` for cluster `{cluster}`; it has {}",
+        of(.path.as_ref()),
+        listed(.contexts)
+    )]
+    NoContext {
+        /// Which cluster.
+        cluster: ClusterName,
+        /// The file, if one was named.
+        path: Option<PathBuf>,
+        /// What was looked for.
+        context: String,
+        /// What is there.
+        contexts: Vec<String>,
+    },
+    /// A kubeconfig of the fleet's repository wants more than one that is data may.
+    #[error("the kubeconfig of cluster `{cluster}` at `{}` {reason}", .path.display())]
+    Untrusted {
+        /// Which cluster.
+        cluster: ClusterName,
+        /// The file.
+        path: PathBuf,
+        /// What it wants.
+        reason: &'static str,
+    },
+    /// No credentials.
+    #[error("logging in to cluster `{cluster}`")]
+    Login {
+        /// Which cluster.
+        cluster: ClusterName,
+        /// What happened.
+        source: LoginError,
+    },
+    /// A proxy that cannot be used.
+    #[error("reaching cluster `{cluster}`")]
+    Proxy {
+        /// Which cluster.
+        cluster: ClusterName,
+        /// What is wrong.
+        source: ProxyError,
     },
     /// Not within a cluster.
     #[error("cluster `{cluster}` is the one fitout runs in, but fitout runs in none")]
@@ -99,8 +158,18 @@ fn of(path: Option<&PathBuf>) -> String {
     path.map(|path| format!(" at `{}`", path.display())).unwrap_or_default()
 }
 
+fn listed(contexts: &[String]) -> String {
+    const SHOWN_MAX: usize = 10;
+    let shown: Vec<_> = contexts.iter().take(SHOWN_MAX).map(|name| format!("`{name}`")).collect();
+    match contexts.len().saturating_sub(SHOWN_MAX) {
+        _ if contexts.is_empty() => "none".to_owned(),
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
 /// A client for a cluster. Nothing is sent yet, except for `kubeconfigSecret`, which is read
-/// from the hub: the cluster of the current kubeconfig.
+/// from the hub: the cluster of the current kubeconfig. A credential plugin is run.
 pub async fn connect(
     cluster: &Cluster,
     options: &ConnectOptions,
@@ -110,21 +179,48 @@ pub async fn connect(
     if let Some(simulated) = &connection.simulated {
         return to_simulated(name, simulated, options).await;
     }
-    let config = if let Some(context) = &connection.context {
-        from_kubeconfig(name, options.kubeconfig.as_deref(), Some(context)).await?
+    let origin = if let Some(context) = &connection.context {
+        let path = options.kubeconfig.clone();
+        Origin::Kubeconfig { path, context: Some(context.clone()), is_data: false }
     } else if let Some(file) = &connection.kubeconfig_file {
-        from_kubeconfig(name, Some(&options.base_dir.join(file)), None).await?
+        let path = options.base_dir.join(file);
+        let is_data = is_within(&path, &options.base_dir);
+        Origin::Kubeconfig { path: Some(path), context: None, is_data }
     } else if let Some(reference) = &connection.kubeconfig_secret {
-        from_hub(name, reference, options).await?
+        Origin::Secret(reference.clone())
     } else if connection.in_cluster.is_some() {
-        kube::Config::incluster().map_err(|error| ConnectError::NotInCluster {
-            cluster: name.clone(),
-            source: Box::new(error),
-        })?
+        Origin::InCluster
     } else {
         return Err(ConnectError::NoConnection { cluster: name.clone() });
     };
-    client(name, config, options)
+    let way = Way { name: name.clone(), origin, options: options.clone() };
+    Ok(ClusterClient::over(name.clone(), Connection::open(way).await?, options.timeout))
+}
+
+/// A client of the hub: the cluster of the current kubeconfig, or else the one that fitout runs in.
+///
+/// `name` is told where that fails.
+pub async fn connect_hub(
+    name: &ClusterName,
+    options: &ConnectOptions,
+) -> Result<ClusterClient, ConnectError> {
+    let path = options.kubeconfig.clone();
+    let way = |origin| Way { name: name.clone(), origin, options: options.clone() };
+    let current = Origin::Kubeconfig { path, context: None, is_data: false };
+    let opened = match Connection::open(way(current)).await {
+        Ok(opened) => opened,
+        Err(error @ ConnectError::Login { .. }) => return Err(error),
+        Err(error) => Connection::open(way(Origin::InCluster)).await.map_err(|_| error)?,
+    };
+    Ok(ClusterClient::over(name.clone(), opened, options.timeout))
+}
+
+/// Whether a file is below a folder, wherever links lead.
+pub fn is_within(path: &Path, folder: &Path) -> bool {
+    match (path.canonicalize(), folder.canonicalize()) {
+        (Ok(path), Ok(folder)) => path.starts_with(folder),
+        _ => false,
+    }
 }
 
 /// A simulated cluster: the one that another process serves, or one in this process.
@@ -139,7 +235,8 @@ async fn to_simulated(
     if let Some(serving) = serving.filter(|serving| serving.clusters.contains(name)) {
         let url = serving.url(name).parse();
         let url = url.map_err(|error: http::uri::InvalidUri| failed(Box::new(error)))?;
-        return client(name, kube::Config::new(url), options);
+        let client = client(name, kube::Config::new(url), options)?;
+        return Ok(ClusterClient::new(name.clone(), client, options.timeout));
     }
     let cluster = options.simulated.cluster(name, simulated.nodes).await;
     let cluster = cluster.map_err(|error| failed(Box::new(error)))?;
@@ -151,96 +248,133 @@ fn client(
     name: &ClusterName,
     mut config: kube::Config,
     options: &ConnectOptions,
-) -> Result<ClusterClient, ConnectError> {
+) -> Result<kube::Client, ConnectError> {
     // The client retries by itself, with a bound that fits a fleet.
     config.default_retry = false;
     config.connect_timeout = Some(options.timeout.min(Duration::from_secs(10)));
-    let client = kube::Client::try_from(config)
-        .map_err(|error| ConnectError::Client { cluster: name.clone(), source: Box::new(error) })?;
-    Ok(ClusterClient::new(name.clone(), client, options.timeout))
+    kube::Client::try_from(config)
+        .map_err(|error| ConnectError::Client { cluster: name.clone(), source: Box::new(error) })
 }
 
-async fn from_kubeconfig(
-    name: &ClusterName,
-    path: Option<&Path>,
-    context: Option<&str>,
-) -> Result<kube::Config, ConnectError> {
-    let failed = |error| ConnectError::Kubeconfig {
-        cluster: name.clone(),
-        path: path.map(Path::to_owned),
-        source: Box::new(error),
-    };
-    let options =
-        KubeConfigOptions { context: context.map(str::to_owned), cluster: None, user: None };
-    let kubeconfig = match path {
-        Some(path) => Kubeconfig::read_from(path),
-        None => Kubeconfig::read(),
-    };
-    let kubeconfig = kubeconfig.map_err(failed)?;
-    kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(failed)
+/// How a cluster is reached: what is read again for new credentials.
+#[derive(Clone)]
+pub(super) struct Way {
+    name: ClusterName,
+    origin: Origin,
+    options: ConnectOptions,
 }
 
-async fn from_hub(
-    name: &ClusterName,
-    reference: &SecretKeyRef,
-    options: &ConnectOptions,
-) -> Result<kube::Config, ConnectError> {
-    let secret = format!("{}/{}", reference.namespace, reference.name);
-    let useless =
-        |reason| ConnectError::HubSecret { cluster: name.clone(), secret: secret.clone(), reason };
-    let hub = from_kubeconfig(name, options.kubeconfig.as_deref(), None).await;
-    let hub = match hub {
-        Ok(config) => config,
-        Err(error) => kube::Config::incluster().map_err(|_| error)?,
-    };
-    let hub = client(name, hub, options)?;
-    let secrets = Resource::core("Secret", "secrets", true);
-    let found = hub.get(&secrets, &reference.namespace, &reference.name).await;
-    let found = found.map_err(|source| ConnectError::Hub {
-        cluster: name.clone(),
-        secret: secret.clone(),
-        source,
-    })?;
-    let found = found.ok_or_else(|| useless("is not in the hub"))?;
-    let key = reference.key.as_deref().unwrap_or(KUBECONFIG_KEY);
-    let text = access::text(&found, &["data", key])
-        .and_then(|data| base64::engine::general_purpose::STANDARD.decode(data).ok())
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| useless("has no text under the key"))?;
-    let kubeconfig = Kubeconfig::from_yaml(&text)
-        .map_err(|_| useless("holds no kubeconfig that can be read"))?;
-    if reaches_outside(&kubeconfig) {
-        return Err(useless("runs a command or names a file to log in, which is not allowed"));
+/// Where the settings of a connection are.
+#[derive(Clone)]
+enum Origin {
+    Kubeconfig {
+        path: Option<PathBuf>,
+        context: Option<String>,
+        /// Whoever changes the fleet has written it.
+        is_data: bool,
+    },
+    Secret(SecretKeyRef),
+    InCluster,
+}
+
+impl Way {
+    /// Reads everything.
+    pub(super) async fn settings(&self) -> Result<Settings, ConnectError> {
+        let cluster = || self.name.clone();
+        let Chosen { mut config, proxy_url, plugin_sees } = match &self.origin {
+            Origin::Kubeconfig { path, context, is_data } => {
+                self.of_file(path.as_deref(), context.as_deref(), *is_data)?
+            }
+            // The hub is reached in a way of its own.
+            Origin::Secret(reference) => Box::pin(self.of_secret(reference)).await?,
+            Origin::InCluster => {
+                let config = kube::Config::incluster().map_err(|error| {
+                    ConnectError::NotInCluster { cluster: cluster(), source: Box::new(error) }
+                })?;
+                Chosen { config, proxy_url: None, plugin_sees: None }
+            }
+        };
+        let environment = Environment::of_process();
+        config.proxy_url = proxy(&config.cluster_url, proxy_url.as_deref(), &environment)
+            .map_err(|source| ConnectError::Proxy { cluster: cluster(), source })?;
+        let login = login::resolve(config.auth_info.clone(), plugin_sees).await;
+        let login = login.map_err(|source| ConnectError::Login { cluster: cluster(), source })?;
+        Ok(Settings::new(config, login))
     }
-    kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .map_err(|_| useless("holds no kubeconfig that can be used"))
-}
 
-/// Whether a kubeconfig would run a command or read a file here. One that comes from the hub is
-/// written by whoever may write Secrets there, and must do neither.
-fn reaches_outside(kubeconfig: &Kubeconfig) -> bool {
-    let users = kubeconfig.auth_infos.iter().filter_map(|named| named.auth_info.as_ref());
-    let clusters = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref());
-    users.into_iter().any(|user| {
-        user.exec.is_some()
-            || user.auth_provider.is_some()
-            || user.token_file.is_some()
-            || user.client_certificate.is_some()
-            || user.client_key.is_some()
-    }) || clusters.into_iter().any(|cluster| cluster.certificate_authority.is_some())
-}
+    pub(super) fn client(&self, config: kube::Config) -> Result<kube::Client, ConnectError> {
+        client(&self.name, config, &self.options)
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    fn of_file(
+        &self,
+        path: Option<&Path>,
+        context: Option<&str>,
+        is_data: bool,
+    ) -> Result<Chosen, ConnectError> {
+        let failed = |error| ConnectError::Kubeconfig {
+            cluster: self.name.clone(),
+            path: path.map(Path::to_owned),
+            source: Box::new(error),
+        };
+        let read = match path {
+            Some(path) => Kubeconfig::read_from(path),
+            None => Kubeconfig::read(),
+        };
+        let read = read.map_err(|error| match error {
+            KubeconfigError::ReadConfig(source, path) => {
+                ConnectError::Unreadable { cluster: self.name.clone(), path, source }
+            }
+            error => failed(error),
+        })?;
+        if let Some(path) = path.filter(|_| is_data) {
+            let source = Source::Repository(&self.options.base_dir);
+            let is_trusted = self.options.runs_plugins_of_data;
+            if let Some(reason) = kubeconfig::refused(&read, source, is_trusted) {
+                let (cluster, path) = (self.name.clone(), path.to_owned());
+                return Err(ConnectError::Untrusted { cluster, path, reason });
+            }
+        }
+        kubeconfig::chosen(&read, context).map_err(|error| match error {
+            KubeconfigError::LoadContext(context) => ConnectError::NoContext {
+                cluster: self.name.clone(),
+                path: path.map(Path::to_owned),
+                context,
+                contexts: read.contexts.iter().map(|context| context.name.clone()).collect(),
+            },
+            error => failed(error),
+        })
+    }
 
-    #[test]
-    fn a_kubeconfig_of_the_hub_that_runs_a_command_is_not_taken() {
-        let text = "apiVersion: v1\nkind: Config\nusers:\n- name: u\n  user:\n    exec:\n      \
-                    apiVersion: client.authentication.k8s.io/v1\n      command: sh\n";
-        assert!(reaches_outside(&Kubeconfig::from_yaml(text).unwrap()));
-        let text = "apiVersion: v1\nkind: Config\nusers:\n- name: u\n  user: {token: t}\n";
-        assert!(!reaches_outside(&Kubeconfig::from_yaml(text).unwrap()));
+    async fn of_secret(&self, reference: &SecretKeyRef) -> Result<Chosen, ConnectError> {
+        let (name, options) = (&self.name, &self.options);
+        let secret = format!("{}/{}", reference.namespace, reference.name);
+        let useless = |reason| ConnectError::HubSecret {
+            cluster: name.clone(),
+            secret: secret.clone(),
+            reason,
+        };
+        let hub = connect_hub(name, options).await?;
+        let secrets = Resource::core("Secret", "secrets", true);
+        let found = hub.get(&secrets, &reference.namespace, &reference.name).await;
+        let found = found.map_err(|source| ConnectError::Hub {
+            cluster: name.clone(),
+            secret: secret.clone(),
+            source,
+        })?;
+        let found = found.ok_or_else(|| useless("is not in the hub"))?;
+        let key = reference.key.as_deref().unwrap_or(KUBECONFIG_KEY);
+        let text = access::text(&found, &["data", key])
+            .and_then(|data| base64::engine::general_purpose::STANDARD.decode(data).ok())
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .ok_or_else(|| useless("has no text under the key"))?;
+        let read = Kubeconfig::from_yaml(&text)
+            .map_err(|_| useless("holds no kubeconfig that can be read"))?;
+        if let Some(reason) =
+            kubeconfig::refused(&read, Source::Secret, options.runs_plugins_of_data)
+        {
+            return Err(useless(reason));
+        }
+        kubeconfig::chosen(&read, None).map_err(|_| useless("holds no kubeconfig that can be used"))
     }
 }

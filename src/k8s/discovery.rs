@@ -70,7 +70,7 @@ impl Resource {
 
 /// A name as a step of a URL path: names of RBAC objects may have a colon, others nothing special,
 /// and what is not a name must not lead to another path.
-fn escaped(name: &str) -> String {
+pub(super) fn escaped(name: &str) -> String {
     use std::fmt::Write as _;
     name.bytes().fold(String::with_capacity(name.len()), |mut text, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {

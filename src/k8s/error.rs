@@ -27,10 +27,28 @@ pub enum RequestError {
     /// 401: the server does not know who asks.
     #[error("the API server does not accept the credentials")]
     Unauthorized,
+    /// 401, and new credentials could not be got.
+    #[error("the API server does not accept the credentials, and no others could be got")]
+    Login {
+        /// Why not.
+        source: Box<super::ConnectError>,
+    },
     /// 403: permissions lack.
     #[error("permission is refused: {message}")]
     Forbidden {
         /// The server's words, which name the user, verb and resource.
+        message: String,
+    },
+    /// 403: the object's namespace is on its way out.
+    #[error("namespace `{namespace}` is being deleted")]
+    Terminating {
+        /// Which namespace.
+        namespace: String,
+    },
+    /// 500: etcd has no room left, until somebody makes some.
+    #[error("the cluster stores nothing more, since its etcd is full: {message}")]
+    NoRoom {
+        /// The server's words.
         message: String,
     },
     /// 404, where the object should have been.
@@ -65,7 +83,7 @@ pub enum RequestError {
         /// The server's words.
         message: String,
     },
-    /// 422 or 400: the server does not take the object.
+    /// 422 or 400, or 403 of admission (a webhook, a quota): the server does not take the object.
     #[error("the API server does not accept the object: {message}")]
     Invalid {
         /// The server's words; withheld for a Secret.
@@ -148,7 +166,11 @@ impl RequestError {
     /// Whether the same request may well succeed a moment later.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Conflict { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Conflict { .. }
+            | Self::Terminating { .. }
+            | Self::NoRoom { .. } => true,
             Self::Server { code, .. } => *code == 429 || *code >= 500,
             _ => false,
         }
@@ -156,7 +178,13 @@ impl RequestError {
 
     /// Whether nothing else of this cluster can be expected to answer.
     pub fn is_whole_cluster(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Timeout { .. } | Self::Unauthorized)
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Timeout { .. }
+                | Self::Unauthorized
+                | Self::Login { .. }
+        )
     }
 
     /// The error that an answer stands for. `withhold` is set for Secrets.
@@ -170,7 +198,13 @@ impl RequestError {
         let causes = access::list(&status, &["details", "causes"]);
         match code {
             StatusCode::UNAUTHORIZED => Self::Unauthorized,
-            StatusCode::FORBIDDEN => Self::Forbidden { message },
+            StatusCode::FORBIDDEN if is_terminating(causes) => {
+                Self::Terminating { namespace: ending_namespace(&message).to_owned() }
+            }
+            StatusCode::FORBIDDEN if !is_of_admission(&status) => Self::Forbidden { message },
+            StatusCode::INTERNAL_SERVER_ERROR if message.contains(NO_ROOM) => {
+                Self::NoRoom { message }
+            }
             StatusCode::NOT_FOUND => Self::NotFound { message },
             StatusCode::CONFLICT => conflict(&status, message, causes),
             code if is_about_the_object(code, &status) => Self::Invalid {
@@ -200,19 +234,68 @@ fn is_about_the_object(code: StatusCode, status: &Json) -> bool {
         let message = access::text(status, &["message"]).unwrap_or_default();
         message.starts_with("failed to create typed patch object")
     };
-    matches!(code, StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST)
-        || (code == StatusCode::INTERNAL_SERVER_ERROR && is_untyped())
+    let code_says_so = [
+        StatusCode::UNPROCESSABLE_ENTITY,
+        StatusCode::BAD_REQUEST,
+        // Of admission: what lacks permission has been told apart before.
+        StatusCode::FORBIDDEN,
+    ];
+    code_says_so.contains(&code) || (code == StatusCode::INTERNAL_SERVER_ERROR && is_untyped())
+}
+
+/// How etcd says that it is full. There is no code for it.
+const NO_ROOM: &str = "database space exceeded";
+
+/// Whether a 403 is not about permissions. Whatever authorizes, API servers word what they refuse
+/// in one way (`User "u" cannot patch resource …`); who would grant too much is told in another.
+fn is_of_admission(status: &Json) -> bool {
+    let message = access::text(status, &["message"]);
+    message.is_some_and(|message| {
+        message.contains("denied the request")
+            || !(message.contains("\" cannot ") || message.contains("attempting to grant"))
+    })
+}
+
+fn is_terminating(causes: &[Json]) -> bool {
+    causes.iter().any(|cause| access::text(cause, &["reason"]) == Some("NamespaceTerminating"))
+}
+
+/// The namespace in `unable to create new content in namespace NAME because …`.
+fn ending_namespace(message: &str) -> &str {
+    let rest = message.split_once(" in namespace ").map_or("", |(_, rest)| rest);
+    rest.split(' ').next().unwrap_or_default()
 }
 
 /// Whether a message about a Secret may have values in it. Those about the object as a whole do
 /// not; what validation says does, and a webhook says what it likes with any code.
 fn may_quote(code: StatusCode, message: &str) -> bool {
+    if message.contains("denied the request") {
+        return true;
+    }
     match code {
-        StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => {
-            message.contains("denied the request")
+        StatusCode::NOT_FOUND
+        | StatusCode::CONFLICT
+        | StatusCode::TOO_MANY_REQUESTS
+        // Of servers that are overloaded, or on their way up or down.
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => false,
+        // Of RBAC: who may not do what to which resource; of a quota: how many there are.
+        StatusCode::FORBIDDEN => {
+            let is_known = message.contains("\" cannot ")
+                || message.ends_with("because it is being terminated")
+                || message.contains(" is forbidden: exceeded quota: ");
+            !is_known
         }
-        // Of RBAC: who may not do what to which resource.
-        StatusCode::FORBIDDEN => !message.contains("\" cannot "),
+        // Of storage, and of a webhook that gave no answer which could be quoted.
+        StatusCode::INTERNAL_SERVER_ERROR => {
+            let is_silent = |message: &str| {
+                message.starts_with("Internal error occurred: failed calling webhook ")
+                    && (message.ends_with("context deadline exceeded")
+                        || message.ends_with("connection refused"))
+            };
+            !(message.starts_with("etcdserver: ") || is_silent(message))
+        }
         _ => true,
     }
 }
@@ -327,6 +410,33 @@ mod tests {
         }
         let body = r#"{"message": "secrets \"s\" is forbidden: User \"u\" cannot patch resource"}"#;
         assert!(error(403, body, true).to_string().contains("cannot patch"));
+    }
+
+    #[test]
+    fn admission_is_told_apart_from_permissions() {
+        let body = |message: &str| format!("{{\"message\": {message:?}}}");
+        for (message, is_permission) in [
+            ("pods \"p\" is forbidden: User \"u\" cannot create resource \"pods\"", true),
+            ("user \"u\" (groups=[]) is attempting to grant RBAC permissions not held", true),
+            ("pods \"p\" is forbidden: exceeded quota: q, requested: pods=1", false),
+            ("admission webhook \"w\" denied the request: you \"u\" cannot do that", false),
+        ] {
+            let error = error(403, &body(message), false);
+            assert_eq!(matches!(error, RequestError::Forbidden { .. }), is_permission, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_that_goes_and_an_etcd_that_is_full_are_told_of_secrets_too() {
+        let body = r#"{"message": "secrets \"s\" is forbidden: unable to create new content in namespace web because it is being terminated",
+            "details": {"causes": [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]}}"#;
+        let ending = error(403, body, true);
+        assert_eq!(ending.to_string(), "namespace `web` is being deleted");
+        assert!(ending.is_passing());
+        let body = r#"{"message": "etcdserver: mvcc: database space exceeded"}"#;
+        let full = error(500, body, true);
+        assert!(matches!(full, RequestError::NoRoom { .. }) && full.is_passing(), "{full:?}");
+        assert!(full.to_string().ends_with("full: etcdserver: mvcc: database space exceeded"));
     }
 
     #[test]

@@ -4,12 +4,18 @@
 
 pub mod client;
 pub mod connect;
+mod connection;
 pub mod discovery;
 pub mod error;
+mod kubeconfig;
+pub mod login;
+mod lost;
+pub mod plugin;
+pub mod proxy;
 pub mod reviews;
 
 pub use client::{Apply, ClusterClient, Delete};
-pub use connect::{ConnectError, ConnectOptions, connect};
+pub use connect::{ConnectError, ConnectOptions, connect, connect_hub, is_within};
 pub use discovery::Resource;
 pub use error::{FieldCause, RequestError};
 pub use reviews::Probe;

@@ -32,8 +32,9 @@ impl ClusterClient {
     /// # Errors
     /// Only where there was no answer: a refusal is one.
     pub async fn probe(&self) -> Result<Probe, RequestError> {
-        let answer = tokio::time::timeout(PROBE_TIMEOUT, self.ask_version()).await;
-        answer.unwrap_or(Err(RequestError::Timeout { seconds: PROBE_TIMEOUT.as_secs() }))
+        let limit = self.timeout.min(PROBE_TIMEOUT);
+        let answer = tokio::time::timeout(limit, self.ask_version()).await;
+        answer.unwrap_or(Err(RequestError::Timeout { seconds: limit.as_secs() }))
     }
 
     async fn ask_version(&self) -> Result<Probe, RequestError> {
@@ -43,7 +44,8 @@ impl ClusterClient {
             .header(header::ACCEPT, "application/json")
             .body(Body::empty())
             .map_err(|error| RequestError::Protocol { message: error.to_string() })?;
-        let response = self.client.send(request).await.map_err(unreachable)?;
+        let (client, _) = self.connection.client().await;
+        let response = client.send(request).await.map_err(unreachable)?;
         let (head, body) = response.into_parts();
         let body = body.collect().await.map_err(unreachable)?.to_bytes();
         let date = head.headers.get(header::DATE).and_then(|date| date.to_str().ok());
@@ -79,6 +81,18 @@ impl ClusterClient {
         let allowed = access::at(&answer, &["status", "allowed"]).and_then(Json::as_bool);
         allowed
             .ok_or_else(|| RequestError::Protocol { message: "a review has no answer".to_owned() })
+    }
+
+    /// The `status` of a SelfSubjectRulesReview: what whoever asks may do in a namespace, also where
+    /// it is not there.
+    pub async fn rules(&self, namespace: &str) -> Result<Json, RequestError> {
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview",
+            "spec": {"namespace": namespace},
+        });
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews";
+        let mut answer = self.review(path, &review).await?;
+        Ok(answer.get_mut("status").map(Json::take).unwrap_or_default())
     }
 
     async fn review(&self, path: &str, review: &Json) -> Result<Json, RequestError> {

@@ -7,6 +7,7 @@
 //!
 //! Asks no cluster.
 
+mod allowed;
 pub mod catalog;
 mod grants;
 mod policy;
@@ -28,6 +29,7 @@ use crate::object::access;
 use crate::object::manifest::each;
 use crate::render::Release;
 
+pub use allowed::Allowed;
 pub use catalog::Catalog;
 pub use policy::{Policy, Rule, in_verb_order};
 pub use subject::Subject;

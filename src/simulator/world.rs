@@ -296,6 +296,7 @@ impl World {
                 kubeconfig: None,
                 base_dir: PathBuf::new(),
                 timeout: TIMEOUT,
+                runs_plugins_of_data: false,
                 simulated: SimFleet::of(clusters.collect(), Arc::clone(&clock)),
             },
             clock,

@@ -8,7 +8,9 @@ import (
 	"net/url"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -43,7 +45,7 @@ type etcdServer struct {
 }
 
 // startEtcd gives one member that only this process talks to.
-func startEtcd(dir string) (*etcdServer, error) {
+func startEtcd(dir string, quota int64) (*etcdServer, error) {
 	anyPort := []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
 	cfg := embed.NewConfig()
 	cfg.Name = "default"
@@ -51,6 +53,7 @@ func startEtcd(dir string) (*etcdServer, error) {
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = anyPort, anyPort
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = anyPort, anyPort
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
+	cfg.QuotaBackendBytes = quota
 	cfg.LogLevel = "error"
 	cfg.LogOutputs = []string{embed.StdErrLogOutput}
 	// What survives is up to the page cache: it outlives a killed process, and a test machine's
@@ -69,6 +72,9 @@ func startEtcd(dir string) (*etcdServer, error) {
 	}
 	select {
 	case <-e.Server.ReadyNotify():
+		if err := disarm(e.Server); err != nil {
+			return nil, err
+		}
 		// Close would wait for the API server to hang up.
 		return &etcdServer{url: "http://" + e.Clients[0].Addr().String(), stop: e.Server.Stop}, nil
 	case err := <-e.Err():
@@ -77,6 +83,16 @@ func startEtcd(dir string) (*etcdServer, error) {
 		e.Close()
 		return nil, fmt.Errorf("not ready within %s", readyWithin)
 	}
+}
+
+// disarm forgets that there was no room: whoever starts it again has made some.
+func disarm(server *etcdserver.EtcdServer) error {
+	_, err := server.Alarm(context.Background(), &etcdserverpb.AlarmRequest{
+		Action:   etcdserverpb.AlarmRequest_DEACTIVATE,
+		Alarm:    etcdserverpb.AlarmType_NOSPACE,
+		MemberID: uint64(server.MemberID()),
+	})
+	return err
 }
 
 func startAPIServer(ctx context.Context, listener net.Listener, etcd string, creds *credentials, failed func(error)) (done <-chan struct{}) {
@@ -90,6 +106,7 @@ func startAPIServer(ctx context.Context, listener net.Listener, etcd string, cre
 			"--tls-cert-file="+creds.certFile,
 			"--tls-private-key-file="+creds.keyFile,
 			"--token-auth-file="+creds.tokenFile,
+			"--client-ca-file="+creds.caFile,
 			"--authorization-mode=RBAC",
 			"--service-account-issuer=https://kubernetes.default.svc",
 			"--service-account-key-file="+creds.serviceAccountKey,

@@ -68,6 +68,7 @@ func ensureCredentials(o *options, server string) (*credentials, error) {
 }
 
 func (c *credentials) generate(name string) error {
+	pki := filepath.Dir(c.caFile)
 	now := time.Now()
 	template := func(serial int64, cn string) *x509.Certificate {
 		return &x509.Certificate{
@@ -85,6 +86,10 @@ func (c *credentials) generate(name string) error {
 	ca := template(1, name+"-ca")
 	ca.IsCA, ca.BasicConstraintsValid, ca.KeyUsage = true, true, x509.KeyUsageCertSign
 	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
+	if err != nil {
+		return err
+	}
+	caKeyDER, err := x509.MarshalPKCS8PrivateKey(caKey)
 	if err != nil {
 		return err
 	}
@@ -106,6 +111,8 @@ func (c *credentials) generate(name string) error {
 	}
 	if err := errors.Join(
 		writePEM(c.caFile, "CERTIFICATE", caDER),
+		// For tests that sign certificates of clients.
+		writePEM(filepath.Join(pki, "ca.key"), "PRIVATE KEY", caKeyDER),
 		writePEM(c.certFile, "CERTIFICATE", leafDER),
 		writeKey(c.keyFile, key),
 		writeKey(c.serviceAccountKey, serviceAccountKey),

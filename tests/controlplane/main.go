@@ -7,7 +7,7 @@
 // # Use
 //
 //	controlplane --dir DIR [--name NAME] [--port N] [--nodes N] [--node-labels K=V,…]
-//	             [--pod-delay DURATION] [--ready-file FILE] [--version]
+//	             [--pod-delay DURATION] [--etcd-quota BYTES] [--ready-file FILE] [--version]
 //
 //	--dir          everything it keeps: certificates, tokens, kubeconfigs, etcd's data, the log.
 //	               An empty or absent folder is a new cluster; the folder of an earlier run is that
@@ -19,6 +19,7 @@
 //	--nodes        how many (default 3), amd64 Linux with 64 CPUs and 256 GiB each.
 //	--node-labels  for every node, on top of the well-known ones.
 //	--pod-delay    how long a pod stays in each state it passes through (default 300ms).
+//	--etcd-quota   how large etcd's data may get before it refuses to store more (default: etcd's own, 2 GiB).
 //	--ready-file   gets the ready line as well, in one rename.
 //
 // # When ready
@@ -37,7 +38,9 @@
 //	kubeconfig.limited  user "limited" of group "limited", who may nothing until RBAC says so: for tests
 //	                    of refused permissions. Its context is NAME-limited.
 //	controlplane.log    what all the components say
-//	pki/, etcd/         keys and data
+//	pki/ca.crt, ca.key  the authority of the server, and of clients: whoever has a certificate of it is
+//	                    the user of its common name, in the groups that are its organizations
+//	pki/, etcd/         other keys, and data
 //
 // # How it ends
 //
@@ -78,6 +81,7 @@ type options struct {
 	nodes      int
 	nodeLabels map[string]string
 	podDelay   time.Duration
+	etcdQuota  int64
 	readyFile  string
 }
 
@@ -140,6 +144,7 @@ func parseFlags(program string, args []string) (*options, error) {
 	fs.IntVar(&o.port, "port", 0, "port of the API server on 127.0.0.1; 0 takes a free one")
 	fs.IntVar(&o.nodes, "nodes", 3, "number of nodes")
 	fs.DurationVar(&o.podDelay, "pod-delay", 300*time.Millisecond, "how long a pod stays in each state it passes through")
+	fs.Int64Var(&o.etcdQuota, "etcd-quota", 0, "size in bytes at which etcd stores nothing more; 0 is etcd's own")
 	fs.StringVar(&o.readyFile, "ready-file", "", "file that gets the ready line as well")
 	fs.Func("node-labels", "labels of every node, as k=v,k=v", func(s string) error {
 		for _, pair := range strings.Split(s, ",") {
@@ -206,7 +211,7 @@ func run(ctx context.Context, cancel context.CancelCauseFunc, o *options, stderr
 	if err != nil {
 		return fmt.Errorf("credentials: %w", err)
 	}
-	etcd, err := startEtcd(filepath.Join(o.dir, "etcd"))
+	etcd, err := startEtcd(filepath.Join(o.dir, "etcd"), o.etcdQuota)
 	if err != nil {
 		return fmt.Errorf("etcd: %w", err)
 	}

@@ -19,8 +19,11 @@ use crate::cli::exit::Exit;
 use crate::cli::load;
 use crate::cli::selection::{InstanceArgs, instances_on};
 use crate::fleet::Desired;
-use crate::k8s::{ClusterClient, RequestError, Resource};
-use crate::permissions::{Catalog, Need, Permission, Wanted, needs};
+use crate::fleet::model::SecretKeyRef;
+use crate::k8s::{
+    ClusterClient, ConnectError, ConnectOptions, RequestError, Resource, connect_hub,
+};
+use crate::permissions::{Allowed, Catalog, Need, Permission, Scope, Wanted, needs};
 use crate::render::{Release, RenderOptions};
 use crate::report;
 use crate::report::diagnostics;
@@ -53,10 +56,16 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         let expected = expected(&desired, &name, &addons);
         let releases: Vec<&Release> =
             rendered.value.iter().filter(|one| one.instance.key.cluster == name).collect();
+        let (desired, options) = (&desired, &options);
         async move {
             match connection {
                 Ok(client) => examine(&client, &releases, &expected).await,
-                Err(error) => Checkup::unreachable(&expected, chain(&error)),
+                Err(error) => {
+                    let secret = desired.fleet.clusters.get(&name).and_then(|cluster| {
+                        cluster.value.spec.connection.kubeconfig_secret.as_ref()
+                    });
+                    not_connected(&expected, secret, &error, options).await
+                }
             }
         }
     });
@@ -105,6 +114,26 @@ fn expected(desired: &Desired, cluster: &ClusterName, addons: &BTreeSet<AddonNam
         version: document.map_or_else(String::new, |one| one.value.spec.kubernetes_version.clone()),
         ranges: addons.iter().filter_map(|addon| Some((addon.clone(), range(addon)?))).collect(),
         addons,
+    }
+}
+
+/// Of a cluster that no client could be made for.
+async fn not_connected(
+    expected: &Expected,
+    secret: Option<&SecretKeyRef>,
+    error: &ConnectError,
+    options: &ConnectOptions,
+) -> Checkup {
+    match (error, secret) {
+        (ConnectError::Hub { source: RequestError::Forbidden { .. }, .. }, Some(secret)) => {
+            let user = match connect_hub(&expected.cluster, options).await {
+                Ok(hub) => hub.user().await.ok(),
+                Err(_) => None,
+            };
+            let secret = (secret.namespace.as_str(), secret.name.as_str());
+            Checkup::behind_secret(expected, secret, user.as_deref())
+        }
+        _ => Checkup::unreachable(expected, chain(error)),
     }
 }
 
@@ -219,7 +248,37 @@ async fn namespaces(
     Ok(())
 }
 
-/// What is not allowed of what is needed.
+/// No namespace: the rules there are those that hold over the whole cluster.
+const NOWHERE: &str = "fitout-asks-for-no-namespace";
+
+/// The rules of each scope, by one review each. A scope is left out where they are not told.
+async fn rules<'a>(
+    client: &ClusterClient,
+    asked: &BTreeSet<&'a Permission>,
+) -> Result<BTreeMap<&'a Scope, Allowed>, RequestError> {
+    let scopes: BTreeSet<&Scope> = asked.iter().map(|permission| &permission.scope).collect();
+    let jobs = scopes.into_iter().map(|scope| async move {
+        let namespace = match scope {
+            Scope::Cluster => NOWHERE,
+            Scope::Namespace(name) => name,
+        };
+        (scope, client.rules(namespace).await)
+    });
+    let mut rules = BTreeMap::new();
+    for (scope, answer) in join_all(jobs).await {
+        match answer {
+            Ok(status) => {
+                rules.insert(scope, Allowed::of(&status));
+            }
+            Err(error) if error.is_whole_cluster() => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(rules)
+}
+
+/// What is not allowed of what is needed. Where a server cannot tell all of its rules, what is not
+/// among them is asked for one by one.
 async fn permissions(
     client: &ClusterClient,
     needs: Vec<Need>,
@@ -227,10 +286,20 @@ async fn permissions(
 ) -> Result<(), RequestError> {
     let asked: BTreeSet<&Permission> =
         needs.iter().flat_map(|need| need.instead.iter().chain([&need.permission])).collect();
-    let jobs = asked
+    let rules = rules(client, &asked).await?;
+    let told = |permission: &Permission| rules.get(&permission.scope)?.allow(permission);
+    let (told, left): (Vec<_>, Vec<_>) = asked
         .into_iter()
-        .map(|permission| async move { (permission, client.may(&permission.attributes()).await) });
-    let mut allowed = BTreeSet::new();
+        .map(|permission| (permission, told(permission)))
+        .partition(|(_, told)| told.is_some());
+    let mut allowed: BTreeSet<Permission> = told
+        .into_iter()
+        .filter(|(_, told)| *told == Some(true))
+        .map(|(permission, _)| permission.clone())
+        .collect();
+    let jobs = left.into_iter().map(|(permission, _)| async move {
+        (permission, client.may(&permission.attributes()).await)
+    });
     for (permission, answer) in join_all(jobs).await {
         match answer {
             Ok(true) => {

@@ -83,7 +83,7 @@ fn start() -> Clusters {
     if folder.exists() {
         std::fs::remove_dir_all(&folder).expect("what an earlier run left can be removed");
     }
-    let starting = NAMES.map(|name| Starting::new(&folder.join(name), name, 0));
+    let starting = NAMES.map(|name| Starting::new(&folder.join(name), name, 0, 0));
     let all = starting.map(Starting::ready);
     let paths: Vec<_> =
         all.iter().flat_map(|one| [one.kubeconfig.clone(), one.limited.clone()]).collect();
@@ -99,11 +99,12 @@ struct Starting {
 }
 
 impl Starting {
-    fn new(folder: &Path, name: &str, port: u16) -> Self {
+    fn new(folder: &Path, name: &str, port: u16, room: u64) -> Self {
         std::fs::create_dir_all(folder).expect("the target folder is writable");
         let log = std::fs::File::create(folder.join("stderr")).expect("the folder is ours");
         let process = Command::new(tool("FITOUT_CONTROLPLANE"))
-            .args(["--name", name, "--port", &port.to_string(), "--dir"])
+            .args(["--name", name, "--port", &port.to_string()])
+            .args(["--etcd-quota", &room.to_string(), "--dir"])
             .arg(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -148,11 +149,16 @@ impl Clusters {
 impl Cluster {
     /// A new cluster of one test, which can be killed. It ends with the value.
     pub(super) fn of_one_test(name: &str) -> Self {
+        Self::with_room_for(name, 0)
+    }
+
+    /// The same with an etcd that keeps no more than this; as much as it likes with 0.
+    pub(super) fn with_room_for(name: &str, bytes: u64) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
         if folder.exists() {
             std::fs::remove_dir_all(&folder).expect("what an earlier run left can be removed");
         }
-        Starting::new(&folder, name, 0).ready()
+        Starting::new(&folder, name, 0, bytes).ready()
     }
 
     /// As the power going off: nothing is ended in order.
@@ -163,7 +169,12 @@ impl Cluster {
 
     /// The same cluster again, with what it has kept.
     pub(super) fn start_again(&mut self) {
-        let starting = Starting::new(&self.folder, &self.name, self.port);
+        self.start_with_room_for(0);
+    }
+
+    /// The same with an etcd that keeps no more than this; as much as it likes with 0.
+    pub(super) fn start_with_room_for(&mut self, bytes: u64) {
+        let starting = Starting::new(&self.folder, &self.name, self.port, bytes);
         *self = starting.ready();
     }
 
@@ -257,7 +268,7 @@ impl Cluster {
                     label("resource").as_str(),
                     "leases" | "events" | "nodes" | "tokenreviews" | "subjectaccessreviews"
                         // Answers, which are not kept.
-                        | "selfsubjectaccessreviews" | "selfsubjectreviews"
+                        | "selfsubjectaccessreviews" | "selfsubjectreviews" | "selfsubjectrulesreviews"
                 );
             let verb = label("verb");
             let is_write = !matches!(verb.as_str(), "GET" | "LIST" | "WATCH" | "CONNECT");
@@ -321,7 +332,7 @@ impl Cluster {
             let (name, namespace) = (text("name"), text("namespace"));
             self.helm(&format!("uninstall {name} -n {namespace} --no-hooks --ignore-not-found"));
         }
-        let kinds = "deployments,services,configmaps,secrets,jobs";
+        let kinds = "resourcequotas,deployments,services,configmaps,secrets,jobs";
         self.kubectl(&format!("delete {kinds} --all -n web --wait=false"));
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 
-use crate::apply::{self, ApplyError, ApplyOptions, Comparison, holder};
+use crate::apply::{self, ApplyError, ApplyOptions, Comparison, ObjectError, holder};
 use crate::base::clock::SystemClock;
 use crate::base::ids::{ClusterName, InstanceKey};
 use crate::base::limits::CLUSTERS_IN_PARALLEL;
@@ -18,7 +18,7 @@ use crate::cli::context::Context;
 use crate::cli::selection::unknown;
 use crate::fleet::model::{Cluster, Fleet};
 use crate::git::Repository;
-use crate::k8s::{ClusterClient, ConnectOptions, connect};
+use crate::k8s::{ClusterClient, ConnectOptions, connect, is_within};
 use crate::live::{GapSubject, ReleaseId};
 use crate::preview::live::{Answer, Asked, LiveReport};
 use crate::preview::{Preview, Side};
@@ -139,7 +139,7 @@ fn answer(compared: Result<Comparison, ApplyError>, is_wanted: bool) -> Answer {
         Err(error) => return Answer { problems: vec![chain(&error)], ..Answer::default() },
     };
     let mut problems: Vec<String> = seen.refused.iter().map(ToString::to_string).collect();
-    problems.extend(seen.problems.iter().map(|error| chain(error)));
+    problems.extend(ObjectError::told_together(&seen.problems));
     problems.extend(seen.gaps.iter().map(|gap| format!("could not be read: {gap}")));
     if seen.is_worked_out {
         let here =
@@ -156,11 +156,7 @@ fn answer(compared: Result<Comparison, ApplyError>, is_wanted: bool) -> Answer {
 /// Whether the way to a cluster is one that the change cannot have altered.
 fn trusted(cluster: &Cluster, options: &ConnectOptions) -> Result<(), String> {
     let Some(file) = &cluster.spec.connection.kubeconfig_file else { return Ok(()) };
-    let path = options.base_dir.join(file);
-    let (Ok(path), Ok(folder)) = (path.canonicalize(), options.base_dir.canonicalize()) else {
-        return Ok(());
-    };
-    if path.starts_with(folder) {
+    if is_within(&options.base_dir.join(file), &options.base_dir) {
         return Err(format!(
             "it is not asked: its kubeconfig `{file}` is in the repository, where the change could \
              have replaced it; use a context"
