@@ -19,7 +19,7 @@ use crate::health;
 use crate::k8s::{ClusterClient, RequestError, Resource};
 use crate::live::read::read;
 use crate::live::record::{RecordHead, ReleaseStatus};
-use crate::live::{Gap, GapSubject, Live, ObjectRef, ReleaseId, observe, releases};
+use crate::live::{Gap, GapSubject, Live, ObjectRef, PodLog, ReleaseId, observe, releases};
 use crate::object::key::ObjectKey;
 use crate::object::{access, noise};
 use crate::render::Release;
@@ -73,6 +73,7 @@ struct Done {
     applied: BTreeMap<ObjectKey, Json>,
     unchanged: BTreeMap<ObjectKey, String>,
     pruned: Vec<ObjectKey>,
+    logs: Vec<PodLog>,
 }
 
 impl Attempt<'_> {
@@ -121,6 +122,7 @@ impl Attempt<'_> {
             timeout: self.target.rules.timeout.unwrap_or(self.options.timeout),
             on_immutable: self.target.rules.upgrade.on_immutable,
             ignored: &self.target.rules.ignored,
+            objects: &self.target.manifests,
             clock: self.clock,
         }
     }
@@ -250,14 +252,14 @@ impl Attempt<'_> {
         let (pre, post) = self.events(tenure.record.info.status);
         let of_chart = Applying { id: None, ..self.applying() };
         crds::install(&of_chart, &self.target.crds, self.target.rules.upgrade.crds).await?;
-        hooks::run(&applying, tenure, &self.target.hooks, pre).await?;
-        let mut done = Done::default();
+        let logs = hooks::run(&applying, tenure, &self.target.hooks, pre).await?;
+        let mut done = Done { logs, ..Done::default() };
         let untouched = Self::untouched(survey, heads);
         for wave in order::waves(survey.wanted.clone(), |wanted| &wanted.manifest) {
             self.apply_wave(&applying, wave, survey, &untouched, &mut done).await?;
         }
-        done.pruned = prune::delete(&applying, &survey.pruning.doomed).await?;
-        hooks::run(&applying, tenure, &self.target.hooks, post).await?;
+        done.pruned = prune::delete(&applying, tenure, &survey.pruning.doomed).await?;
+        done.logs.extend(hooks::run(&applying, tenure, &self.target.hooks, post).await?);
         Ok(done)
     }
 
@@ -474,6 +476,7 @@ fn outcome(action: Action, release_revision: u32, done: Done, pruning: Pruning) 
         applied: done.applied.iter().map(|(key, object)| (key.clone(), evidence(object))).collect(),
         pruned: done.pruned,
         kept: pruning.kept,
+        logs: done.logs,
     }
 }
 

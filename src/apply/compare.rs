@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::attempt::{Attempt, Survey, untouched_at};
 use super::error::{ApplyError, Doing, ObjectError, Refused};
 use super::history::failed;
-use super::objects::{Wanted, at, body};
+use super::objects::{Wanted, at, body, may_recreate};
 use super::ownership;
 use super::prune::Pruning;
 use super::{ApplyOptions, Kept, crds, predict, random};
@@ -190,7 +190,8 @@ impl Attempt<'_> {
             Ok((predicted, how)) => (Op::Update, predicted, how),
             Err(error)
                 if error.is_immutable()
-                    && self.target.rules.upgrade.on_immutable == ImmutablePolicy::Recreate =>
+                    && self.target.rules.upgrade.on_immutable == ImmutablePolicy::Recreate
+                    && may_recreate(manifest, Some(found)) =>
             {
                 (Op::Replace, merged(found, &body), How::Server)
             }
@@ -347,6 +348,7 @@ impl std::fmt::Display for Kept {
         match self {
             Self::Policy => f.write_str("its `helm.sh/resource-policy` says keep"),
             Self::NotOurs => f.write_str("it does not belong to the release"),
+            Self::NotAsked => f.write_str("namespaces and CRDs go only where that is asked for"),
             Self::Gap(gap) => write!(f, "it could not be read: {}", gap.reason),
         }
     }

@@ -141,6 +141,7 @@ pub(super) fn hooks_of(record: &ReleaseRecord) -> Result<Vec<Hook>, ManifestErro
                 events: hook.events.clone(),
                 weight: hook.weight,
                 delete_policies: hook.delete_policies.clone(),
+                output_log_policies: hook.output_log_policies.clone(),
             });
         }
     }
@@ -175,5 +176,6 @@ fn recorded_hook(hook: &Hook) -> RecordedHook {
         last_run: HookRun::default(),
         weight: hook.weight,
         delete_policies: hook.delete_policies.clone(),
+        output_log_policies: hook.output_log_policies.clone(),
     }
 }

@@ -173,7 +173,7 @@ impl Work<'_> {
                 self.bring(step, release).await
             }
             (_, StepAction::Uninstall) => {
-                let limits = Some(&subject.limits);
+                let limits = apply::Allowance::Limits(&subject.limits);
                 let done =
                     apply::uninstall(self.client, &subject.id, limits, self.options, self.clock);
                 match done.await {

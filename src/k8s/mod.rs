@@ -4,12 +4,14 @@
 
 pub mod client;
 pub mod connect;
+pub mod diagnosis;
 pub mod discovery;
 pub mod error;
 pub mod reviews;
 
 pub use client::{Apply, ClusterClient, Delete};
 pub use connect::{ConnectError, ConnectOptions, connect};
+pub use diagnosis::LogPart;
 pub use discovery::Resource;
 pub use error::{FieldCause, RequestError};
 pub use reviews::Probe;

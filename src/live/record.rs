@@ -222,6 +222,9 @@ pub struct RecordedHook {
     /// When it is deleted.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub delete_policies: Vec<String>,
+    /// When its log is shown.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub output_log_policies: Vec<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -526,6 +529,7 @@ mod tests {
                 last_run: HookRun::default(),
                 weight: -5,
                 delete_policies: vec!["hook-succeeded".to_owned()],
+                output_log_policies: Vec::new(),
             }],
             version: 1,
             namespace: "apps".to_owned(),

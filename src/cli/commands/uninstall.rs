@@ -75,7 +75,8 @@ async fn on_cluster(
     let (ids, reach) = found.map_err(|error| (chain(&error), Exit::World))?;
     let mut messages = Vec::new();
     for id in &ids {
-        let done = apply::uninstall(client, id, None, options, &SystemClock).await;
+        let done =
+            apply::uninstall(client, id, apply::Allowance::Templates, options, &SystemClock).await;
         let outcome = done.map_err(|error| (chain(&error), status_of(&error).exit()))?;
         messages.push(told(&outcome));
     }
