@@ -36,7 +36,7 @@ pub struct HookResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     /// What its containers said, where its `helm.sh/hook-output-log-policy` or whoever runs it asks
-    /// for that.
+    /// for that; else the last words of what ended with an error.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<PodLog>,
 }
@@ -78,7 +78,7 @@ pub(super) async fn run_all(
                 let hidden = hidden(applying, due);
                 cause::logs(applying.client, object, &hidden).await
             }
-            _ => Vec::new(),
+            _ => ended.as_ref().err().map(|error| error.logs().to_vec()).unwrap_or_default(),
         };
         let failure = ended.as_ref().err().map(told);
         let seconds = took.as_secs_f64();

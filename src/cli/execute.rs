@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::exit::Exit;
 use super::survey::Survey;
 use crate::apply::{
-    self, Action, ApplyError, ApplyOptions, Brought, Failure, ObjectError, Outcome, Recovery,
+    self, Action, ApplyError, ApplyOptions, Brought, Failure, Kept, ObjectError, Outcome, Recovery,
     health_timeout,
 };
 use crate::base::clock::{Clock, SystemClock};
@@ -21,7 +21,7 @@ use crate::base::limits::CLUSTERS_IN_PARALLEL;
 use crate::fleet::instance::Instance;
 use crate::fleet::model::Dependency;
 use crate::k8s::ClusterClient;
-use crate::live::{self, ReleaseId};
+use crate::live::{self, PodLog, ReleaseId};
 use crate::plan::{Plan, Step, StepAction};
 use crate::render::Release;
 use crate::report::errors::chain;
@@ -41,6 +41,9 @@ pub struct StepResult {
     /// Helm's revision number, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release_revision: Option<u32>,
+    /// What hooks said that ask for it, and the last words of what ended with an error.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<PodLog>,
     /// Ways out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub help: Vec<String>,
@@ -200,6 +203,7 @@ impl Work<'_> {
                 status: StepStatus::Unhealthy,
                 message: format!("{error}; {recovery}"),
                 release_revision: None,
+                logs: error.logs(),
                 help: Vec::new(),
             },
         }
@@ -268,6 +272,7 @@ fn waiting(step: &Step, message: String) -> StepResult {
         status: StepStatus::Waiting,
         message,
         release_revision: None,
+        logs: Vec::new(),
         help: Vec::new(),
     }
 }
@@ -279,6 +284,7 @@ fn done_with(step: &Step, outcome: &Outcome) -> StepResult {
         status: StepStatus::Done,
         message: told(outcome),
         release_revision: (outcome.release_revision > 0).then_some(outcome.release_revision),
+        logs: outcome.logs.clone(),
         help: Vec::new(),
     }
 }
@@ -294,11 +300,12 @@ pub fn told(outcome: &Outcome) -> String {
         Action::RolledBack => format!("rolled back, as revision {revision}"),
         Action::Uninstalled => "uninstalled".to_owned(),
     };
+    let kept = outcome.kept.iter().filter(|(_, why)| *why != Kept::NotAsked).count();
     let counts = [
         (outcome.applied.len(), "applied"),
         (outcome.unchanged, "unchanged"),
         (outcome.pruned.len(), "deleted"),
-        (outcome.kept.len(), "kept"),
+        (kept, "kept"),
     ];
     let counts: Vec<_> = counts
         .iter()
@@ -319,6 +326,7 @@ fn failed_with(step: &Step, error: &ApplyError, recovery: &Recovery) -> StepResu
         status: status_of(error),
         message,
         release_revision: None,
+        logs: error.logs().to_vec(),
         help: error.help(),
     }
 }

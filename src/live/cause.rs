@@ -53,7 +53,7 @@ pub struct PodLog {
 impl fmt::Display for PodLog {
     /// A line that says whose words they are, and they.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "container `{}` of pod `{}` said last:", self.container, self.pod)?;
+        write!(f, "container `{}` of pod `{}` said:", self.container, self.pod)?;
         for line in &self.lines {
             write!(f, "\n    | {line}")?;
         }
