@@ -262,10 +262,14 @@ pub struct ObjectError {
 }
 
 impl ObjectError {
-    /// Whether the server does not take the object as it is, rather than that it failed.
+    /// Whether the server does not take the object as it is, or somebody does not let it go, rather
+    /// than that it failed.
     pub fn is_refusal(&self) -> bool {
-        use RequestError::{FieldConflict, Invalid, NoSuchKind};
-        matches!(self.source, FieldConflict { .. } | Invalid { .. } | NoSuchKind { .. })
+        use RequestError::{FieldConflict, Invalid, Lingers, NoSuchKind};
+        matches!(
+            self.source,
+            FieldConflict { .. } | Invalid { .. } | NoSuchKind { .. } | Lingers { .. }
+        )
     }
 
     fn help(&self) -> Option<String> {

@@ -11,7 +11,9 @@ use super::objects::{Applying, at};
 use crate::chart::model::Manifest;
 use crate::health::deletion;
 use crate::k8s::RequestError;
+use crate::live::Live;
 use crate::object::access;
+use crate::object::key::ObjectKey;
 
 /// The first pause between two looks; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -65,6 +67,25 @@ pub(super) async fn wait_until_gone(
         pause = (pause * 2).min(PAUSE_MAX);
     }
     Ok(())
+}
+
+/// What was deleted, had finalizers, and is still there: with since when and what holds it. Whether
+/// it goes is nobody's to wait for, and somebody's to know.
+pub(super) async fn lingering(
+    applying: &Applying<'_>,
+    seen: &Live,
+    deleted: &[(Manifest, String)],
+) -> Vec<(ObjectKey, String)> {
+    let may_linger = |(manifest, _): &&(Manifest, String)| {
+        let object = seen.objects.get(&manifest.key);
+        let finalizers = object.map(|object| access::list(object, &["metadata", "finalizers"]));
+        finalizers.is_some_and(|finalizers| !finalizers.is_empty())
+    };
+    let looks = deleted.iter().filter(may_linger).map(async |(manifest, uid)| {
+        let live = present(applying, manifest, uid).await.ok().flatten()?;
+        Some((manifest.key.clone(), deletion::words(&live)))
+    });
+    join_all(looks).await.into_iter().flatten().collect()
 }
 
 /// The object, if it is still there.

@@ -169,8 +169,10 @@ async fn run_one(
         None => return Ok(()),
         Some(reason) => reason,
     };
-    let cause = match &made.object {
-        Some(object) => cause::cause(applying.client, object, &hidden(applying, &[hook])).await,
+    // As it is now: a pod has its words in its status.
+    let now = applying.client.get(&resource, &made.key.namespace, &made.key.name).await;
+    let cause = match now.ok().flatten() {
+        Some(object) => cause::cause(applying.client, &object, &hidden(applying, &[hook])).await,
         None => None,
     };
     let reason = match &cause {

@@ -112,6 +112,9 @@ pub struct Outcome {
     /// Objects that were deleted.
     #[serde(skip)]
     pub pruned: Vec<ObjectKey>,
+    /// Of those, the ones that a finalizer holds: since when, and who is to take it off.
+    #[serde(skip)]
+    pub lingering: Vec<(ObjectKey, String)>,
     /// Objects that are no longer wanted and still are there, and why.
     #[serde(skip)]
     pub kept: Vec<(ObjectKey, Kept)>,

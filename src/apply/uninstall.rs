@@ -406,6 +406,7 @@ fn outcome(
         unchanged: 0,
         pruned,
         kept: pruning.kept,
+        lingering: Vec::new(),
         logs,
     }
 }

@@ -22,6 +22,7 @@ use crate::fleet::instance::Instance;
 use crate::fleet::model::Dependency;
 use crate::k8s::ClusterClient;
 use crate::live::{self, PodLog, ReleaseId};
+use crate::object::key::ObjectKey;
 use crate::plan::{Plan, Step, StepAction};
 use crate::render::Release;
 use crate::report::errors::chain;
@@ -312,7 +313,9 @@ pub fn told(outcome: &Outcome) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    if counts.is_empty() { head } else { format!("{head} ({})", counts.join(", ")) }
+    let head = if counts.is_empty() { head } else { format!("{head} ({})", counts.join(", ")) };
+    let lingers = |(key, words): &(ObjectKey, String)| format!("; {key} {words}");
+    head + &outcome.lingering.iter().map(lingers).collect::<String>()
 }
 
 fn failed_with(step: &Step, error: &ApplyError, recovery: &Recovery) -> StepResult {

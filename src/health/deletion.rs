@@ -45,7 +45,7 @@ pub fn help(object: &Json) -> Option<String> {
     let foreign = finalizers(object).into_iter().find(|name| known(name).is_none())?;
     let who = match setter(object, foreign) {
         Some(manager) => format!("see whether `{manager}` runs, which has set `{foreign}`"),
-        None => format!("see whether the controller that has set `{foreign}` runs"),
+        None => format!("see whether the controller runs that `{foreign}` is for"),
     };
     let namespace = match access::namespace(object) {
         "" => String::new(),
@@ -95,12 +95,16 @@ fn until(object: &Json, finalizer: &str) -> String {
     }
 }
 
-/// The field manager that has set a finalizer.
+/// Who write what a chart or a file says: a finalizer that is in there is another's to take off.
+const WRITERS: [&str; 4] = ["fitout", "helm", "kubectl", "kubectl-client-side-apply"];
+
+/// The field manager that has set a finalizer, if it is one that may take it off.
 fn setter<'a>(object: &'a Json, finalizer: &str) -> Option<&'a str> {
     let value = format!("v:\"{finalizer}\"");
     let entries = access::list(object, &["metadata", "managedFields"]);
     let has_set = |entry: &&Json| {
         access::at(entry, &["fieldsV1", "f:metadata", "f:finalizers", &value]).is_some()
     };
-    access::text(entries.iter().find(has_set)?, &["manager"])
+    let manager = access::text(entries.iter().find(has_set)?, &["manager"])?;
+    (!WRITERS.contains(&manager)).then_some(manager)
 }

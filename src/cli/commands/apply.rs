@@ -162,6 +162,8 @@ fn tell(result: &StepResult, output: Output, context: &mut Context) -> anyhow::R
         StepStatus::Done => "",
         StepStatus::Failed => "failed: ",
         StepStatus::Refused => "refused: ",
+        // Says so itself, where it is a matter of time.
+        StepStatus::Unhealthy if result.message.starts_with("not healthy") => "",
         StepStatus::Unhealthy => "not healthy: ",
         StepStatus::Waiting => "not begun: ",
     };

@@ -119,7 +119,10 @@ fn line(key: &InstanceKey, result: &HookResult, output: Output) -> String {
     };
     match failure {
         None => format!("{bullet}{key}: {name}: succeeded in {seconds:.1} s"),
-        Some(reason) => format!("{bullet}{key}: {name}: failed: {reason}"),
+        Some(reason) => {
+            let reason = reason.strip_prefix("failed: ").unwrap_or(reason);
+            format!("{bullet}{key}: {name}: failed: {reason}")
+        }
     }
 }
 

@@ -31,7 +31,7 @@ fn an_operator_outlives_its_custom_resources_and_a_finalizer_is_told() {
         .exited(5)
         .says("deleting Widget/web/web")
         .says("it is still there after 3s: it is being deleted since ")
-        .says("finalizer `example.org/guard` holds it until `fitout` takes it off")
+        .says("finalizer `example.org/guard` holds it until its controller takes it off")
         .says("kubectl patch widget.example.org web -n web --type=merge")
         .hides("cannot be reached");
     assert!(cluster.has("deployment web -n web"), "it may be what takes the finalizer off");
@@ -49,7 +49,11 @@ fn an_operator_outlives_its_custom_resources_and_a_finalizer_is_told() {
     // What left the chart, too, goes before what may be its operator.
     fleet.env.remove("addons/web/chart/templates/widget.yaml");
     fleet.set("motd: hello", "motd: second\nextra: [more]");
-    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded();
+    fleet
+        .fitout(&format!("apply {CLUSTER} --yes"))
+        .succeeded()
+        .says("; Widget/web/web is being deleted since ")
+        .says("finalizer `example.org/guard` holds it");
     let left = cluster.field("widget web -n web", ".metadata.deletionTimestamp");
     assert_ne!(left, "", "nothing waits for it, and the guard holds it");
     release_widget(&fleet);
@@ -135,4 +139,39 @@ fn addons_go_after_those_that_depend_on_them() {
         .collect();
     assert_eq!(order, ["prod-01/till", "prod-01/shop", "prod-01/web"], "{ran}");
     assert_eq!(cluster.releases(), "");
+}
+
+#[test]
+fn a_namespace_that_is_being_deleted_is_waited_for() {
+    let Some(fleet) = Fleet::web() else { return };
+    let cluster = fleet.clusters.named(CLUSTER);
+    fleet.env.replace("addons/web/addon.yaml", "namespace: web", "namespace: passing");
+    fleet.env.replace("addons/web/addon.yaml", "{timeout: 6s}", "{timeout: 30s}");
+    fleet.env.commit("In a namespace that comes and goes");
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded();
+    cluster.kubectl("delete namespace passing --wait=false");
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded();
+    assert!(cluster.has("deployment web -n passing"));
+    assert_eq!(cluster.history("passing", "web"), "1 deployed Install complete\n");
+    let args = "--addon web --namespaces --yes --timeout 60s";
+    fleet.fitout(&format!("uninstall {CLUSTER} {args}")).succeeded();
+
+    // One that something holds is told with what that is.
+    fleet.env.replace("addons/web/addon.yaml", "{timeout: 30s}", "{timeout: 8s}");
+    fleet.env.commit("Impatient");
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded();
+    let patch = |value: &str| {
+        let patch = format!("{{\"metadata\":{{\"finalizers\":{value}}}}}");
+        cluster.kubectl(&format!("patch configmap web -n passing --type merge -p {patch}"));
+    };
+    patch("[\"example.org/guard\"]");
+    cluster.kubectl("delete namespace passing --wait=false");
+    fleet
+        .fitout(&format!("apply {CLUSTER} --yes"))
+        .exited(5)
+        .says("applying Namespace/passing: it is still there after 8s")
+        .says("finalizer `kubernetes` holds it until everything in it is gone")
+        .says("example.org/guard in 1 resource instances");
+    patch("null");
+    cluster.kubectl("wait --for=delete namespace/passing --timeout=60s");
 }

@@ -54,13 +54,14 @@ fn a_container_that_crashes_is_told_with_its_last_words_and_without_secrets() {
 #[test]
 fn probes_volumes_nodes_and_images_are_told_in_the_clusters_words() {
     let Some(fleet) = impatient() else { return };
+    let volumes = "      volumes: [{name: keys, secret: {secretName: lost}}]\n      containers:";
+    fleet.env.replace(TEMPLATE, "      containers:", volumes);
     for (tag, words) in [
         ("1-unready", "Readiness probe failed: HTTP probe failed with statuscode: 503 (Unhealthy)"),
         ("1-broken", "container `web` waits: ImagePullBackOff (Back-off pulling image"),
         ("1-unmounted", "MountVolume.SetUp failed for volume \"keys\" : secret \"lost\" not found"),
     ] {
-        let volume = "volumes: [{name: keys, secret: {secretName: lost}}]";
-        let image = format!("image: registry.example.org/web:{tag}\n      {volume}");
+        let image = format!("image: registry.example.org/web:{tag}");
         with(&fleet, IMAGE, &image).says("pod `web-").says(words);
     }
     let selector = "nodeSelector: {disk: none}\n      containers:";
