@@ -80,6 +80,7 @@ impl Target {
             rev: Some(release.rev.clone()),
             digest: Some(release.digest.clone()),
             chart_version: release.chart_version().to_owned(),
+            depends_on: instance.depends_on.iter().map(|on| on.addon.clone()).collect(),
         };
         let draft = ReleaseRecord {
             name: id.name.clone(),

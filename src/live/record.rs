@@ -26,6 +26,9 @@ pub const REVISION_ANNOTATION: &str = "fitout.dev/revision";
 pub const DIGEST_ANNOTATION: &str = "fitout.dev/digest";
 /// The annotation with the addon's name.
 pub const ADDON_ANNOTATION: &str = "fitout.dev/addon";
+/// The annotation with what the addon depends on, so that its release goes before theirs when git
+/// has none of them any more.
+pub const DEPENDS_ON_ANNOTATION: &str = "fitout.dev/depends-on";
 /// The annotation with the chart's version, so that it can be read without the record itself.
 pub const CHART_VERSION_ANNOTATION: &str = "fitout.dev/chart-version";
 /// The annotation with who works on a pending record.
@@ -266,6 +269,8 @@ pub struct Origin {
     pub digest: Option<Digest>,
     /// The chart's version.
     pub chart_version: String,
+    /// What the addon depended on.
+    pub depends_on: Vec<AddonName>,
 }
 
 /// The labels and annotations of a record: all that is known of it without its content.
@@ -389,6 +394,7 @@ pub fn head(secret: &Json) -> Option<RecordHead> {
             rev: annotation(REVISION_ANNOTATION).map(Rev::from),
             digest: annotation(DIGEST_ANNOTATION).map(Digest::from),
             chart_version: annotation(CHART_VERSION_ANNOTATION).unwrap_or_default().to_owned(),
+            depends_on: names_of(annotation(DEPENDS_ON_ANNOTATION)),
         },
         holder: annotation(HOLDER_ANNOTATION).map(str::to_owned),
         renewed_at: annotation(RENEWED_ANNOTATION).and_then(time),
@@ -406,6 +412,12 @@ fn map_of(annotation: Option<&str>) -> BTreeMap<String, String> {
     annotation.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
+/// A list of addons as an annotation has it.
+fn names_of(annotation: Option<&str>) -> Vec<AddonName> {
+    let names = annotation.unwrap_or_default().split(',').filter(|name| !name.is_empty());
+    names.map(AddonName::from).collect()
+}
+
 /// The annotations of a record's Secret that say where it comes from.
 pub fn annotations(origin: &Origin) -> BTreeMap<&'static str, String> {
     let mut annotations = BTreeMap::new();
@@ -419,6 +431,10 @@ pub fn annotations(origin: &Origin) -> BTreeMap<&'static str, String> {
         annotations.insert(DIGEST_ANNOTATION, digest.to_string());
     }
     annotations.insert(CHART_VERSION_ANNOTATION, origin.chart_version.clone());
+    if !origin.depends_on.is_empty() {
+        let names: Vec<&str> = origin.depends_on.iter().map(AddonName::as_str).collect();
+        annotations.insert(DEPENDS_ON_ANNOTATION, names.join(","));
+    }
     annotations
 }
 
@@ -548,6 +564,7 @@ mod tests {
             rev: Some("abc".into()),
             digest: Some("def".into()),
             chart_version: "1.0.0".to_owned(),
+            depends_on: vec!["dns".into(), "storage".into()],
         };
         let now = Timestamp::from_second(1_700_000_000).unwrap();
         let secret = secret(&record(), &annotations(&origin), now).unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures::StreamExt as _;
 
-use self::order::{dependents_first, staying_dependents};
+use self::order::{dependents_first, needs, staying_dependents};
 use super::test::write_logs;
 use crate::apply::{
     self, Allowance, ApplyError, ApplyOptions, Kept, Outcome, Removal, Rules, holder,
@@ -159,14 +159,13 @@ async fn look<'a>(
         args.addons.iter().map(|name| AddonName::from(name.as_str())).collect();
     let found = heads(client, &instances, &chosen).await;
     let (heads, reach) = found.map_err(|error| (chain(&error), Exit::World))?;
-    let is_there = |instance: &Instance| {
-        let id = ReleaseId::of(instance);
-        heads.iter().any(|head| head.id == id)
-    };
-    let staying = staying_dependents(&instances, &chosen, is_there);
+    let of_git = |name: &AddonName| instances.iter().copied().find(|one| one.key.addon == *name);
+    let is_there = |name: &AddonName| !ids(&heads, name, of_git(name)).is_empty();
+    let needs = needs(&instances, &heads);
+    let staying = staying_dependents(&needs, &chosen, is_there);
     let mut addons = Vec::new();
-    for (name, dependents) in dependents_first(&instances, &chosen) {
-        let instance = instances.iter().copied().find(|one| one.key.addon == name);
+    for (name, dependents) in dependents_first(&needs, &chosen) {
+        let instance = of_git(&name);
         let mut releases = Vec::new();
         for id in ids(&heads, &name, instance) {
             let removal = apply::removal(client, &id, args.allowance(), &SystemClock).await;

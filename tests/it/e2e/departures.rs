@@ -175,3 +175,27 @@ fn a_namespace_that_is_being_deleted_is_waited_for() {
     patch("null");
     cluster.kubectl("wait --for=delete namespace/passing --timeout=60s");
 }
+
+#[test]
+fn addons_that_left_git_together_go_in_order_too() {
+    let Some(fleet) = Fleet::web() else { return };
+    fleet.env.write(
+        "addons/base/addon.yaml",
+        "apiVersion: fitout.dev/v1alpha1\nkind: Addon\nmetadata: {name: base}\nspec:\n  \
+         chart: {path: chart}\n  namespace: web\n  placement: {}\n",
+    );
+    fleet.env.chart("addons/base/chart", "base", "1.0.0");
+    fleet.env.replace(
+        "addons/web/addon.yaml",
+        "placement: {}",
+        "placement: {}\n  dependsOn: [{addon: base}]",
+    );
+    fleet.env.commit("Web needs base");
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded();
+    fleet.env.git("rm -r --quiet addons");
+    fleet.env.commit("Without both");
+    let ran = fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded();
+    let ended: Vec<&str> = ran.out.lines().filter(|line| line.contains("uninstalled")).collect();
+    assert!(ended.len() == 2 && ended[0].contains("web"), "base goes after web:\n{ran}");
+    assert_eq!(fleet.clusters.named(CLUSTER).releases(), "");
+}

@@ -4,15 +4,34 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::ids::AddonName;
 use crate::fleet::instance::Instance;
+use crate::live::record::RecordHead;
 
-/// The chosen addons, each after all that depend on it, with those. One that git does not have any
-/// more says nothing about what it needs, and may be in the way of nobody.
+/// What each addon of a cluster depends on.
+pub(super) type Needs = BTreeMap<AddonName, BTreeSet<AddonName>>;
+
+/// By what git says, and of addons that it has no more by the newest of their records.
+pub(super) fn needs(instances: &[&Instance], heads: &[RecordHead]) -> Needs {
+    let of_record = heads.iter().filter_map(|head| {
+        let depends_on = head.origin.depends_on.iter().cloned().collect();
+        Some((head.origin.addon.clone()?, depends_on))
+    });
+    let of_git = instances.iter().map(|one| {
+        (one.key.addon.clone(), one.depends_on.iter().map(|on| on.addon.clone()).collect())
+    });
+    of_record.chain(of_git).collect()
+}
+
+/// The chosen addons, each after all that depend on it, with those.
 pub(super) fn dependents_first(
-    instances: &[&Instance],
+    needs: &Needs,
     chosen: &BTreeSet<AddonName>,
 ) -> Vec<(AddonName, Vec<AddonName>)> {
+    let dependents = |name: &AddonName| -> Vec<&AddonName> {
+        let depends = |other: &&AddonName| needs.get(*other).is_some_and(|on| on.contains(name));
+        chosen.iter().filter(depends).collect()
+    };
     let mut left: BTreeMap<&AddonName, Vec<&AddonName>> =
-        chosen.iter().map(|name| (name, dependents(instances, name, chosen))).collect();
+        chosen.iter().map(|name| (name, dependents(name))).collect();
     let mut order = Vec::new();
     while !left.is_empty() {
         let free = left
@@ -28,30 +47,54 @@ pub(super) fn dependents_first(
     order
 }
 
-/// Which of some addons depend on one.
-fn dependents<'a>(
-    instances: &[&'a Instance],
-    name: &AddonName,
-    among: &BTreeSet<AddonName>,
-) -> Vec<&'a AddonName> {
-    let depends = |one: &&&Instance| one.depends_on.iter().any(|on| on.addon == *name);
-    let of = instances.iter().filter(depends).map(|one| &one.key.addon);
-    of.filter(|dependent| among.contains(*dependent)).collect()
-}
-
 /// Addons that are there and not chosen, each with a chosen one that it depends on.
 pub(super) fn staying_dependents(
-    instances: &[&Instance],
+    needs: &Needs,
     chosen: &BTreeSet<AddonName>,
-    is_there: impl Fn(&Instance) -> bool,
+    is_there: impl Fn(&AddonName) -> bool,
 ) -> Vec<(AddonName, AddonName)> {
-    let stays = |one: &&&Instance| !chosen.contains(&one.key.addon) && is_there(one);
-    instances
-        .iter()
-        .filter(stays)
-        .flat_map(|one| {
-            let needed = one.depends_on.iter().filter(|on| chosen.contains(&on.addon));
-            needed.map(|on| (one.key.addon.clone(), on.addon.clone()))
-        })
-        .collect()
+    let staying = needs.iter().filter(|(name, _)| !chosen.contains(*name) && is_there(name));
+    let pairs = staying.flat_map(|(name, on)| {
+        on.intersection(chosen).map(|needed| (name.clone(), needed.clone()))
+    });
+    pairs.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> BTreeSet<AddonName> {
+        names.iter().map(|name| AddonName::from(*name)).collect()
+    }
+
+    fn fleet() -> Needs {
+        [("dns", &[][..]), ("web", &["dns"]), ("shop", &["web", "dns"]), ("till", &["shop"])]
+            .map(|(name, on)| (name.into(), names(on)))
+            .into()
+    }
+
+    #[test]
+    fn each_addon_goes_after_all_that_depend_on_it() {
+        let order = dependents_first(&fleet(), &names(&["dns", "shop", "till", "web"]));
+        let order: Vec<String> =
+            order.iter().map(|(name, dependents)| format!("{name} {}", dependents.len())).collect();
+        assert_eq!(order, ["till 0", "shop 1", "web 1", "dns 2"]);
+    }
+
+    #[test]
+    fn a_cycle_is_no_reason_to_go_on_for_ever() {
+        let needs: Needs =
+            [("a", &["b"][..]), ("b", &["a"])].map(|(name, on)| (name.into(), names(on))).into();
+        assert_eq!(dependents_first(&needs, &names(&["a", "b"])).len(), 2);
+    }
+
+    #[test]
+    fn those_that_stay_and_would_miss_something_are_named() {
+        let staying = |is_there: fn(&AddonName) -> bool| {
+            staying_dependents(&fleet(), &names(&["web", "till"]), is_there)
+        };
+        assert_eq!(staying(|_| true), [("shop".into(), "web".into())]);
+        assert_eq!(staying(|_| false), []);
+    }
 }
