@@ -261,3 +261,31 @@ fn no_value_of_a_secret_is_told() {
     commands("dev/base: upgraded to revision 2");
     assert_snapshot!(steady(&diff));
 }
+
+#[test]
+fn a_release_is_tested_and_goes_after_what_depends_on_it() {
+    let env = Env::small();
+    let test = |name: &str, tag: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, annotations: {{helm.sh/hook: test}}}}\n\
+             spec: {{restartPolicy: Never, containers: [{{name: c, image: \"r.example/c:{tag}\"}}]}}\n"
+        )
+    };
+    let tests = format!("{}{}{}", test("a", "1"), test("b", "1-crash"), test("c", "1"));
+    env.write("addons/web/chart/templates/tests.yaml", &tests);
+    env.commit("Tests");
+    let told = runs(
+        &env,
+        &[
+            "apply dev --yes",
+            "test dev web",
+            "test dev web --only a --logs",
+            "test dev base",
+            "uninstall dev --addon base --yes",
+            "uninstall dev --addon base --addon web --dry-run",
+            "uninstall dev --addon base --addon web --yes",
+            "test dev web",
+        ],
+    );
+    assert_snapshot!(regex::Regex::new(r"in \d+\.\d s").unwrap().replace_all(&told, "in [TIME]"));
+}
