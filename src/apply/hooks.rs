@@ -176,7 +176,10 @@ async fn run_one(
         None => None,
     };
     let reason = match &cause {
-        Some(cause) if !cause.is_said_in(&reason) => format!("{reason}; {}", cause.reason),
+        // Of a pod that is the hook itself, it says the same.
+        Some(cause) if !cause.is_said_in(&reason) && !cause.reason.contains(&reason) => {
+            format!("{reason}; {}", cause.reason)
+        }
         _ => reason,
     };
     Err(ApplyError::Hook {

@@ -14,6 +14,7 @@ use crate::base::planted::{Planted, is_planted};
 use crate::chart::model::Manifest;
 use crate::fleet::model::Limits;
 use crate::graph::order::rank;
+use crate::health;
 use crate::k8s::Delete;
 use crate::live::{Live, ReleaseId, observe};
 use crate::object::access;
@@ -128,11 +129,23 @@ pub(super) async fn delete(
             !access::is_built_in_group(&manifest.key.group) && !manifest.key.group.is_empty()
         };
         let custom: Vec<_> = wave.iter().filter(is_custom).cloned().collect();
-        if deleted.len() < doomed.len() && !custom.is_empty() {
+        let rest = &doomed[deleted.len()..];
+        if !custom.is_empty() && rest.iter().any(|(manifest, _)| may_be_of_operator(manifest)) {
             wait_until_gone(applying, tenure, &custom).await?;
         }
     }
     Ok(deleted)
+}
+
+/// Whether an object may be a part of what takes finalizers off: a workload, what it may do, or the
+/// kind itself.
+fn may_be_of_operator(manifest: &Manifest) -> bool {
+    let key = &manifest.key;
+    let is_permission = matches!(
+        key.kind.as_str(),
+        "ServiceAccount" | "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding"
+    );
+    is_permission || crds::is_crd(key) || health::has_pods(&key.group, &key.kind)
 }
 
 async fn delete_one(

@@ -103,8 +103,8 @@ fn a_change_is_shown_applied_taken_back_and_removed() {
             &format!("rollback {CLUSTER} traefik"),
             &format!("diff {addon} --exit-code -o json"),
             &format!("history {CLUSTER} traefik -o json"),
-            &format!("uninstall {addon}"),
-            &format!("uninstall {addon} --yes"),
+            &format!("uninstall {addon} --ignore-dependents"),
+            &format!("uninstall {addon} --ignore-dependents --yes"),
             &format!("history {CLUSTER} traefik"),
             &format!("plan {addon} --exit-code"),
         ]
