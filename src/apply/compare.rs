@@ -237,7 +237,9 @@ impl Attempt<'_> {
         body: &Json,
     ) -> Result<How, ObjectError> {
         match self.predict(resource, &manifest.key, body).await {
-            Ok(_) | Err(RequestError::NotFound { .. }) => Ok(How::Server),
+            Ok(_) | Err(RequestError::NotFound { .. } | RequestError::NamespaceTerminating) => {
+                Ok(How::Server)
+            }
             Err(RequestError::Forbidden { .. }) if self.options.is_read_only => Ok(How::Here),
             Err(error) => Err(at(Doing::Applying, manifest, error)),
         }

@@ -34,6 +34,9 @@ pub enum RequestError {
         /// The server's words, which name the user, verb and resource.
         message: String,
     },
+    /// 403 of a create: nothing new may come into a namespace that is on its way out.
+    #[error("its namespace is being deleted")]
+    NamespaceTerminating,
     /// 404, where the object should have been.
     #[error("not found: {message}")]
     NotFound {
@@ -166,6 +169,7 @@ impl RequestError {
             Self::Unreachable { .. }
             | Self::Timeout { .. }
             | Self::Conflict { .. }
+            | Self::NamespaceTerminating
             | Self::Lingers { .. } => true,
             Self::Server { code, .. } => *code == 429 || *code >= 500,
             _ => false,
@@ -188,6 +192,9 @@ impl RequestError {
         let causes = access::list(&status, &["details", "causes"]);
         match code {
             StatusCode::UNAUTHORIZED => Self::Unauthorized,
+            StatusCode::FORBIDDEN if causes.iter().any(is_of_namespace) => {
+                Self::NamespaceTerminating
+            }
             StatusCode::FORBIDDEN => Self::Forbidden { message },
             StatusCode::NOT_FOUND => Self::NotFound { message },
             StatusCode::CONFLICT => conflict(&status, message, causes),
@@ -222,6 +229,10 @@ fn may_quote(code: StatusCode, message: &str) -> bool {
         StatusCode::FORBIDDEN => !message.contains("\" cannot "),
         _ => true,
     }
+}
+
+fn is_of_namespace(cause: &Json) -> bool {
+    access::text(cause, &["reason"]) == Some("NamespaceTerminating")
 }
 
 fn conflict(status: &Json, message: String, causes: &[Json]) -> RequestError {
@@ -307,6 +318,14 @@ mod tests {
         };
         assert!(error(422, &body("Invalid value: field is immutable"), false).is_immutable());
         assert!(!error(422, &body("must be positive"), false).is_immutable());
+    }
+
+    #[test]
+    fn a_namespace_on_its_way_out_is_no_lack_of_permissions() {
+        let body = r#"{"reason": "Forbidden", "message": "unable to create new content", "details":
+            {"causes": [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]}}"#;
+        let error = error(403, body, true);
+        assert!(matches!(error, RequestError::NamespaceTerminating) && error.is_passing());
     }
 
     #[test]
