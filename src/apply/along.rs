@@ -90,7 +90,7 @@ async fn in_namespace(
 fn is_made_again(resource: &Resource) -> bool {
     matches!(
         (resource.group.as_str(), resource.kind.as_str()),
-        (_, "Event") | ("metrics.k8s.io", _) | ("", "Endpoints") | ("discovery.k8s.io", _)
+        (_, "Event") | ("metrics.k8s.io" | "discovery.k8s.io", _) | ("", "Endpoints")
     )
 }
 

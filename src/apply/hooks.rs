@@ -165,10 +165,8 @@ async fn run_one(
     if !matches!(&*manifest.key.kind, "Job" | "Pod") {
         return Ok(());
     }
-    let reason = match done(applying, tenure, (&manifest, &resource), &made.key).await? {
-        None => return Ok(()),
-        Some(reason) => reason,
-    };
+    let ended = done(applying, tenure, (&manifest, &resource), &made.key).await?;
+    let Some(reason) = ended else { return Ok(()) };
     // As it is now: a pod has its words in its status.
     let now = applying.client.get(&resource, &made.key.namespace, &made.key.name).await;
     let cause = match now.ok().flatten() {

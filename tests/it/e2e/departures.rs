@@ -157,7 +157,7 @@ fn a_namespace_that_is_being_deleted_is_waited_for() {
     );
     cluster.kubectl("delete namespace passing --wait=false");
     let is_empty = || !cluster.has("deployments,services,secrets -n passing");
-    eventually("the namespace controller is at work", Duration::from_secs(60), is_empty);
+    eventually("the namespace controller is at work", Duration::from_mins(1), is_empty);
     fleet
         .fitout(&format!("apply {CLUSTER} --yes"))
         .exited(5)
