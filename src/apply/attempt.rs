@@ -7,8 +7,9 @@ use serde_json::{Value as Json, json};
 
 use super::crd_safety::{self, Review};
 use super::error::{ApplyError, Doing, NotServed, ObjectError, Refused};
+use super::gone::lingering;
 use super::history::{self, Ending, Tenure, failed};
-use super::objects::{Applying, Wanted, at, evidence};
+use super::objects::{Applying, Wanted, at, evidence, wait_gone};
 use super::ownership::{self, Owner};
 use super::prune::{self, Pruning};
 use super::target::{Direction, Target};
@@ -17,11 +18,11 @@ use crate::base::clock::Clock;
 use crate::chart::model::Manifest;
 use crate::fleet::model::{CrdPolicy, ImmutablePolicy};
 use crate::graph::order;
-use crate::health;
+use crate::health::{self, deletion};
 use crate::k8s::{ClusterClient, RequestError, Resource};
 use crate::live::read::read;
 use crate::live::record::{RecordHead, ReleaseStatus};
-use crate::live::{Gap, GapSubject, Live, ObjectRef, ReleaseId, observe, releases};
+use crate::live::{Gap, GapSubject, Live, ObjectRef, PodLog, ReleaseId, observe, releases};
 use crate::object::key::ObjectKey;
 use crate::object::{access, noise};
 use crate::render::Release;
@@ -60,6 +61,15 @@ pub(super) struct Attempt<'a> {
     pub(super) clock: &'a dyn Clock,
 }
 
+/// What the release's namespace is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Namespace {
+    /// There, as it was or new.
+    Fit,
+    /// New in place of one that was on its way out.
+    MadeAnew,
+}
+
 /// What was found out before the first write.
 pub(super) struct Survey {
     pub(super) wanted: Vec<Wanted>,
@@ -75,6 +85,8 @@ struct Done {
     applied: BTreeMap<ObjectKey, Json>,
     unchanged: BTreeMap<ObjectKey, String>,
     pruned: Vec<ObjectKey>,
+    lingering: Vec<(ObjectKey, String)>,
+    logs: Vec<PodLog>,
 }
 
 impl Attempt<'_> {
@@ -95,7 +107,9 @@ impl Attempt<'_> {
         if let Some(refused) = self.review_crds(&survey).await?.refused {
             return Err(refused.into());
         }
-        self.ensure_namespace().await?;
+        if self.ensure_namespace().await? == Namespace::MadeAnew {
+            return self.again().await;
+        }
         let mut tenure =
             Tenure::open(self.client, heads, self.target, &self.options.holder, self.clock).await?;
         match self.steps(&mut tenure, &survey, heads).await {
@@ -130,6 +144,7 @@ impl Attempt<'_> {
             timeout: self.target.rules.timeout.unwrap_or(self.options.timeout),
             on_immutable: self.target.rules.upgrade.on_immutable,
             ignored: &self.target.rules.ignored,
+            objects: &self.target.manifests,
             clock: self.clock,
         }
     }
@@ -290,14 +305,19 @@ impl Attempt<'_> {
             })
     }
 
-    /// The release's namespace, made if it is not there. Without the right to look it is taken to
-    /// be there.
-    async fn ensure_namespace(&self) -> Result<(), ApplyError> {
+    /// The release's namespace, made if it is not there; one that is being deleted is waited for
+    /// first. Without the right to look it is taken to be there.
+    async fn ensure_namespace(&self) -> Result<Namespace, ApplyError> {
         let namespaces = Resource::core("Namespace", "namespaces", false);
         let name = &self.target.id.namespace;
         let failed = failed(self.client, "making the release's namespace");
+        let mut made = Namespace::Fit;
         match self.client.get(&namespaces, "", name).await {
-            Ok(Some(_)) | Err(RequestError::Forbidden { .. }) => return Ok(()),
+            Ok(Some(namespace)) if deletion::is_under_way(&namespace) => {
+                self.wait_for_namespace(&namespaces, &namespace).await?;
+                made = Namespace::MadeAnew;
+            }
+            Ok(Some(_)) | Err(RequestError::Forbidden { .. }) => return Ok(made),
             Ok(None) => {}
             Err(error) => return Err(failed(error)),
         }
@@ -306,9 +326,32 @@ impl Attempt<'_> {
             "metadata": {"name": name, "labels": {"name": name}},
         });
         match self.client.create(&namespaces, "", &namespace).await {
-            Ok(_) | Err(RequestError::AlreadyExists { .. }) => Ok(()),
+            Ok(_) | Err(RequestError::AlreadyExists { .. }) => Ok(made),
             Err(error) => Err(failed(error)),
         }
+    }
+
+    async fn wait_for_namespace(
+        &self,
+        namespaces: &Resource,
+        namespace: &Json,
+    ) -> Result<(), ApplyError> {
+        let key = access::key_of(namespace);
+        let timeout = self.target.rules.timeout.unwrap_or(self.options.timeout);
+        let patience = (timeout, self.clock);
+        let uid = access::uid(namespace);
+        let gone = wait_gone(self.client, namespaces, &key, uid, patience).await;
+        gone.map_err(|error| {
+            let error = ApplyError::object(Doing::Applying, key, "", 0).failed(error);
+            ApplyError::Objects { errors: vec![error] }
+        })
+    }
+
+    /// Begins once more, after the namespace went with whatever was in it, the records included.
+    async fn again(&self) -> Result<Outcome, ApplyError> {
+        let heads = releases::heads(self.client, &self.target.id).await;
+        let heads = heads.map_err(failed(self.client, "reading the release records"))?;
+        Box::pin(self.run(&heads)).await
     }
 
     async fn steps(
@@ -322,14 +365,15 @@ impl Attempt<'_> {
         let of_chart = Applying { id: None, ..self.applying() };
         let rules = (self.target.rules.upgrade.crds, &self.target.id);
         crds::install(&of_chart, self.folder_crds(), rules).await?;
-        hooks::run(&applying, tenure, &self.target.hooks, pre).await?;
-        let mut done = Done::default();
+        let logs = hooks::run(&applying, tenure, &self.target.hooks, pre).await?;
+        let mut done = Done { logs, ..Done::default() };
         let untouched = Self::untouched(survey, heads);
         for wave in order::waves(survey.wanted.clone(), |wanted| &wanted.manifest) {
             self.apply_wave(&applying, wave, survey, &untouched, &mut done).await?;
         }
-        done.pruned = prune::delete(&applying, &survey.pruning.doomed).await?;
-        hooks::run(&applying, tenure, &self.target.hooks, post).await?;
+        done.pruned = prune::delete(&applying, tenure, &survey.pruning.doomed).await?;
+        done.lingering = lingering(&applying, &survey.live, &survey.pruning.doomed).await;
+        done.logs.extend(hooks::run(&applying, tenure, &self.target.hooks, post).await?);
         Ok(done)
     }
 
@@ -469,6 +513,9 @@ impl Attempt<'_> {
         let survey =
             Survey { wanted: touched, live, pruning: Pruning::default(), before: BTreeMap::new() };
         self.check(&survey)?;
+        if self.ensure_namespace().await? == Namespace::MadeAnew {
+            return self.again().await;
+        }
         let applying = self.applying();
         let of_chart = Applying { id: None, ..self.applying() };
         crds::install(&of_chart, &missing, (policy, &self.target.id)).await?;
@@ -546,6 +593,8 @@ fn outcome(action: Action, release_revision: u32, done: Done, pruning: Pruning) 
         applied: done.applied.iter().map(|(key, object)| (key.clone(), evidence(object))).collect(),
         pruned: done.pruned,
         kept: pruning.kept,
+        lingering: done.lingering,
+        logs: done.logs,
     }
 }
 

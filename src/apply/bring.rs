@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::error::ApplyError;
 use super::wait::{WaitError, wait};
-use super::{Action, ApplyOptions, Outcome, Rules, history, realize, rollback, uninstall};
+use super::{
+    Action, Allowance, ApplyOptions, Outcome, Rules, history, realize, rollback, uninstall,
+};
 use crate::base::clock::Clock;
 use crate::health;
 use crate::k8s::ClusterClient;
@@ -171,7 +173,7 @@ async fn recover(
             })
         }
         Err(ApplyError::NoRevision { .. }) => {
-            uninstall(client, id, None, options, clock).await?;
+            uninstall(client, id, Allowance::Templates, options, clock).await?;
             Ok(Recovery::Uninstalled)
         }
         Err(error) => Err(error),

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::attempt::{Attempt, Survey, untouched_at};
 use super::error::{ApplyError, Doing, NotServed, ObjectError, Refused};
 use super::history::failed;
-use super::objects::{Wanted, at, body};
+use super::objects::{Wanted, at, body, may_recreate};
 use super::ownership;
 use super::prune::Pruning;
 use super::{ApplyOptions, Kept, crds, predict, random};
@@ -258,7 +258,8 @@ impl Attempt<'_> {
             Ok((predicted, how)) => Ok(Seen::of(update(Op::Update, &predicted), how)),
             Err(error)
                 if error.is_immutable()
-                    && self.target.rules.upgrade.on_immutable == ImmutablePolicy::Recreate =>
+                    && self.target.rules.upgrade.on_immutable == ImmutablePolicy::Recreate
+                    && may_recreate(manifest, Some(found)) =>
             {
                 let mut anew = body.clone();
                 as_stored(&mut anew);
@@ -348,7 +349,9 @@ impl Attempt<'_> {
         body: &Json,
     ) -> Result<How, ObjectError> {
         match self.predict(resource, &manifest.key, body).await {
-            Ok(_) | Err(RequestError::NotFound { .. }) => Ok(How::Server),
+            Ok(_) | Err(RequestError::NotFound { .. } | RequestError::Terminating { .. }) => {
+                Ok(How::Server)
+            }
             Err(RequestError::Forbidden { .. }) if self.options.is_read_only => Ok(How::Here),
             Err(error) => Err(at(Doing::Applying, manifest, error)),
         }
@@ -463,6 +466,7 @@ impl std::fmt::Display for Kept {
         match self {
             Self::Policy => f.write_str("its `helm.sh/resource-policy` says keep"),
             Self::NotOurs => f.write_str("it does not belong to the release"),
+            Self::NotAsked => f.write_str("namespaces and CRDs go only where that is asked for"),
             Self::Gap(gap) => write!(f, "it could not be read: {}", gap.reason),
         }
     }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use super::objects::holds_more_than_itself;
 use crate::base::diagnostic::counted;
 use crate::base::ids::ClusterName;
 use crate::k8s::RequestError;
-use crate::live::ReleaseId;
 use crate::live::record::RecordError;
+use crate::live::{Gap, GapSubject, PodLog, ReleaseId};
 use crate::object::apis;
 use crate::object::key::ObjectKey;
 use crate::object::manifest::ManifestError;
@@ -41,8 +42,11 @@ pub enum ApplyError {
         hook: ObjectKey,
         /// Where it comes from.
         template: String,
-        /// What it said.
+        /// Why, with the pod and its reason.
         reason: String,
+        /// The last words of what ended with an error, or all where the hook's
+        /// `helm.sh/hook-output-log-policy` asks for them.
+        logs: Vec<PodLog>,
     },
     /// A CRD was not established, or its kinds were not served, in time.
     #[error("the CRD `{crd}` is not in use after {}", humantime::format_duration(*.after))]
@@ -81,6 +85,30 @@ pub enum ApplyError {
         /// What the render said.
         message: String,
     },
+    /// There is no such release.
+    #[error("release {release} is not installed")]
+    NotInstalled {
+        /// Which one.
+        release: ReleaseId,
+    },
+    /// The release has no such test.
+    #[error("release {release} has no test `{name}`")]
+    NoTest {
+        /// Which release.
+        release: ReleaseId,
+        /// Which test.
+        name: String,
+        /// Those it has.
+        known: Vec<String>,
+    },
+    /// Something may be there that could not be read, and so nothing is deleted.
+    #[error("nothing is deleted, since {object} could not be read: {}", .gap.reason)]
+    Hidden {
+        /// Which object.
+        object: ObjectKey,
+        /// What hides it.
+        gap: Gap,
+    },
     /// There is no such revision to go back to.
     #[error("release {release} has no revision {} to go back to", wanted(*.revision))]
     NoRevision {
@@ -107,7 +135,10 @@ impl ApplyError {
             | Self::Record(_)
             | Self::Manifest(_)
             | Self::Render { .. }
+            | Self::NotInstalled { .. }
+            | Self::NoTest { .. }
             | Self::NoRevision { .. } => false,
+            Self::Hidden { gap, .. } => gap.subject == GapSubject::Cluster,
         }
     }
 
@@ -116,13 +147,22 @@ impl ApplyError {
         match self {
             Self::Cluster { source, .. } => source.is_whole_cluster(),
             Self::Objects { errors } => errors.iter().any(|error| error.source.is_whole_cluster()),
+            Self::Hidden { gap, .. } => gap.subject == GapSubject::Cluster,
             _ => false,
         }
     }
 
     /// Whether nothing was changed on the cluster by this attempt.
     pub fn is_refused(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Busy { .. } | Self::Render { .. })
+        matches!(
+            self,
+            Self::Refused(_)
+                | Self::Busy { .. }
+                | Self::Render { .. }
+                | Self::NotInstalled { .. }
+                | Self::NoTest { .. }
+                | Self::Hidden { .. }
+        )
     }
 
     /// Ways out, for people.
@@ -138,9 +178,32 @@ impl ApplyError {
                  machine it ran on"
                     .to_owned(),
             ],
+            Self::NoTest { known, .. } if known.is_empty() => {
+                vec!["the chart has no hook with `helm.sh/hook: test`".to_owned()]
+            }
+            Self::NoTest { known, .. } => vec![format!("it has {}", known.join(", "))],
             Self::Refused(refused) => refused.help(),
             Self::Cluster { source, .. } => way_out(source).into_iter().collect(),
             _ => Vec::new(),
+        }
+    }
+
+    /// What containers of a hook that failed have said.
+    pub fn logs(&self) -> &[PodLog] {
+        match self {
+            Self::Hook { logs, .. } => logs,
+            _ => &[],
+        }
+    }
+
+    /// With all that a hook said in place of its last words.
+    pub(super) fn with_logs(self, all: Vec<PodLog>) -> Self {
+        match self {
+            Self::Hook { event, hook, template, reason, logs } => {
+                let logs = if all.is_empty() { logs } else { all };
+                Self::Hook { event, hook, template, reason, logs }
+            }
+            other => other,
         }
     }
 
@@ -202,12 +265,17 @@ pub struct ObjectError {
 }
 
 impl ObjectError {
-    /// Whether the server does not take the object as it is, rather than that it failed.
+    /// Whether the server does not take the object as it is, or somebody does not let it go, rather
+    /// than that it failed.
     pub fn is_refusal(&self) -> bool {
-        use RequestError::{FieldConflict, Invalid, NoSuchKind, Terminating};
+        use RequestError::{FieldConflict, Invalid, Lingers, NoSuchKind, Terminating};
         matches!(
             self.source,
-            FieldConflict { .. } | Invalid { .. } | NoSuchKind { .. } | Terminating { .. }
+            FieldConflict { .. }
+                | Invalid { .. }
+                | NoSuchKind { .. }
+                | Terminating { .. }
+                | Lingers { .. }
         )
     }
 
@@ -234,6 +302,12 @@ impl ObjectError {
 
     pub(super) fn help(&self) -> Option<String> {
         match &self.source {
+            RequestError::Lingers { help, .. } => help.clone(),
+            error if error.is_immutable() && holds_more_than_itself(&self.object) => Some(
+                "fitout never deletes such an object to create it anew, since what it holds would \
+                 be lost: move the data over to one of another name, or take the change back"
+                    .to_owned(),
+            ),
             error if error.is_immutable() => Some(
                 "set `upgrade.onImmutable: recreate` on the addon to delete and create such \
                  objects anew"
@@ -334,6 +408,14 @@ pub enum Refused {
         object: ObjectKey,
         /// Where it comes from.
         template: String,
+    },
+    /// A namespace that others need.
+    #[error("the namespace `{namespace}` is not deleted: {}", inhabitants(.releases))]
+    Inhabited {
+        /// Which one.
+        namespace: String,
+        /// The releases in it; none of a namespace of the system.
+        releases: Vec<ReleaseId>,
     },
     /// An object that cannot be found again.
     #[error("an object of kind `{kind}` from `{template}` has no name")]
@@ -476,7 +558,10 @@ impl Refused {
             Self::NoName { .. } => {
                 vec!["only hooks may have `generateName` instead of a name".to_owned()]
             }
-            Self::Twice { .. } => Vec::new(),
+            Self::Inhabited { releases, .. } if !releases.is_empty() => {
+                vec!["uninstall those as well, or leave the namespace with its name out".to_owned()]
+            }
+            Self::Inhabited { .. } | Self::Twice { .. } => Vec::new(),
         }
     }
 }
@@ -495,4 +580,12 @@ pub(super) fn first_of(all: &[String]) -> String {
     let more = all.len().saturating_sub(SHOWN);
     let shown = all[..all.len() - more].join(", ");
     if more == 0 { shown } else { format!("{shown}, and {more} more") }
+}
+
+fn inhabitants(releases: &[ReleaseId]) -> String {
+    if releases.is_empty() {
+        return "the cluster does not work without it".to_owned();
+    }
+    let releases: Vec<String> = releases.iter().map(ToString::to_string).collect();
+    format!("there are other releases in it: {}", releases.join(", "))
 }

@@ -172,10 +172,24 @@ impl<'a> Tenure<'a> {
         Ok(tenure)
     }
 
-    /// Says that this process is still at work, and keeps how hooks went.
+    /// Takes a record as it is, to keep how its tests go: the release does not change.
+    pub(super) fn beside(
+        client: &'a ClusterClient,
+        head: &RecordHead,
+        record: ReleaseRecord,
+        clock: &'a dyn Clock,
+    ) -> Self {
+        let (id, resource_version) = (head.id.clone(), head.resource_version.clone());
+        Self { client, clock, id, record, resource_version }
+    }
+
+    /// Keeps how hooks went, and says that this process is still at work, where anything is under
+    /// way.
     pub(super) async fn renew(&mut self) -> Result<(), ApplyError> {
-        let now = self.clock.now();
-        let annotations = [(RENEWED_ANNOTATION, Json::from(now.to_string()))].into();
+        let mut annotations = BTreeMap::new();
+        if self.record.info.status.is_pending() {
+            annotations.insert(RENEWED_ANNOTATION, Json::from(self.clock.now().to_string()));
+        }
         self.write(&annotations).await
     }
 

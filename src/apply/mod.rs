@@ -19,12 +19,14 @@
 //! # Errors
 //! [`ApplyError::is_passing`] tells whether the same attempt may succeed later.
 
+mod along;
 mod attempt;
 mod bring;
 mod compare;
 mod crd_safety;
 mod crds;
 mod error;
+mod gone;
 mod history;
 pub mod holder;
 mod hooks;
@@ -36,6 +38,7 @@ mod prune;
 mod random;
 mod rollback;
 mod target;
+mod test;
 mod uninstall;
 mod wait;
 
@@ -45,16 +48,19 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::health::Health;
-use crate::live::{Gap, ObservedObject};
+use crate::live::{Gap, ObservedObject, PodLog};
 use crate::object::key::ObjectKey;
 
+pub use along::Along;
 pub use attempt::realize;
 pub use bring::{Brought, Failure, HEALTH_TIMEOUT, Recovery, bring, health_timeout, mark_failed};
 pub use compare::{Comparison, compare, state_of};
 pub use error::{ApplyError, NotServed, ObjectError, Refused};
+pub use hooks::HookResult;
 pub use rollback::rollback;
 pub use target::Rules;
-pub use uninstall::{compare_uninstall, uninstall};
+pub use test::{Tested, Tests, test};
+pub use uninstall::{Allowance, Removal, compare_uninstall, removal, uninstall};
 pub use wait::{WaitError, wait};
 
 /// How an attempt is made.
@@ -109,9 +115,15 @@ pub struct Outcome {
     /// Objects that were deleted.
     #[serde(skip)]
     pub pruned: Vec<ObjectKey>,
+    /// Of those, the ones that a finalizer holds: since when, and who is to take it off.
+    #[serde(skip)]
+    pub lingering: Vec<(ObjectKey, String)>,
     /// Objects that are no longer wanted and still are there, and why.
     #[serde(skip)]
     pub kept: Vec<(ObjectKey, Kept)>,
+    /// What hooks said, where their `helm.sh/hook-output-log-policy` asks for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<PodLog>,
 }
 
 /// What an attempt came to.
@@ -163,6 +175,8 @@ pub enum Kept {
     Policy,
     /// It belongs to another release, or to none.
     NotOurs,
+    /// Namespaces and CRDs go only where that is asked for.
+    NotAsked,
     /// It could not be read.
     Gap(Gap),
 }

@@ -11,6 +11,7 @@ use crate::base::clock::Clock;
 use crate::chart::model::Manifest;
 use crate::diff::is_meant;
 use crate::fleet::model::{IgnoreDifference, ImmutablePolicy};
+use crate::health::deletion;
 use crate::k8s::{Apply, ClusterClient, Delete, RequestError, Resource};
 use crate::live::ReleaseId;
 use crate::object::key::ObjectKey;
@@ -137,6 +138,8 @@ pub(super) struct Applying<'a> {
     pub(super) timeout: Duration,
     pub(super) on_immutable: ImmutablePolicy,
     pub(super) ignored: &'a [IgnoreDifference],
+    /// The release's objects: values of its Secrets are hidden in logs.
+    pub(super) objects: &'a [Manifest],
     pub(super) clock: &'a dyn Clock,
 }
 
@@ -160,6 +163,16 @@ impl Applying<'_> {
         live: Option<&Json>,
     ) -> Result<Json, RequestError> {
         let namespace = &manifest.key.namespace;
+        let live = match live {
+            // What is applied to an object that is on its way out goes with it.
+            Some(live) if deletion::is_under_way(live) => {
+                let patience = (self.timeout, self.clock);
+                let uid = access::uid(live);
+                wait_gone(self.client, resource, &manifest.key, uid, patience).await?;
+                None
+            }
+            live => live,
+        };
         let body = body(manifest, resource.is_namespaced, self.id, live, self.ignored);
         if let Some(patch) = live.and_then(ownership::handover) {
             // A conflict means that the object moved on: the apply tells what matters of that.
@@ -175,7 +188,9 @@ impl Applying<'_> {
                 self.client.apply(resource, namespace, &body, apply).await
             }
             Err(error)
-                if error.is_immutable() && self.on_immutable == ImmutablePolicy::Recreate =>
+                if error.is_immutable()
+                    && self.on_immutable == ImmutablePolicy::Recreate
+                    && may_recreate(manifest, live) =>
             {
                 self.delete_and_wait(resource, &manifest.key, live.map_or("", access::uid)).await?;
                 self.client.apply(resource, namespace, &body, apply).await
@@ -199,6 +214,24 @@ impl Applying<'_> {
     }
 }
 
+/// Whether an object may be deleted for a field that cannot change. Not where that loses what no
+/// apply brings back (data, everything in a namespace, every object of a kind), and not what says
+/// that it stays.
+pub(super) fn may_recreate(manifest: &Manifest, live: Option<&Json>) -> bool {
+    !holds_more_than_itself(&manifest.key)
+        && !access::says_keep(&manifest.object)
+        && !live.is_some_and(access::says_keep)
+}
+
+/// Whether more goes with an object than what its manifest says.
+pub(super) fn holds_more_than_itself(key: &ObjectKey) -> bool {
+    matches!(
+        (&*key.group, &*key.kind),
+        ("", "PersistentVolumeClaim" | "PersistentVolume" | "Namespace")
+            | ("apiextensions.k8s.io", "CustomResourceDefinition")
+    )
+}
+
 /// Waits until an object is gone, or another one has taken its name.
 pub(super) async fn wait_gone(
     client: &ClusterClient,
@@ -209,13 +242,14 @@ pub(super) async fn wait_gone(
 ) -> Result<(), RequestError> {
     let started = clock.now();
     loop {
-        match client.get(resource, &key.namespace, &key.name).await? {
+        let live = match client.get(resource, &key.namespace, &key.name).await? {
             None => return Ok(()),
             Some(live) if !uid.is_empty() && access::uid(&live) != uid => return Ok(()),
-            Some(_) => {}
-        }
+            Some(live) => live,
+        };
         if clock.now().duration_since(started).unsigned_abs() >= timeout {
-            return Err(RequestError::Timeout { seconds: timeout.as_secs() });
+            let (words, help) = (deletion::words(&live), deletion::help(&live));
+            return Err(RequestError::Lingers { after: timeout, words, help });
         }
         clock.sleep(LOOK_EVERY).await;
     }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 
 use super::error::{ApplyError, Doing, ObjectError, Refused};
+use super::gone::wait_until_gone;
+use super::history::Tenure;
 use super::objects::{Applying, at};
 use super::ownership::{self, Owner};
 use super::{Kept, crds};
@@ -12,6 +14,7 @@ use crate::base::planted::{Planted, is_planted};
 use crate::chart::model::Manifest;
 use crate::fleet::model::Limits;
 use crate::graph::order::rank;
+use crate::health;
 use crate::k8s::Delete;
 use crate::live::{Live, ReleaseId, observe};
 use crate::object::access;
@@ -24,6 +27,17 @@ pub(super) struct Pruning {
     pub(super) doomed: Vec<(Manifest, String)>,
     /// With the reason.
     pub(super) kept: Vec<(ObjectKey, Kept)>,
+}
+
+impl Pruning {
+    /// Leaves those that are kept for want of somebody who asks for them.
+    pub(super) fn keep(&mut self, is_kept: impl Fn(&ObjectKey) -> bool) {
+        let (kept, doomed): (Vec<_>, Vec<_>) = std::mem::take(&mut self.doomed)
+            .into_iter()
+            .partition(|(manifest, _)| is_kept(&manifest.key));
+        self.doomed = doomed;
+        self.kept.extend(kept.into_iter().map(|(manifest, _)| (manifest.key, Kept::NotAsked)));
+    }
 }
 
 /// Decides about objects that the inventory has and that are no longer wanted.
@@ -90,9 +104,12 @@ pub(super) fn check_limits(pruning: &Pruning, limits: &Limits) -> Result<(), Ref
     Ok(())
 }
 
-/// Deletes what is to go, one kind's rank after the other.
+/// Deletes what is to go, one kind's rank after the other. Custom resources are gone before what
+/// comes after them is deleted: that may be the operator that takes their finalizers off, and
+/// without it they would stay for ever.
 pub(super) async fn delete(
     applying: &Applying<'_>,
+    tenure: &mut Tenure<'_>,
     doomed: &[(Manifest, String)],
 ) -> Result<Vec<ObjectKey>, ApplyError> {
     let mut deleted = Vec::new();
@@ -108,8 +125,27 @@ pub(super) async fn delete(
         if !errors.is_empty() {
             return Err(ApplyError::Objects { errors });
         }
+        let is_custom = |(manifest, _): &&(Manifest, String)| {
+            !access::is_built_in_group(&manifest.key.group) && !manifest.key.group.is_empty()
+        };
+        let custom: Vec<_> = wave.iter().filter(is_custom).cloned().collect();
+        let rest = &doomed[deleted.len()..];
+        if !custom.is_empty() && rest.iter().any(|(manifest, _)| may_be_of_operator(manifest)) {
+            wait_until_gone(applying, tenure, &custom).await?;
+        }
     }
     Ok(deleted)
+}
+
+/// Whether an object may be a part of what takes finalizers off: a workload, what it may do, or the
+/// kind itself.
+fn may_be_of_operator(manifest: &Manifest) -> bool {
+    let key = &manifest.key;
+    let is_permission = matches!(
+        key.kind.as_str(),
+        "ServiceAccount" | "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding"
+    );
+    is_permission || crds::is_crd(key) || health::has_pods(&key.group, &key.kind)
 }
 
 async fn delete_one(

@@ -80,6 +80,7 @@ impl Target {
             rev: Some(release.rev.clone()),
             digest: Some(release.digest.clone()),
             chart_version: release.chart_version().to_owned(),
+            depends_on: instance.depends_on.iter().map(|on| on.addon.clone()).collect(),
         };
         let draft = ReleaseRecord {
             name: id.name.clone(),
@@ -141,6 +142,7 @@ pub(super) fn hooks_of(record: &ReleaseRecord) -> Result<Vec<Hook>, ManifestErro
                 events: hook.events.clone(),
                 weight: hook.weight,
                 delete_policies: hook.delete_policies.clone(),
+                output_log_policies: hook.output_log_policies.clone(),
             });
         }
     }
@@ -175,5 +177,6 @@ fn recorded_hook(hook: &Hook) -> RecordedHook {
         last_run: HookRun::default(),
         weight: hook.weight,
         delete_policies: hook.delete_policies.clone(),
+        output_log_policies: hook.output_log_policies.clone(),
     }
 }

@@ -1,11 +1,12 @@
 //! Waiting for health: level-triggered and bounded.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::base::clock::{Clock, Timestamp};
 use crate::health::Condition;
 use crate::k8s::ClusterClient;
-use crate::live::{Observation, Subject, observe};
+use crate::live::{Cause, Live, Observation, PodLog, Subject, causes, look};
 
 /// The first pause between two looks; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(250);
@@ -38,21 +39,26 @@ impl Patience {
 pub enum WaitError {
     /// Not in time.
     #[error(
-        "not healthy after {}: {}",
+        "not healthy after {}: {}{}",
         humantime::format_duration(*.after),
-        .observation.health.message
+        .observation.health.message,
+        News(.observation, .causes)
     )]
     TimedOut {
         /// How long was waited.
         after: Duration,
         /// What was seen last.
         observation: Box<Observation>,
+        /// Why, as far as pods, events and logs tell.
+        causes: Vec<Cause>,
     },
     /// It failed, or has been stalled for a while.
-    #[error("{}", .observation.health.message)]
+    #[error("{}{}", .observation.health.message, News(.observation, .causes))]
     Failed {
         /// What was seen last.
         observation: Box<Observation>,
+        /// Why, as far as pods, events and logs tell.
+        causes: Vec<Cause>,
     },
 }
 
@@ -60,8 +66,28 @@ impl WaitError {
     /// What was seen last.
     pub fn observation(&self) -> &Observation {
         match self {
-            Self::TimedOut { observation, .. } | Self::Failed { observation } => observation,
+            Self::TimedOut { observation, .. } | Self::Failed { observation, .. } => observation,
         }
+    }
+
+    /// The last words of containers that ended with an error.
+    pub fn logs(&self) -> Vec<PodLog> {
+        let (Self::TimedOut { causes, .. } | Self::Failed { causes, .. }) = self;
+        causes.iter().filter_map(|cause| cause.log.clone()).collect()
+    }
+}
+
+/// What causes say that the observation does not.
+struct News<'a>(&'a Observation, &'a [Cause]);
+
+impl fmt::Display for News<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(observation, causes) = self;
+        let said = &observation.health.message;
+        for cause in causes.iter().filter(|cause| !cause.is_said_in(said)) {
+            write!(f, "; {}", cause.reason)?;
+        }
+        Ok(())
     }
 }
 
@@ -78,23 +104,34 @@ pub async fn wait<'a>(
     let mut patience = Patience::default();
     let mut pause = PAUSE_MIN;
     loop {
-        let observation = observe(client, subject, clock).await;
+        let (observation, live) = look(client, subject, clock).await;
         let now = clock.now();
         let waited = now.duration_since(started).unsigned_abs();
         match observation.health.condition {
             Condition::Ready if observation.gaps.is_empty() => return Ok(observation),
             condition if condition == Condition::Failed || patience.is_over(condition, now) => {
-                return Err(WaitError::Failed { observation: Box::new(observation) });
+                let causes = why(client, &live, &observation).await;
+                return Err(WaitError::Failed { observation: Box::new(observation), causes });
             }
             _ => {}
         }
         if waited >= timeout {
+            let causes = why(client, &live, &observation).await;
             let observation = Box::new(observation);
-            return Err(WaitError::TimedOut { after: timeout, observation });
+            return Err(WaitError::TimedOut { after: timeout, observation, causes });
         }
         clock.sleep(pause.min(timeout.saturating_sub(waited))).await;
         pause = (pause * 2).min(PAUSE_MAX);
     }
+}
+
+/// Why the objects are not healthy that are not.
+async fn why(client: &ClusterClient, live: &Live, observation: &Observation) -> Vec<Cause> {
+    let unhealthy = live.objects.keys().filter_map(|key| {
+        let health = &observation.objects.get(&key.to_string())?.health;
+        (!health.is_ready()).then_some((key, health))
+    });
+    causes(client, live, unhealthy).await
 }
 
 #[cfg(test)]

@@ -332,6 +332,11 @@ pub const CODES: &[Code] = &[
     ),
     code("same-cluster", "Two Cluster documents are reached the same way.", "Keep one of them."),
     code(
+        "unasked-check",
+        "A health check names an object that the release does not have, so that nobody ever asks it.",
+        "Name an object of the chart, or take the check away.",
+    ),
+    code(
         "unbound-guardrail",
         "A policy without a binding has no effect.",
         "Add a ValidatingAdmissionPolicyBinding.",

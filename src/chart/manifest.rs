@@ -177,12 +177,14 @@ impl Sorted {
         };
         let weight = head.annotations.get("helm.sh/hook-weight");
         let weight = weight.and_then(|weight| weight.parse().ok()).unwrap_or_default();
-        let delete_policies = head
-            .annotations
-            .get("helm.sh/hook-delete-policy")
-            .map(|policies| policies.split(',').map(|p| p.trim().to_lowercase()).collect())
-            .unwrap_or_default();
-        self.hooks.push(Hook { manifest, events, weight, delete_policies });
+        let policies = |annotation: &str| {
+            let policies = head.annotations.get(annotation);
+            let words = policies.map(|text| text.split(',').map(|p| p.trim().to_lowercase()));
+            words.map(Iterator::collect).unwrap_or_default()
+        };
+        let delete_policies = policies("helm.sh/hook-delete-policy");
+        let output_log_policies = policies("helm.sh/hook-output-log-policy");
+        self.hooks.push(Hook { manifest, events, weight, delete_policies, output_log_policies });
     }
 }
 

@@ -193,4 +193,6 @@ pub struct Hook {
     pub weight: i64,
     /// `before-hook-creation`, `hook-succeeded`, `hook-failed`.
     pub delete_policies: Vec<String>,
+    /// When its log is shown: `hook-succeeded`, `hook-failed`.
+    pub output_log_policies: Vec<String>,
 }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::exit::Exit;
 use super::survey::Survey;
 use crate::apply::{
-    self, Action, ApplyError, ApplyOptions, Brought, Failure, ObjectError, Outcome, Recovery,
+    self, Action, ApplyError, ApplyOptions, Brought, Failure, Kept, ObjectError, Outcome, Recovery,
     health_timeout,
 };
 use crate::base::clock::{Clock, SystemClock};
@@ -21,7 +21,8 @@ use crate::base::limits::CLUSTERS_IN_PARALLEL;
 use crate::fleet::instance::Instance;
 use crate::fleet::model::Dependency;
 use crate::k8s::ClusterClient;
-use crate::live::{self, ReleaseId};
+use crate::live::{self, PodLog, ReleaseId};
+use crate::object::key::ObjectKey;
 use crate::plan::{Plan, Step, StepAction};
 use crate::render::Release;
 use crate::report::errors::chain;
@@ -41,6 +42,9 @@ pub struct StepResult {
     /// Helm's revision number, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release_revision: Option<u32>,
+    /// What hooks said that ask for it, and the last words of what ended with an error.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<PodLog>,
     /// Ways out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub help: Vec<String>,
@@ -183,7 +187,7 @@ impl Work<'_> {
                 self.bring(step, release).await
             }
             (_, StepAction::Uninstall) => {
-                let limits = Some(&subject.limits);
+                let limits = apply::Allowance::Limits(&subject.limits);
                 let done =
                     apply::uninstall(self.client, &subject.id, limits, self.options, self.clock);
                 match done.await {
@@ -210,6 +214,7 @@ impl Work<'_> {
                 status: StepStatus::Unhealthy,
                 message: format!("{error}; {recovery}"),
                 release_revision: None,
+                logs: error.logs(),
                 help: Vec::new(),
             },
         }
@@ -278,6 +283,7 @@ fn waiting(step: &Step, message: String) -> StepResult {
         status: StepStatus::Waiting,
         message,
         release_revision: None,
+        logs: Vec::new(),
         help: Vec::new(),
     }
 }
@@ -289,6 +295,7 @@ fn done_with(step: &Step, outcome: &Outcome) -> StepResult {
         status: StepStatus::Done,
         message: told(outcome),
         release_revision: (outcome.release_revision > 0).then_some(outcome.release_revision),
+        logs: outcome.logs.clone(),
         help: Vec::new(),
     }
 }
@@ -304,18 +311,21 @@ pub fn told(outcome: &Outcome) -> String {
         Action::RolledBack => format!("rolled back, as revision {revision}"),
         Action::Uninstalled => "uninstalled".to_owned(),
     };
+    let kept = outcome.kept.iter().filter(|(_, why)| *why != Kept::NotAsked).count();
     let counts = [
         (outcome.applied.len(), "applied"),
         (outcome.unchanged, "unchanged"),
         (outcome.pruned.len(), "deleted"),
-        (outcome.kept.len(), "kept"),
+        (kept, "kept"),
     ];
     let counts: Vec<_> = counts
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    if counts.is_empty() { head } else { format!("{head} ({})", counts.join(", ")) }
+    let head = if counts.is_empty() { head } else { format!("{head} ({})", counts.join(", ")) };
+    let lingers = |(key, words): &(ObjectKey, String)| format!("; {key} {words}");
+    head + &outcome.lingering.iter().map(lingers).collect::<String>()
 }
 
 fn failed_with(step: &Step, error: &ApplyError, recovery: &Recovery) -> StepResult {
@@ -329,6 +339,7 @@ fn failed_with(step: &Step, error: &ApplyError, recovery: &Recovery) -> StepResu
         status: status_of(error),
         message,
         release_revision: None,
+        logs: error.logs().to_vec(),
         help: error.help(),
     }
 }

@@ -62,7 +62,9 @@ commands! {
     Preview => preview,
     /// Bring clusters to what git says
     Apply => apply,
-    /// Remove an addon's release from clusters
+    /// Run the test hooks of a release
+    Test => test,
+    /// Remove releases of addons from clusters, dependents first
     Uninstall => uninstall,
     /// List, show and steer rollouts
     Rollout => rollout,

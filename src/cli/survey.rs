@@ -20,6 +20,7 @@ use crate::fleet::Desired;
 use crate::fleet::instance::Instance;
 use crate::fleet::model::Limits;
 use crate::k8s::{ClusterClient, ConnectOptions, RequestError};
+use crate::live::record::RecordHead;
 use crate::live::{ReleaseId, releases};
 use crate::plan::{Candidate, Evidence, Plan, RefusedBecause, Wish, make};
 use crate::render::{Release, RenderOptions, render_fleet};
@@ -256,25 +257,29 @@ async fn left_over(
         .filter(|instance| instance.key.cluster == *cluster)
         .map(ReleaseId::of)
         .collect();
-    let newest: BTreeMap<&ReleaseId, &AddonName> = heads
+    let newest: BTreeMap<&ReleaseId, (&AddonName, &RecordHead)> = heads
         .iter()
-        .filter_map(|head| Some((&head.id, head.origin.addon.as_ref()?)))
-        .filter(|(id, addon)| !wanted.contains(id) && scope.has(addon))
+        .filter_map(|head| Some((&head.id, (head.origin.addon.as_ref()?, head))))
+        .filter(|(id, (addon, _))| !wanted.contains(id) && scope.has(addon))
         .collect();
     let mut subjects = Vec::new();
-    for (id, addon) in newest {
+    for (id, (addon, head)) in newest {
         let document = desired.fleet.addons.get(addon).map(|document| &document.value.spec);
         let policy = document.and_then(|spec| spec.rollout.policy.as_ref());
         let limits = policy
             .and_then(|policy| desired.fleet.policies.get(policy))
             .map_or_else(Limits::default, |policy| policy.value.spec.limits.clone());
-        let depends_on = document.map_or(&[][..], |spec| &spec.depends_on);
+        // Of one that git has no document of any more, its record tells.
+        let depends_on = match document {
+            Some(spec) => spec.depends_on.iter().map(|on| on.addon.clone()).collect(),
+            None => head.origin.depends_on.clone(),
+        };
         let compared = apply::compare_uninstall(client, id, &limits, options, &SystemClock).await;
         subjects.push(Subject {
             key: InstanceKey { cluster: cluster.clone(), addon: addon.clone() },
             id: id.clone(),
             release: None,
-            depends_on: depends_on.iter().map(|on| on.addon.clone()).collect(),
+            depends_on,
             limits,
             comparison: compared.map_err(|error| because(&error)),
         });

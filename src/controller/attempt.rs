@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::head::{Head, Revisions};
 use crate::apply::{
-    self, ApplyError, ApplyOptions, Rules, mark_failed, realize, rollback, uninstall,
+    self, Allowance, ApplyError, ApplyOptions, Rules, mark_failed, realize, rollback, uninstall,
 };
 use crate::base::clock::Clock;
 use crate::base::ids::{Digest, InstanceKey, Rev};
@@ -159,7 +159,9 @@ impl Workshop {
 
     async fn off(&self, limits: &Limits) -> Result<AttemptResult, AttemptResult> {
         let Some(id) = &self.id else { return Ok(done(0)) };
-        let gone = uninstall(&self.client, id, Some(limits), &self.options, &*self.clock).await;
+        let gone =
+            uninstall(&self.client, id, Allowance::Limits(limits), &self.options, &*self.clock)
+                .await;
         gone.map(|_| done(0)).map_err(|error| failure(&error))
     }
 
@@ -202,7 +204,8 @@ impl Workshop {
     /// What was not there before goes again, whatever its policy's limits for deletions are: it was
     /// this rollout that made it.
     async fn first_install_off(&self, id: &ReleaseId) -> Result<AttemptResult, AttemptResult> {
-        let gone = uninstall(&self.client, id, None, &self.options, &*self.clock).await;
+        let gone =
+            uninstall(&self.client, id, Allowance::Templates, &self.options, &*self.clock).await;
         gone.map(|_| done(0)).map_err(|error| failure(&error))
     }
 

@@ -2,10 +2,12 @@
 //!
 //! A function of a revision and its releases, and of what they take the place of where that is
 //! known: guardrails ([`guarded`]), APIs that a target's Kubernetes no longer serves ([`removed`]),
-//! images that are not pinned ([`images`]), objects that two addons claim ([`collisions`]), more
-//! deletions than a policy allows ([`blast_radius`]). The same finding on many clusters is one.
+//! images that are not pinned ([`images`]), health checks that nobody asks ([`checks`]), objects
+//! that two addons claim ([`collisions`]), more deletions than a
+//! policy allows ([`blast_radius`]). The same finding on many clusters is one.
 
 pub mod blast_radius;
+mod checks;
 pub mod collisions;
 pub mod guarded;
 pub mod images;
@@ -128,6 +130,9 @@ fn of_shared(
         }
     }
     found.extend(guarded::check(desired, shared, (&wanted, &before), guardrails));
+    if let (Part::Rest, Extent::All, Some(release)) = (shared.part, extent, shared.head) {
+        found.extend(checks::check(desired, release, &wanted));
+    }
     if shared.part == Part::Rest {
         found.extend(blast_radius::check(desired, shared, (&wanted, &before)));
     }

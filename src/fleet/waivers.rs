@@ -10,7 +10,7 @@ use crate::base::ids::ClusterName;
 use crate::base::span::Span;
 
 /// Codes of findings that can be waived, sorted.
-pub const WAIVABLE: [&str; 9] = [
+pub const WAIVABLE: [&str; 10] = [
     "blast-radius",
     "broken-guardrail",
     "dependency-version",
@@ -20,6 +20,7 @@ pub const WAIVABLE: [&str; 9] = [
     "kubernetes-version",
     "object-conflict",
     "removed-api",
+    "unasked-check",
 ];
 
 /// The waivers that hold on a day.

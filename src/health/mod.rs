@@ -3,14 +3,19 @@
 //! The rules are those of kstatus, the library that most tools share, with one addition: where a
 //! workload is not ready, its pods say why. Knows nothing of clusters or time.
 
+mod apiservice;
+mod autoscaler;
+mod budget;
 pub mod check;
 mod crd;
+mod cronjob;
 mod custom;
 mod daemonset;
+pub mod deletion;
 mod deployment;
 mod job;
 mod namespace;
-mod pod;
+pub mod pod;
 mod pvc;
 mod replicaset;
 mod service;
@@ -79,7 +84,7 @@ impl Health {
 
     /// How much attention it needs: what failed comes before what was not seen, and that before
     /// what is under way.
-    fn urgency(&self) -> u8 {
+    pub fn urgency(&self) -> u8 {
         match self.condition {
             Condition::Failed => 4,
             Condition::Stalled => 3,
@@ -92,8 +97,8 @@ impl Health {
 
 /// The health of an object by itself.
 pub fn of(object: &Json) -> Health {
-    if access::at(object, &["metadata", "deletionTimestamp"]).is_some_and(|at| !at.is_null()) {
-        return Health::progressing("is being deleted");
+    if let Some(deleted) = deletion::health(object) {
+        return deleted;
     }
     let group = access::group_of(access::api_version(object));
     match (group, access::kind(object)) {
@@ -106,6 +111,10 @@ pub fn of(object: &Json) -> Health {
         ("", "PersistentVolumeClaim") => pvc::health(object),
         ("", "Service") => service::health(object),
         ("", "Namespace") => namespace::health(object),
+        ("batch", "CronJob") => cronjob::health(object),
+        ("autoscaling", "HorizontalPodAutoscaler") => autoscaler::health(object),
+        ("apiregistration.k8s.io", "APIService") => apiservice::health(object),
+        ("policy", "PodDisruptionBudget") => budget::health(object),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => crd::health(object),
         _ => custom::health(object),
     }
@@ -155,7 +164,9 @@ pub fn is_ready_when_written(group: &str, kind: &str) -> bool {
 pub fn has_pods(group: &str, kind: &str) -> bool {
     matches!(
         (group, kind),
-        ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job")
+        ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
+            | ("", "ReplicationController")
+            | ("batch", "Job")
     )
 }
 

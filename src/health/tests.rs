@@ -188,8 +188,106 @@ fn other_kinds() {
         json!({"apiVersion": "v1", "kind": "ConfigMap",
                "metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}),
         Condition::Progressing,
-        "is being deleted",
+        "is being deleted since 2026-01-01T00:00:00Z",
     );
+}
+
+#[test]
+fn kinds_that_nothing_waits_for_say_what_is_wrong_with_them() {
+    check(
+        json!({"apiVersion": "batch/v1", "kind": "CronJob", "spec": {"suspend": true}}),
+        Condition::Ready,
+        "is suspended",
+    );
+    check(
+        json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+               "status": {"conditions": [{"type": "AbleToScale", "status": "True"},
+                   {"type": "ScalingActive", "status": "False", "message": "no metrics"}]}}),
+        Condition::Ready,
+        "is there, and does not scale: no metrics",
+    );
+    check(
+        json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
+               "metadata": {"generation": 2}, "status": {"observedGeneration": 1}}),
+        Condition::Progressing,
+        "the newest generation is not observed yet",
+    );
+    check(
+        json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
+               "status": {"conditions": [{"type": "DisruptionAllowed", "status": "False",
+                   "reason": "SyncFailed", "message": "found no controller"}]}}),
+        Condition::Ready,
+        "is there, and protects nothing: found no controller",
+    );
+    check(
+        json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+               "status": {"conditions": [{"type": "Available", "status": "False",
+                   "reason": "MissingEndpoints", "message": "no endpoints"}]}}),
+        Condition::Progressing,
+        "is not available: no endpoints",
+    );
+    check(
+        json!({"apiVersion": "v1", "kind": "ReplicationController", "spec": {"replicas": 2},
+               "status": {"availableReplicas": 1}}),
+        Condition::Progressing,
+        "1 of 2 replicas are available",
+    );
+}
+
+#[test]
+fn what_is_being_deleted_names_what_holds_it() {
+    let widget = json!({
+        "apiVersion": "example.org/v1", "kind": "Widget",
+        "metadata": {
+            "name": "w", "namespace": "n", "deletionTimestamp": "2026-01-01T00:00:00Z",
+            "finalizers": ["example.org/guard", "foregroundDeletion"],
+            "managedFields": [{"manager": "guardian", "fieldsV1":
+                {"f:metadata": {"f:finalizers": {"v:\"example.org/guard\"": {}}}}}],
+        },
+    });
+    assert_eq!(
+        deletion::words(&widget),
+        "is being deleted since 2026-01-01T00:00:00Z: finalizer `example.org/guard` holds it until \
+         `guardian` takes it off; finalizer `foregroundDeletion` holds it until all that it owns \
+         is gone"
+    );
+    let help = deletion::help(&widget).unwrap();
+    assert!(help.starts_with("see whether `guardian` runs"), "{help}");
+    assert!(help.contains("kubectl patch widget.example.org w -n n --type=merge"), "{help}");
+    let namespace = json!({
+        "apiVersion": "v1", "kind": "Namespace", "spec": {"finalizers": ["kubernetes"]},
+        "metadata": {"name": "n", "deletionTimestamp": "2026-01-01T00:00:00Z"},
+        "status": {"conditions": [{"type": "NamespaceContentRemaining", "status": "True",
+            "message": "widgets.example.org has 1 resource instances"}]},
+    });
+    assert_eq!(
+        deletion::words(&namespace),
+        "is being deleted since 2026-01-01T00:00:00Z: finalizer `kubernetes` holds it until \
+         everything in it is gone: widgets.example.org has 1 resource instances"
+    );
+    assert_eq!(deletion::help(&namespace), None, "time is all it takes");
+}
+
+#[test]
+fn the_container_whose_log_tells_is_the_one_that_ended_with_an_error() {
+    let pod = |state: Json| {
+        json!({"kind": "Pod", "status": {"containerStatuses": [
+            {"name": "fine", "ready": true, "state": {"running": {}}},
+            state,
+        ]}})
+    };
+    let culprit = |container: &str, is_of_previous_run| {
+        Some(pod::Culprit { container: container.to_owned(), is_of_previous_run })
+    };
+    let ended = json!({"terminated": {"exitCode": 1}});
+    let waits = pod(json!({"name": "c", "state": {"waiting": {}}, "lastState": ended}));
+    assert_eq!(pod::culprit(&waits), culprit("c", false));
+    let again = pod(json!({"name": "c", "state": {"running": {}}, "lastState": ended}));
+    assert_eq!(pod::culprit(&again), culprit("c", true));
+    let once = pod(json!({"name": "c", "state": ended}));
+    assert_eq!(pod::culprit(&once), culprit("c", false));
+    let pulls = pod(json!({"name": "c", "state": {"waiting": {"reason": "ErrImagePull"}}}));
+    assert_eq!(pod::culprit(&pulls), None);
 }
 
 #[test]

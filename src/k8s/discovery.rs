@@ -153,6 +153,31 @@ impl ClusterClient {
         }
     }
 
+    /// Every resource that can be listed, at the version that its group prefers.
+    ///
+    /// # Errors
+    /// Any group that does not answer: what it serves may be there.
+    pub async fn every_resource(&self) -> Result<Vec<Resource>, RequestError> {
+        let groups = self.get_path("/apis").await?.unwrap_or_default();
+        let preferred = access::list(&groups, &["groups"])
+            .iter()
+            .filter_map(|group| access::text(group, &["preferredVersion", "groupVersion"]))
+            .map(|version| (version, format!("/apis/{version}")));
+        let lists = std::iter::once(("v1", "/api/v1".to_owned())).chain(preferred);
+        let asked = lists.map(async |(version, path)| (version, self.get_path(&path).await));
+        let mut resources = Vec::new();
+        for (version, list) in futures::future::join_all(asked).await {
+            let list = list?.unwrap_or_default();
+            let (group, version) = version.split_once('/').unwrap_or(("", version));
+            let is_listed = |item: &&Json| {
+                access::list(item, &["verbs"]).iter().any(|verb| verb.as_str() == Some("list"))
+            };
+            let listed = access::list(&list, &["resources"]).iter().filter(is_listed);
+            resources.extend(listed.filter_map(|item| resource(group, version, item)));
+        }
+        Ok(resources)
+    }
+
     /// Forgets which kinds are served: CRDs have changed.
     pub fn forget_resources(&self) {
         self.resources.forget();

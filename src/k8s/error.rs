@@ -1,6 +1,7 @@
 //! What can go wrong with one request, sorted by what the caller can do about it.
 
 use std::fmt;
+use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::Value as Json;
@@ -91,6 +92,16 @@ pub enum RequestError {
         /// The fields it names.
         causes: Vec<FieldCause>,
     },
+    /// An object that was deleted, and is still there.
+    #[error("it is still there after {}: it {words}", humantime::format_duration(*.after))]
+    Lingers {
+        /// How long was waited.
+        after: Duration,
+        /// Since when it is being deleted, and what holds it.
+        words: String,
+        /// What people can do about it.
+        help: Option<String>,
+    },
     /// Any other refusal, such as 429 or 500 after the retries.
     #[error("the API server answered {code}: {message}")]
     Server {
@@ -139,12 +150,16 @@ impl FieldCause {
 
 /// How API servers say that a field of an object that exists cannot change. There is no code for
 /// it.
-const IMMUTABLE: [&str; 6] = [
+const IMMUTABLE: [&str; 9] = [
     "immutable",
     "updates to statefulset spec",
-    // Of a StorageClass and a CSIDriver.
+    "pod updates may not change fields other than",
+    // Of a StorageClass.
     "updates to parameters are forbidden",
     "updates to provisioner are forbidden",
+    "updates to reclaimPolicy are forbidden",
+    // Of a PriorityClass.
+    "may not be changed in an update",
     // Of a RoleBinding and a ClusterRoleBinding.
     "cannot change roleRef",
     // Of a Service's cluster address.
@@ -170,7 +185,8 @@ impl RequestError {
             | Self::Timeout { .. }
             | Self::Conflict { .. }
             | Self::Terminating { .. }
-            | Self::NoRoom { .. } => true,
+            | Self::NoRoom { .. }
+            | Self::Lingers { .. } => true,
             Self::Server { code, .. } => *code == 429 || *code >= 500,
             _ => false,
         }

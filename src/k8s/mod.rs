@@ -5,6 +5,7 @@
 pub mod client;
 pub mod connect;
 mod connection;
+pub mod diagnosis;
 pub mod discovery;
 pub mod error;
 mod kubeconfig;
@@ -16,6 +17,7 @@ pub mod reviews;
 
 pub use client::{Apply, ClusterClient, Delete};
 pub use connect::{ConnectError, ConnectOptions, connect, connect_hub, is_within};
+pub use diagnosis::LogPart;
 pub use discovery::Resource;
 pub use error::{FieldCause, RequestError};
 pub use reviews::Probe;

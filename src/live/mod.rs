@@ -3,6 +3,7 @@
 //! Reads only what is in an inventory, through a [`crate::k8s::ClusterClient`] that it is given,
 //! and never writes. What could not be read is a [`Gap`], never an absence.
 
+pub mod cause;
 pub mod hold;
 pub mod observe;
 pub mod read;
@@ -22,7 +23,8 @@ use crate::health::Health;
 use crate::k8s::RequestError;
 use crate::object::key::ObjectKey;
 
-pub use observe::{Subject, observe};
+pub use cause::{Cause, PodLog, causes};
+pub use observe::{Subject, look, observe};
 pub use record::{ReleaseRecord, ReleaseStatus};
 
 /// A Helm release within a cluster.

@@ -81,9 +81,18 @@ pub async fn observe<'a>(
     subject: impl Into<Subject<'a>>,
     clock: &dyn Clock,
 ) -> Observation {
-    let subject = subject.into();
+    look(client, subject.into(), clock).await.0
+}
+
+/// As [`observe`], with the objects themselves.
+pub async fn look(
+    client: &ClusterClient,
+    subject: Subject<'_>,
+    clock: &dyn Clock,
+) -> (Observation, Live) {
     let id = ReleaseId { namespace: subject.namespace.to_owned(), name: subject.name.to_owned() };
     let observed_at = clock.now();
+    let nothing = Live { objects: BTreeMap::new(), gaps: Vec::new(), observed_at };
     let mut observation = Observation {
         adopted: None,
         pending: None,
@@ -99,7 +108,7 @@ pub async fn observe<'a>(
             let gap = Gap::of(GapSubject::Records, &error);
             observation.health = Health::unknown(gap.to_string());
             observation.gaps.push(gap);
-            return observation;
+            return (observation, nothing);
         }
     };
     let (settled, pending) = releases::adopted(&heads);
@@ -107,7 +116,7 @@ pub async fn observe<'a>(
     observation.pending = pending.map(Adopted::from);
     let Some(head) = pending.or(settled) else {
         observation.health = Health::unknown("is not installed");
-        return observation;
+        return (observation, nothing);
     };
     let inventory = match inventory(client, &subject, head).await {
         Ok((inventory, chart_version)) => {
@@ -128,15 +137,15 @@ pub async fn observe<'a>(
             };
             observation.health = Health::unknown(gap.to_string());
             observation.gaps.push(gap);
-            return observation;
+            return (observation, nothing);
         }
     };
     let unknown = inventory.iter().filter(|one| subject.known(&one.key).is_none());
     let live = read(client, unknown.map(reference), observed_at).await;
     observation.has_drifted =
         if subject.known.is_none() { has_drifted(head, &live, &inventory) } else { None };
-    judge(client, &subject, &inventory, live, &mut observation).await;
-    observation
+    judge(client, &subject, &inventory, &live, &mut observation).await;
+    (observation, live)
 }
 
 /// The objects that a release has by its record, and its chart's version.
@@ -197,7 +206,7 @@ async fn judge(
     client: &ClusterClient,
     subject: &Subject<'_>,
     inventory: &[Manifest],
-    live: Live,
+    live: &Live,
     observation: &mut Observation,
 ) {
     observation.gaps.clone_from(&live.gaps);
@@ -206,7 +215,7 @@ async fn judge(
             observation.objects.insert(key.to_string(), known.clone());
             continue;
         }
-        let found = find(&live, &manifest.key);
+        let found = find(live, &manifest.key);
         let key = found.map_or(&manifest.key, |(key, _)| key);
         let observed = match found {
             Some((_, object)) => {

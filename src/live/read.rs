@@ -132,7 +132,12 @@ pub async fn pods_of(client: &ClusterClient, workload: &Json) -> Result<Vec<Json
 
 /// `spec.selector` as a query; empty when there is none.
 fn selector(workload: &Json) -> String {
-    let labels = access::string_map(access::at(workload, &["spec", "selector", "matchLabels"]));
+    let path: &[&str] = match access::kind(workload) {
+        // Its selector is older than expressions.
+        "ReplicationController" => &["spec", "selector"],
+        _ => &["spec", "selector", "matchLabels"],
+    };
+    let labels = access::string_map(access::at(workload, path));
     let mut terms: Vec<String> =
         labels.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
     for expression in access::list(workload, &["spec", "selector", "matchExpressions"]) {

@@ -26,6 +26,9 @@ pub const REVISION_ANNOTATION: &str = "fitout.dev/revision";
 pub const DIGEST_ANNOTATION: &str = "fitout.dev/digest";
 /// The annotation with the addon's name.
 pub const ADDON_ANNOTATION: &str = "fitout.dev/addon";
+/// The annotation with what the addon depends on, so that its release goes before theirs when git
+/// has none of them any more.
+pub const DEPENDS_ON_ANNOTATION: &str = "fitout.dev/depends-on";
 /// The annotation with the chart's version, so that it can be read without the record itself.
 pub const CHART_VERSION_ANNOTATION: &str = "fitout.dev/chart-version";
 /// The annotation with who works on a pending record.
@@ -222,6 +225,9 @@ pub struct RecordedHook {
     /// When it is deleted.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub delete_policies: Vec<String>,
+    /// When its log is shown.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub output_log_policies: Vec<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -263,6 +269,8 @@ pub struct Origin {
     pub digest: Option<Digest>,
     /// The chart's version.
     pub chart_version: String,
+    /// What the addon depended on.
+    pub depends_on: Vec<AddonName>,
 }
 
 /// The labels and annotations of a record: all that is known of it without its content.
@@ -386,6 +394,7 @@ pub fn head(secret: &Json) -> Option<RecordHead> {
             rev: annotation(REVISION_ANNOTATION).map(Rev::from),
             digest: annotation(DIGEST_ANNOTATION).map(Digest::from),
             chart_version: annotation(CHART_VERSION_ANNOTATION).unwrap_or_default().to_owned(),
+            depends_on: names_of(annotation(DEPENDS_ON_ANNOTATION)),
         },
         holder: annotation(HOLDER_ANNOTATION).map(str::to_owned),
         renewed_at: annotation(RENEWED_ANNOTATION).and_then(time),
@@ -403,6 +412,12 @@ fn map_of(annotation: Option<&str>) -> BTreeMap<String, String> {
     annotation.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
+/// A list of addons as an annotation has it.
+fn names_of(annotation: Option<&str>) -> Vec<AddonName> {
+    let names = annotation.unwrap_or_default().split(',').filter(|name| !name.is_empty());
+    names.map(AddonName::from).collect()
+}
+
 /// The annotations of a record's Secret that say where it comes from.
 pub fn annotations(origin: &Origin) -> BTreeMap<&'static str, String> {
     let mut annotations = BTreeMap::new();
@@ -416,6 +431,10 @@ pub fn annotations(origin: &Origin) -> BTreeMap<&'static str, String> {
         annotations.insert(DIGEST_ANNOTATION, digest.to_string());
     }
     annotations.insert(CHART_VERSION_ANNOTATION, origin.chart_version.clone());
+    if !origin.depends_on.is_empty() {
+        let names: Vec<&str> = origin.depends_on.iter().map(AddonName::as_str).collect();
+        annotations.insert(DEPENDS_ON_ANNOTATION, names.join(","));
+    }
     annotations
 }
 
@@ -526,6 +545,7 @@ mod tests {
                 last_run: HookRun::default(),
                 weight: -5,
                 delete_policies: vec!["hook-succeeded".to_owned()],
+                output_log_policies: Vec::new(),
             }],
             version: 1,
             namespace: "apps".to_owned(),
@@ -544,6 +564,7 @@ mod tests {
             rev: Some("abc".into()),
             digest: Some("def".into()),
             chart_version: "1.0.0".to_owned(),
+            depends_on: vec!["dns".into(), "storage".into()],
         };
         let now = Timestamp::from_second(1_700_000_000).unwrap();
         let secret = secret(&record(), &annotations(&origin), now).unwrap();

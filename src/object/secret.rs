@@ -126,6 +126,48 @@ fn bytes_of(map: &str, value: &Json) -> Option<Vec<u8>> {
     }
 }
 
+/// The values of some Secrets, to be hidden in what others say: a log may quote them.
+#[derive(Clone, Default)]
+pub struct Values(std::collections::BTreeSet<String>);
+
+/// Shorter values are everyday words: to hide them would make the text unreadable and say what
+/// they are.
+const HIDDEN_FROM: usize = 4;
+
+impl Values {
+    /// Of those objects that are Secrets.
+    pub fn of<'a>(objects: impl IntoIterator<Item = &'a Json>) -> Self {
+        let mut values = Self::default();
+        for object in objects.into_iter().filter(|object| is_secret(object)) {
+            for map in ["data", "stringData"] {
+                let of_map = access::at(object, &[map]).and_then(Json::as_object);
+                for value in of_map.into_iter().flat_map(|map| map.values()) {
+                    let Some(bytes) = bytes_of(map, value) else { continue };
+                    values.add(&STANDARD.encode(&bytes));
+                    // A log has lines, and a value may be several of them.
+                    let text = String::from_utf8(bytes).unwrap_or_default();
+                    text.lines().for_each(|line| values.add(line.trim()));
+                }
+            }
+        }
+        values
+    }
+
+    fn add(&mut self, value: &str) {
+        if value.len() >= HIDDEN_FROM {
+            self.0.insert(value.to_owned());
+        }
+    }
+
+    /// A text with every value hidden that is in it.
+    pub fn hide(&self, text: &str) -> String {
+        let mut values: Vec<&String> = self.0.iter().collect();
+        // A value may be a part of another.
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        values.iter().fold(text.to_owned(), |text, value| text.replace(*value, MASK))
+    }
+}
+
 /// What is told of an API server's message about a Secret: nothing, since it may quote values.
 pub const WITHHELD: &str = "the server's message is withheld, since it may quote values";
 
@@ -137,6 +179,18 @@ mod tests {
 
     fn secret(data: Json) -> Json {
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": data})
+    }
+
+    #[test]
+    fn values_are_hidden_in_what_others_say() {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret",
+            "data": {"a": "aHVudGVyMg==", "short": "b24="},
+            "stringData": {"key": "BEGIN\nabcdef\nEND"}});
+        let values = Values::of([&secret, &json!({"kind": "ConfigMap", "data": {"x": "hello"}})]);
+        assert_eq!(
+            values.hide("hello, hunter2 (aHVudGVyMg==) abcdef on"),
+            "hello, (hidden) ((hidden)) (hidden) on"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What fitout must be allowed to do on a cluster, worked out of the releases it shall have there.
 //!
 //! Every permission stands for a request that [`crate::apply`] or [`crate::live`] really sends: who
-//! adds one there adds it to [`needs`]. Nothing is watched, and no logs and no events are read.
+//! adds one there adds it to [`needs`]. Nothing is watched.
 //! What API servers allow to everybody who is logged in (discovery, `/version`, reviews of oneself)
 //! is left out.
 //!
@@ -170,6 +170,10 @@ pub enum Purpose {
     CustomResources,
     /// The pods of workloads and of hooks.
     Pods,
+    /// Events, and logs of pods.
+    Reasons,
+    /// The test hooks of the charts.
+    Tests,
 }
 
 impl Purpose {
@@ -194,6 +198,8 @@ impl Purpose {
                 "a CRD is not deleted, since it cannot be told whether objects of it are there",
             ),
             Self::Pods => Some("why a workload is not ready is told with less detail"),
+            Self::Reasons => Some("what fails is told without events and without last log lines"),
+            Self::Tests => Some("`fitout test` cannot run the tests of the chart"),
         }
     }
 }
@@ -214,6 +220,8 @@ impl fmt::Display for Purpose {
             Self::MissingDefinitions => "finding CRDs that somebody deleted",
             Self::CustomResources => "what a change of a CRD would take away",
             Self::Pods => "why a workload is not ready",
+            Self::Reasons => "why something fails",
+            Self::Tests => "tests of the chart",
         })
     }
 }
@@ -387,7 +395,11 @@ impl Gathered<'_> {
         }
         self.of_definitions(release);
         for hook in release.due() {
-            self.of_hook(release, &hook.manifest);
+            self.of_hook(release, &hook.manifest, Purpose::Hooks);
+        }
+        let is_test = |hook: &&Hook| hook.events.iter().any(|event| event == "test");
+        for hook in release.hooks.iter().filter(is_test) {
+            self.of_hook(release, &hook.manifest, Purpose::Tests);
         }
     }
 
@@ -416,8 +428,7 @@ impl Gathered<'_> {
         self.list(&key.group, &key.kind, Purpose::Lists, release.addon);
         self.of_custom_resources(release, object);
         if health::has_pods(&key.group, &key.kind) {
-            let pods = Target::resource("", "pods", "");
-            self.add_all((&scope, &pods), &["list"], Purpose::Pods, release.addon);
+            self.of_pods(&scope, release.addon);
         }
     }
 
@@ -453,18 +464,26 @@ impl Gathered<'_> {
 
     /// A hook is created anew each time, and patched where one is left of an attempt that was
     /// killed. To create it is asked for without its name.
-    fn of_hook(&mut self, release: &Wanted<'_>, hook: &Manifest) {
+    fn of_hook(&mut self, release: &Wanted<'_>, hook: &Manifest, purpose: Purpose) {
         let addon = release.addon;
         let (scope, target) = self.place(release, hook);
-        self.add_all((&scope, &target), &["get", "patch", "delete"], Purpose::Hooks, addon);
+        self.add_all((&scope, &target), &["get", "patch", "delete"], purpose, addon);
         let unnamed = match &target {
             Target::Resource { group, resource, .. } => Target::resource(group, resource, ""),
             Target::Url(_) => target.clone(),
         };
-        self.add_all((&scope, &unnamed), &["create"], Purpose::Hooks, addon);
-        if health::has_pods(&hook.key.group, &hook.key.kind) {
-            let pods = Target::resource("", "pods", "");
-            self.add_all((&scope, &pods), &["list"], Purpose::Pods, addon);
+        self.add_all((&scope, &unnamed), &["create"], purpose, addon);
+        let key = &hook.key;
+        if health::has_pods(&key.group, &key.kind) || (&*key.group, &*key.kind) == ("", "Pod") {
+            self.of_pods(&scope, addon);
         }
+    }
+
+    /// Pods, and what they and their events and logs say when something fails.
+    fn of_pods(&mut self, scope: &Scope, addon: &AddonName) {
+        let core = |resource| Target::resource("", resource, "");
+        self.add_all((scope, &core("pods")), &["list"], Purpose::Pods, addon);
+        self.add_all((scope, &core("pods/log")), READ, Purpose::Reasons, addon);
+        self.add_all((scope, &core("events")), &["list"], Purpose::Reasons, addon);
     }
 }

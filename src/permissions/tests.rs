@@ -34,6 +34,7 @@ impl Chart {
                 events: vec![event.to_owned()],
                 weight: 0,
                 delete_policies: Vec::new(),
+                output_log_policies: Vec::new(),
             });
         }
         self

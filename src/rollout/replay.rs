@@ -4,6 +4,8 @@
 //! something that [`advance`] decided by evidence that the event carries. The evidence is turned back
 //! into an [`Observation`], and [`advance`] must decide the same.
 
+use std::collections::BTreeSet;
+
 use super::advance::{Action, advance};
 use super::event::{Event, EventKind, fold};
 use super::model::{Member, MemberState, Place, Rollout};
@@ -87,10 +89,18 @@ fn is_given(kind: &EventKind) -> bool {
     )
 }
 
-/// What was decided at the same time: one step, or a few of them.
+/// What was decided at the same time: one step, or a few of them. What follows on a cluster that was
+/// begun, or has failed, is of a later one: something has to be done there first.
 fn step(log: &[Event]) -> &[Event] {
     let at = log.first().map(|event| event.at);
-    let is_of_step = |event: &&Event| Some(event.at) == at && !is_given(&event.kind);
+    let mut done = BTreeSet::new();
+    let is_of_step = |event: &&Event| {
+        let is_new = event.cluster.as_ref().is_none_or(|cluster| !done.contains(cluster));
+        if matches!(event.kind, EventKind::InstanceStarted { .. } | EventKind::InstanceFailed) {
+            done.extend(event.cluster.clone());
+        }
+        is_new && Some(event.at) == at && !is_given(&event.kind)
+    };
     &log[..log.iter().take_while(is_of_step).count()]
 }
 

@@ -115,6 +115,8 @@ func startAPIServer(ctx context.Context, listener net.Listener, etcd string, cre
 			// Pods do not really run, so nothing would use the tokens that this plugin mounts into them.
 			"--disable-admission-plugins=ServiceAccount",
 			"--allow-privileged=true",
+			// Where the kubelet of kubelet.go serves logs.
+			"--kubelet-preferred-address-types=ExternalIP",
 			// Endpoints may not be on loopback, where this server is.
 			"--endpoint-reconciler-type=none",
 			"--profiling=false",

@@ -33,10 +33,17 @@ import (
 //	Pending, ContainerCreating
 //	  └─ after --pod-delay ─→ Running and Ready
 //	                            └─ restartPolicy is not Always, after --pod-delay ─→ Succeeded
-//	  └─ an image's tag contains "broken" ─→ Pending, ImagePullBackOff; looked at again when the image changes
 //
-// A deleted pod goes at once, without its grace period. Probes, volumes, readiness gates and exit codes
-// play no part; `kubectl logs` and `exec` do not work, since nothing runs.
+// What a container's image has in its tag foretells that it goes wrong, as in simulated clusters:
+//
+//	broken     cannot be pulled: Pending, ImagePullBackOff; looked at again when the image changes
+//	crash      ends with exit code 1: CrashLoopBackOff, or Failed where restartPolicy is Never
+//	unready    Running, and its readiness probe fails for ever
+//	unmounted  ContainerCreating for ever: the pod's first volume cannot be mounted
+//
+// A deleted pod goes at once, without its grace period. Probes, volumes and readiness gates play no
+// other part. Logs are what a container's environment variable LOG says (logs.go); `exec` does not
+// work, since nothing runs.
 //
 // kwok was the other way to this. It would be a second binary to build (two minutes and a half), and a second
 // process to start, watch and stop for each cluster; and volumes and load balancers, without which real charts
@@ -54,10 +61,18 @@ type kubelet struct {
 	since sync.Map // types.UID → time.Time
 }
 
-// brokenTag marks, as part of an image's tag, an image that can never be pulled.
-const brokenTag = "broken"
+// A fate is what becomes of a container, by the tag of its image.
+type fate string
 
-func startKubelet(ctx context.Context, o *options, client kubernetes.Interface, factory informers.SharedInformerFactory) (*kubelet, error) {
+const (
+	fine      fate = ""
+	broken    fate = "broken"
+	crash     fate = "crash"
+	unready   fate = "unready"
+	unmounted fate = "unmounted"
+)
+
+func startKubelet(ctx context.Context, o *options, creds *credentials, client kubernetes.Interface, factory informers.SharedInformerFactory) (*kubelet, error) {
 	events := record.NewBroadcaster(record.WithContext(ctx))
 	k := &kubelet{
 		client:   client,
@@ -68,14 +83,18 @@ func startKubelet(ctx context.Context, o *options, client kubernetes.Interface, 
 		delay:    o.podDelay,
 	}
 	events.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})
+	logs, err := k.serveLogs(ctx, creds)
+	if err != nil {
+		return nil, fmt.Errorf("logs: %w", err)
+	}
 	for i := 1; i <= o.nodes; i++ {
-		node := newNode(o, i)
+		node := newNode(o, i, logs)
 		k.nodes[node.Name] = node
 		if err := k.register(ctx, node); err != nil {
 			return nil, fmt.Errorf("node %s: %w", node.Name, err)
 		}
 	}
-	_, err := factory.Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+	_, err = factory.Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    k.enqueue,
 		UpdateFunc: func(_, now any) { k.enqueue(now) },
 		DeleteFunc: func(obj any) {
@@ -99,7 +118,7 @@ func startKubelet(ctx context.Context, o *options, client kubernetes.Interface, 
 	return k, nil
 }
 
-func newNode(o *options, i int) *corev1.Node {
+func newNode(o *options, i int, logs int32) *corev1.Node {
 	name := fmt.Sprintf("%s-node-%d", o.name, i)
 	labels := map[string]string{
 		corev1.LabelHostname:           name,
@@ -128,7 +147,10 @@ func newNode(o *options, i int) *corev1.Node {
 			Addresses: []corev1.NodeAddress{
 				{Type: corev1.NodeInternalIP, Address: nodeIP(i)},
 				{Type: corev1.NodeHostName, Address: name},
+				// Where logs are served, for the API server alone.
+				{Type: corev1.NodeExternalIP, Address: "127.0.0.1"},
 			},
+			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: logs}},
 			Conditions: []corev1.NodeCondition{
 				condition(corev1.NodeReady, corev1.ConditionTrue, "KubeletReady", "kubelet is posting ready status"),
 				condition(corev1.NodeMemoryPressure, corev1.ConditionFalse, "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
@@ -266,9 +288,13 @@ func (k *kubelet) sync(ctx context.Context, key types.NamespacedName) (time.Dura
 		if rest := k.remaining(pod); rest > 0 {
 			return rest, nil
 		}
+		if foretold(pod, unmounted) != nil {
+			k.recorder.Event(pod, corev1.EventTypeWarning, "FailedMount", failedMount(pod))
+			return 0, nil
+		}
 		k.run(next)
 		k.since.Store(pod.UID, time.Now())
-	case pod.Spec.RestartPolicy != corev1.RestartPolicyAlways:
+	case pod.Spec.RestartPolicy != corev1.RestartPolicyAlways && foretold(pod, crash) == nil && foretold(pod, unready) == nil:
 		if rest := k.remaining(pod); rest > 0 {
 			return rest, nil
 		}
@@ -282,10 +308,39 @@ func (k *kubelet) sync(ctx context.Context, key types.NamespacedName) (time.Dura
 	if _, err := k.client.CoreV1().Pods(key.Namespace).UpdateStatus(ctx, next, metav1.UpdateOptions{FieldManager: "kubelet"}); err != nil {
 		return 0, err
 	}
-	if image := brokenImage(next); image != "" && next.Status.Phase == corev1.PodPending && pod.Status.StartTime != nil {
-		k.recorder.Eventf(pod, corev1.EventTypeWarning, "Failed", "Failed to pull image %q: manifest unknown", image)
+	if pod.Status.StartTime != nil {
+		k.tell(pod, next)
 	}
 	return k.delay, nil
+}
+
+// tell records the events of what went wrong with a pod that has just passed on.
+func (k *kubelet) tell(pod, next *corev1.Pod) {
+	warn := func(reason, format string, args ...any) {
+		k.recorder.Eventf(pod, corev1.EventTypeWarning, reason, format, args...)
+	}
+	if c := foretold(next, broken); c != nil && next.Status.Phase == corev1.PodPending {
+		warn("Failed", "Failed to pull image %q: manifest unknown", c.Image)
+	}
+	if c := foretold(next, crash); c != nil && next.Status.Phase != corev1.PodFailed {
+		warn("BackOff", "Back-off restarting failed container %s in pod %s_%s(%s)", c.Name, pod.Name, pod.Namespace, pod.UID)
+	}
+	if foretold(next, unready) != nil {
+		warn("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")
+	}
+}
+
+// failedMount is what a kubelet says of the first volume of a pod.
+func failedMount(pod *corev1.Pod) string {
+	for _, v := range pod.Spec.Volumes {
+		switch {
+		case v.Secret != nil:
+			return fmt.Sprintf("MountVolume.SetUp failed for volume %q : secret %q not found", v.Name, v.Secret.SecretName)
+		case v.ConfigMap != nil:
+			return fmt.Sprintf("MountVolume.SetUp failed for volume %q : configmap %q not found", v.Name, v.ConfigMap.Name)
+		}
+	}
+	return "MountVolume.SetUp failed: timed out waiting for the condition"
 }
 
 // remaining is how much of the delay is left in the state that the pod is in. After a restart of this
@@ -323,8 +378,11 @@ func (k *kubelet) run(pod *corev1.Pod) {
 		switch {
 		case !initialized:
 			s.InitContainerStatuses[i] = waiting("PodInitializing", "")(c)
-		case isBroken(c.Image):
+		case fateOf(c.Image) == broken:
 			s.InitContainerStatuses[i] = backOff(c)
+			initialized = false
+		case fateOf(c.Image) == crash:
+			s.InitContainerStatuses[i] = crashed(pod, c)
 			initialized = false
 		case sidecar:
 			s.InitContainerStatuses[i] = started(c)
@@ -338,8 +396,15 @@ func (k *kubelet) run(pod *corev1.Pod) {
 		case !initialized:
 			s.ContainerStatuses[i] = waiting("PodInitializing", "")(c)
 			ready = false
-		case isBroken(c.Image):
+		case fateOf(c.Image) == broken:
 			s.ContainerStatuses[i] = backOff(c)
+			ready = false
+		case fateOf(c.Image) == crash:
+			s.ContainerStatuses[i] = crashed(pod, c)
+			ready = false
+		case fateOf(c.Image) == unready:
+			s.ContainerStatuses[i] = started(c)
+			s.ContainerStatuses[i].Ready = false
 			ready = false
 		default:
 			s.ContainerStatuses[i] = started(c)
@@ -351,11 +416,11 @@ func (k *kubelet) run(pod *corev1.Pod) {
 		s.PodIP = k.podIP(pod)
 		s.PodIPs = []corev1.PodIP{{IP: s.PodIP}}
 	}
+	s.Phase = phase(pod)
 	if !ready {
-		setReady(pod, corev1.ConditionFalse, initialized, "ContainersNotReady", "containers with unready status")
+		setReady(pod, corev1.ConditionFalse, initialized, "ContainersNotReady", "containers with unready status: "+unreadyNames(s.ContainerStatuses))
 		return
 	}
-	s.Phase = corev1.PodRunning
 	setReady(pod, corev1.ConditionTrue, true, "", "")
 }
 
@@ -380,22 +445,54 @@ func (k *kubelet) podIP(pod *corev1.Pod) string {
 	return fmt.Sprintf("10.244.%d.%d", n>>8&0xff, n&0xff)
 }
 
-// isBroken looks at the tag alone: a repository or a digest may be called what it likes.
-func isBroken(image string) bool {
-	image, _, _ = strings.Cut(image, "@")
-	_, tag, _ := strings.Cut(image[strings.LastIndex(image, "/")+1:], ":")
-	return strings.Contains(tag, brokenTag)
-}
-
-func brokenImage(pod *corev1.Pod) string {
-	for _, containers := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
-		for _, c := range containers {
-			if isBroken(c.Image) {
-				return c.Image
+// phase is Pending as long as a container has never run, and Failed where one has ended for good.
+func phase(pod *corev1.Pod) corev1.PodPhase {
+	now := corev1.PodRunning
+	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
+		for _, c := range statuses {
+			switch {
+			case c.State.Terminated != nil && c.State.Terminated.ExitCode != 0:
+				return corev1.PodFailed
+			case c.State.Waiting != nil && c.LastTerminationState.Terminated == nil:
+				now = corev1.PodPending
 			}
 		}
 	}
-	return ""
+	return now
+}
+
+func unreadyNames(statuses []corev1.ContainerStatus) string {
+	var names []string
+	for _, c := range statuses {
+		if !c.Ready {
+			names = append(names, c.Name)
+		}
+	}
+	return fmt.Sprintf("[%s]", strings.Join(names, " "))
+}
+
+// fateOf looks at the tag alone: a repository or a digest may be called what it likes.
+func fateOf(image string) fate {
+	image, _, _ = strings.Cut(image, "@")
+	_, tag, _ := strings.Cut(image[strings.LastIndex(image, "/")+1:], ":")
+	for _, f := range []fate{broken, crash, unready, unmounted} {
+		if strings.Contains(tag, string(f)) {
+			return f
+		}
+	}
+	return fine
+}
+
+// foretold is the first container of a pod that has this fate.
+func foretold(pod *corev1.Pod, f fate) *corev1.Container {
+	for _, containers := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range containers {
+			if fateOf(containers[i].Image) == f {
+				return &containers[i]
+			}
+		}
+	}
+	return nil
 }
 
 func statuses(containers []corev1.Container, of func(corev1.Container) corev1.ContainerStatus) []corev1.ContainerStatus {
@@ -418,6 +515,24 @@ func waiting(reason, message string) func(corev1.Container) corev1.ContainerStat
 
 func backOff(c corev1.Container) corev1.ContainerStatus {
 	return waiting("ImagePullBackOff", fmt.Sprintf("Back-off pulling image %q", c.Image))(c)
+}
+
+// crashed is a container that has ended with an error: for good, or about to be started again.
+func crashed(pod *corev1.Pod, c corev1.Container) corev1.ContainerStatus {
+	now := metav1.Now()
+	status := completed(c, now)
+	ended := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", StartedAt: now, FinishedAt: now}}
+	if pod.Spec.RestartPolicy == corev1.RestartPolicyNever {
+		status.State = ended
+		return status
+	}
+	status.RestartCount = 3
+	status.LastTerminationState = ended
+	status.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{
+		Reason:  "CrashLoopBackOff",
+		Message: fmt.Sprintf("back-off 40s restarting failed container=%s pod=%s_%s(%s)", c.Name, pod.Name, pod.Namespace, pod.UID),
+	}}
+	return status
 }
 
 func running(since metav1.Time) func(corev1.Container) corev1.ContainerStatus {

@@ -51,8 +51,8 @@
 // # How pods behave
 //
 // See kubelet.go. In short: a scheduled pod gets ready after two delays; one whose restartPolicy is
-// not Always (a Job's) succeeds after a third; an image whose tag contains "broken" never gets pulled,
-// and its container waits with reason ImagePullBackOff for ever; a deleted pod goes at once.
+// not Always (a Job's) succeeds after a third; an image whose tag contains "broken", "crash", "unready"
+// or "unmounted" goes wrong in that way for ever; a deleted pod goes at once.
 package main
 
 import (
@@ -245,7 +245,7 @@ func bringUp(ctx context.Context, o *options, creds *credentials, began time.Tim
 	startScheduler(ctx, creds, fail("kube-scheduler"))
 	// Everything is seen again now and then, so that what failed on a busy machine is made up for.
 	informers := informers.NewSharedInformerFactory(client, 30*time.Second)
-	nodes, err := startKubelet(ctx, o, client, informers)
+	nodes, err := startKubelet(ctx, o, creds, client, informers)
 	if err != nil {
 		return err
 	}

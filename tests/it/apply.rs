@@ -103,8 +103,8 @@ fn a_change_is_shown_applied_taken_back_and_removed() {
             &format!("rollback {CLUSTER} traefik"),
             &format!("diff {addon} --exit-code -o json"),
             &format!("history {CLUSTER} traefik -o json"),
-            &format!("uninstall {addon}"),
-            &format!("uninstall {addon} --yes"),
+            &format!("uninstall {addon} --ignore-dependents"),
+            &format!("uninstall {addon} --ignore-dependents --yes"),
             &format!("history {CLUSTER} traefik"),
             &format!("plan {addon} --exit-code"),
         ]
@@ -348,4 +348,32 @@ fn an_object_that_two_addons_claim_is_written_by_neither() {
     assert!(told.contains("is claimed by release second/second as well"), "{told}");
     assert!(told.contains("is claimed by release first/first as well"), "{told}");
     assert!(!told.contains("install"), "{told}");
+}
+
+#[test]
+fn a_release_is_tested_and_goes_after_what_depends_on_it() {
+    let env = Env::small();
+    let test = |name: &str, tag: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, annotations: {{helm.sh/hook: test}}}}\n\
+             spec: {{restartPolicy: Never, containers: [{{name: c, image: \"r.example/c:{tag}\"}}]}}\n"
+        )
+    };
+    let tests = format!("{}{}{}", test("a", "1"), test("b", "1-crash"), test("c", "1"));
+    env.write("addons/web/chart/templates/tests.yaml", &tests);
+    env.commit("Tests");
+    let told = runs(
+        &env,
+        &[
+            "apply dev --yes",
+            "test dev web",
+            "test dev web --only a --logs",
+            "test dev base",
+            "uninstall dev --addon base --yes",
+            "uninstall dev --addon base --addon web --dry-run",
+            "uninstall dev --addon base --addon web --yes",
+            "test dev web",
+        ],
+    );
+    assert_snapshot!(regex::Regex::new(r"in \d+\.\d s").unwrap().replace_all(&told, "in [TIME]"));
 }

@@ -546,6 +546,15 @@ mod findings {
     }
 
     #[test]
+    fn a_health_check_that_nobody_asks() {
+        assert_snapshot!(after(|env| {
+            let addon = env.read("addons/web/addon.yaml");
+            let checks = "  health:\n    checks:\n      - {object: {kind: ConfigMap, name: web-confg}, cel: \"true\"}\n";
+            env.write("addons/web/addon.yaml", &format!("{addon}{checks}"));
+        }));
+    }
+
+    #[test]
     fn a_guardrail_is_broken() {
         assert_snapshot!(after(|env| policy(env, POLICY)));
     }

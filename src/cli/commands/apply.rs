@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::diff::{Output, exit};
+use super::test::write_logs;
 use crate::apply::{ApplyOptions, holder};
 use crate::base::clock::today;
 use crate::cli::clusters;
@@ -164,6 +165,8 @@ fn tell(result: &StepResult, output: Output, context: &mut Context) -> anyhow::R
         StepStatus::Done => "",
         StepStatus::Failed => "failed: ",
         StepStatus::Refused => "refused: ",
+        // Says so itself, where it is a matter of time.
+        StepStatus::Unhealthy if result.message.starts_with("not healthy") => "",
         StepStatus::Unhealthy => "not healthy: ",
         StepStatus::Waiting => "not begun: ",
     };
@@ -172,6 +175,9 @@ fn tell(result: &StepResult, output: Output, context: &mut Context) -> anyhow::R
         Output::Text => writeln!(context.out, "{instance}: {mark}{message}")?,
         Output::Markdown => writeln!(context.out, "- `{instance}`: {mark}{message}")?,
         Output::Json => {}
+    }
+    if output != Output::Json {
+        write_logs(&result.logs, &mut context.err)?;
     }
     for help in &result.help {
         writeln!(context.err, "  help: {help}")?;

@@ -18,6 +18,7 @@ pub mod schema;
 pub mod sim;
 pub mod status;
 pub mod template;
+pub mod test;
 pub mod uninstall;
 pub mod validate;
 pub mod why;

@@ -1,6 +1,7 @@
 //! `fitout rollback`: back to an earlier revision of a release.
 
 use super::history::instance;
+use super::test::write_logs;
 use crate::apply::{self, ApplyOptions, HEALTH_TIMEOUT, Rules, holder};
 use crate::base::clock::SystemClock;
 use crate::base::clock::today;
@@ -49,12 +50,14 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let exit = match done {
         Err(error) => {
             writeln!(context.err, "error: {key}: {}", chain(&error))?;
+            write_logs(error.logs(), &mut context.err)?;
             for help in error.help() {
                 writeln!(context.err, "  help: {help}")?;
             }
             status_of(&error).exit()
         }
         Ok(outcome) => {
+            write_logs(&outcome.logs, &mut context.err)?;
             let timeout = instance.health.timeout.map_or(HEALTH_TIMEOUT, |timeout| timeout.0);
             let subject = Subject { checks: &instance.health.checks, ..Subject::from(&id) };
             match apply::wait(&client, subject, timeout, &SystemClock).await {
@@ -65,6 +68,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
                 }
                 Err(error) => {
                     writeln!(context.out, "{key}: {}, not healthy: {error}", told(&outcome))?;
+                    write_logs(&error.logs(), &mut context.err)?;
                     Exit::Refused
                 }
             }
