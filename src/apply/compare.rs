@@ -19,10 +19,12 @@ use crate::base::ids::Digest;
 use crate::chart::model::Manifest;
 use crate::diff::{Change, Op, is_meant};
 use crate::fleet::model::{CrdPolicy, ImmutablePolicy};
+use crate::k8s::error::FieldOwner;
 use crate::k8s::{Apply, ClusterClient, RequestError, Resource};
+use crate::live::drift::{self, Setter};
 use crate::live::read::read;
 use crate::live::record::{RecordHead, ReleaseStatus};
-use crate::live::{Adopted, Gap, GapSubject, Live, ReleaseId, observe, releases};
+use crate::live::{Adopted, Drift, Gap, GapSubject, Live, ReleaseId, observe, releases};
 use crate::object::key::ObjectKey;
 use crate::object::{access, noise, secret};
 use crate::render::Release;
@@ -116,27 +118,53 @@ pub async fn compare(
         pending: pending.map(Adopted::from),
         ..Comparison::default()
     };
+    if attempt.ensure_not_handed_over(&heads).is_err() {
+        return Ok(comparison);
+    }
     let wanted = attempt.settle().await?;
     if let Some(head) = attempt.same_as_deployed(&heads) {
         comparison.is_current = true;
         attempt.compare_current(head, wanted, &mut comparison).await?;
         return Ok(comparison);
     }
-    let survey = attempt.survey(&heads, wanted).await?;
-    comparison.refused = attempt.check(&survey).err();
-    comparison.gaps.clone_from(&survey.live.gaps);
+    attempt.compare_whole(&heads, wanted, &mut comparison).await?;
     comparison.gaps.extend(hidden);
-    attempt.compare_crds(&mut comparison).await?;
-    let untouched = Attempt::untouched(&survey, &heads);
-    let touched: Vec<&Wanted> =
-        survey.wanted.iter().filter(|wanted| !untouched.contains_key(wanted.key())).collect();
-    attempt.compare_objects(&touched, &survey.live, &mut comparison).await;
-    removed(&survey, &mut comparison);
-    comparison.changes.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(comparison)
 }
 
 impl Attempt<'_> {
+    /// Everything that an attempt would do. Gives what it went by.
+    pub(super) async fn compare_whole(
+        &self,
+        heads: &[RecordHead],
+        wanted: Vec<Wanted>,
+        comparison: &mut Comparison,
+    ) -> Result<Survey, ApplyError> {
+        let survey = self.survey(heads, wanted).await?;
+        comparison.refused = self.refused(&survey).await?;
+        comparison.gaps.clone_from(&survey.live.gaps);
+        self.compare_crds(comparison).await?;
+        let untouched = Attempt::untouched(&survey, heads);
+        let touched: Vec<&Wanted> =
+            survey.wanted.iter().filter(|wanted| !untouched.contains_key(wanted.key())).collect();
+        self.compare_objects(&touched, &survey.live, comparison).await;
+        removed(&survey, comparison);
+        comparison.changes.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(survey)
+    }
+
+    /// Why the whole would not be done.
+    async fn refused(&self, survey: &Survey) -> Result<Option<Refused>, ApplyError> {
+        if let Err(refused) = self.check(survey) {
+            return Ok(Some(refused));
+        }
+        match self.ensure_flux_rests(&survey.live).await {
+            Ok(()) => Ok(None),
+            Err(ApplyError::Refused(refused)) => Ok(Some(refused)),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn compare_current(
         &self,
         head: &RecordHead,
@@ -156,6 +184,8 @@ impl Attempt<'_> {
             comparison.changes.push(Change::create(&crd, &crd.object));
         }
         self.compare_objects(&touched, &live, comparison).await;
+        let manifests: Vec<_> = wanted.iter().map(|wanted| wanted.manifest.clone()).collect();
+        note_setters(&drift::drifts(head, &live, &manifests), &mut comparison.changes);
         comparison.changes.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(())
     }
@@ -208,19 +238,26 @@ impl Attempt<'_> {
         found: &Json,
         body: &Json,
     ) -> Result<(Json, How), RequestError> {
-        match self.predict(resource, &manifest.key, body).await {
+        let (predicted, how) = match self.predict(resource, &manifest.key, body).await {
             Err(RequestError::Forbidden { .. }) if self.options.is_read_only => {
-                self.work_out(found, body).map(|predicted| (predicted, How::Here))
+                (self.work_out(found, body)?, How::Here)
             }
-            predicted => predicted.map(|predicted| (predicted, How::Server)),
-        }
+            predicted => (predicted?, How::Server),
+        };
+        let takes = self.options.takes();
+        Ok((predict::after_handover(predicted, body, takes, self.clock.now()), how))
+    }
+
+    /// Whether all owners of fields in conflict give way.
+    fn yield_all(&self, owners: &[FieldOwner]) -> bool {
+        owners.iter().all(|owner| ownership::yields(owner, self.options.takes()))
     }
 
     /// What an apply would come to, without the server.
     fn work_out(&self, found: &Json, body: &Json) -> Result<Json, RequestError> {
         let work_out = |is_forced| predict::predicted(found, body, is_forced, self.clock.now());
         match work_out(self.options.is_forced) {
-            Err(RequestError::FieldConflict { owners }) if owners.iter().all(ownership::yields) => {
+            Err(RequestError::FieldConflict { owners }) if self.yield_all(&owners) => {
                 work_out(true)
             }
             other => other,
@@ -250,7 +287,7 @@ impl Attempt<'_> {
     ) -> Result<Json, RequestError> {
         let apply = Apply { is_dry_run: true, is_forced: self.options.is_forced };
         match self.client.apply(resource, &key.namespace, body, apply).await {
-            Err(RequestError::FieldConflict { owners }) if owners.iter().all(ownership::yields) => {
+            Err(RequestError::FieldConflict { owners }) if self.yield_all(&owners) => {
                 let apply = Apply { is_forced: true, ..apply };
                 self.client.apply(resource, &key.namespace, body, apply).await
             }
@@ -319,6 +356,29 @@ fn merged(live: &Json, body: &Json) -> Json {
             Json::Object(fields)
         }
         (_, body) => body.clone(),
+    }
+}
+
+/// Says of each object who has changed it.
+fn note_setters(drifts: &[Drift], changes: &mut [Change]) {
+    for change in changes.iter_mut().filter(|change| change.op == Op::Update) {
+        let key = change.key.to_string();
+        let mut by: BTreeMap<&Setter, Vec<&str>> = BTreeMap::new();
+        for drift in drifts.iter().filter(|drift| drift.object == key) {
+            if let Some(setter) = &drift.by {
+                by.entry(setter).or_default().extend(drift.field.as_deref());
+            }
+        }
+        let told: Vec<_> = by
+            .into_iter()
+            .map(|(setter, fields)| match &fields[..] {
+                [] => format!("made anew by {setter}"),
+                fields => format!("{} set by {setter}", fields.join(", ")),
+            })
+            .collect();
+        if !told.is_empty() {
+            change.note = Some(told.join("; "));
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::flux::HelmRelease;
+use crate::base::clock::{Timestamp, moment};
 use crate::base::diagnostic::counted;
 use crate::base::ids::ClusterName;
 use crate::k8s::RequestError;
@@ -10,6 +12,9 @@ use crate::live::ReleaseId;
 use crate::live::record::RecordError;
 use crate::object::key::ObjectKey;
 use crate::object::manifest::ManifestError;
+
+/// What a change under way is called whose record does not say whose it is.
+pub(super) const HELM: &str = "helm";
 
 /// An attempt that did not get through.
 #[derive(Debug, thiserror::Error)]
@@ -51,12 +56,22 @@ pub enum ApplyError {
         after: Duration,
     },
     /// Somebody else works on the release.
-    #[error("release {release} is being changed by {holder}")]
+    #[error("release {release} is being changed by {holder}{}", heard(*.since))]
     Busy {
         /// Which release.
         release: ReleaseId,
         /// Who, as far as known.
         holder: String,
+        /// When they were heard of last, where that is known.
+        since: Option<Timestamp>,
+    },
+    /// There is no such release.
+    #[error("there is no release {release} on cluster `{cluster}`")]
+    NoRelease {
+        /// Which release.
+        release: ReleaseId,
+        /// Which cluster.
+        cluster: ClusterName,
     },
     /// Somebody else has taken over the release in between.
     #[error("release {release} was taken over by somebody else in between")]
@@ -89,6 +104,10 @@ pub enum ApplyError {
     },
 }
 
+fn heard(since: Option<Timestamp>) -> String {
+    since.map_or_else(String::new, |at| format!(", who was heard of last at {}", moment(at)))
+}
+
 fn wanted(revision: Option<u32>) -> String {
     revision.map_or_else(|| "before this one".to_owned(), |revision| revision.to_string())
 }
@@ -105,6 +124,7 @@ impl ApplyError {
             | Self::Record(_)
             | Self::Manifest(_)
             | Self::Render { .. }
+            | Self::NoRelease { .. }
             | Self::NoRevision { .. } => false,
         }
     }
@@ -120,7 +140,10 @@ impl ApplyError {
 
     /// Whether nothing was changed on the cluster by this attempt.
     pub fn is_refused(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Busy { .. } | Self::Render { .. })
+        matches!(
+            self,
+            Self::Refused(_) | Self::Busy { .. } | Self::Render { .. } | Self::NoRelease { .. }
+        )
     }
 
     /// Ways out, for people.
@@ -131,9 +154,14 @@ impl ApplyError {
                 help.dedup();
                 help
             }
+            Self::Busy { holder, .. } if holder == HELM => vec![
+                "Helm says neither who it is nor that it is alive: it is taken to be gone ten \
+                 minutes after its last write; `fitout apply --unlock` says that it is"
+                    .to_owned(),
+            ],
             Self::Busy { .. } => vec![
                 "an attempt that was killed is taken over after two minutes, or at once on the \
-                 machine it ran on"
+                 machine it ran on; `fitout apply --unlock` does not wait"
                     .to_owned(),
             ],
             Self::Refused(refused) => refused.help(),
@@ -170,6 +198,8 @@ pub enum Doing {
     Applying,
     /// Deleting it.
     Deleting,
+    /// Giving its fields back to Helm.
+    HandingOver,
 }
 
 impl fmt::Display for Doing {
@@ -178,6 +208,7 @@ impl fmt::Display for Doing {
             Self::Reading => "reading",
             Self::Applying => "applying",
             Self::Deleting => "deleting",
+            Self::HandingOver => "handing over",
         })
     }
 }
@@ -295,6 +326,25 @@ pub enum Refused {
         /// Where it comes from.
         template: String,
     },
+    /// It was handed over to Helm.
+    #[error("release {release} was handed over to Helm")]
+    HandedOver {
+        /// Which release.
+        release: ReleaseId,
+    },
+    /// Flux's helm-controller makes the release.
+    #[error(
+        "release {release} is made by the HelmRelease {helm_release} of Flux, which is not suspended"
+    )]
+    OfFlux {
+        /// Which release.
+        release: ReleaseId,
+        /// What makes it.
+        helm_release: HelmRelease,
+    },
+    /// Its release record would be larger than the API server takes.
+    #[error("{0}")]
+    TooLarge(String),
     /// The same object twice.
     #[error("{object} is in the release twice: from `{template}` and from `{other}`")]
     Twice {
@@ -324,6 +374,27 @@ impl Refused {
             Self::NoName { .. } => {
                 vec!["only hooks may have `generateName` instead of a name".to_owned()]
             }
+            Self::HandedOver { .. } => {
+                vec!["`fitout adopt` takes it back; `helm` goes on with it".to_owned()]
+            }
+            Self::OfFlux { helm_release, .. } => {
+                let mut help = vec![format!(
+                    "suspend it with `{}`; a HelmRelease that is deleted while it is suspended \
+                     leaves its release alone",
+                    helm_release.suspend()
+                )];
+                help.extend(helm_release.kustomization.as_ref().map(|kustomization| {
+                    format!(
+                        "Kustomization {kustomization} brings it: `suspend: true` in git keeps it so"
+                    )
+                }));
+                help
+            }
+            Self::TooLarge(_) => vec![
+                "split the chart, or bring large files to the cluster by another way than its \
+                 values and manifests"
+                    .to_owned(),
+            ],
             Self::Twice { .. } => Vec::new(),
         }
     }

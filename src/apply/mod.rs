@@ -4,7 +4,8 @@
 //! killed left behind is what the next one starts from. Callers loop.
 //!
 //! # Expected flow
-//! [`realize`] → [`wait`] → done, or [`rollback`]; [`uninstall`].
+//! [`realize`] → [`wait`] → done, or [`rollback`]; [`uninstall`]. From other tools: [`adopt`]; back to
+//! Helm: [`hand_over`].
 //!
 //! # Guarantees
 //! - Nothing is deleted that is not in the inventory of the release, nothing because of a
@@ -19,11 +20,14 @@
 //! # Errors
 //! [`ApplyError::is_passing`] tells whether the same attempt may succeed later.
 
+mod adopt;
 mod attempt;
 mod bring;
 mod compare;
 mod crds;
 mod error;
+mod flux;
+mod hand_over;
 mod history;
 pub mod holder;
 mod hooks;
@@ -45,10 +49,13 @@ use serde::Serialize;
 use crate::live::Gap;
 use crate::object::key::ObjectKey;
 
+pub use adopt::{Adoption, Disruption, Former, Taken, adopt, compare_adoption, disruptions};
 pub use attempt::realize;
 pub use bring::{Brought, Failure, HEALTH_TIMEOUT, Recovery, bring, health_timeout, mark_failed};
 pub use compare::{Comparison, compare, state_of};
 pub use error::{ApplyError, ObjectError, Refused};
+pub use flux::HelmRelease;
+pub use hand_over::{HandedOver, hand_over};
 pub use rollback::rollback;
 pub use target::Rules;
 pub use uninstall::{compare_uninstall, uninstall};
@@ -62,8 +69,14 @@ pub struct ApplyOptions {
     pub holder: String,
     /// Fields that other managers own are taken over.
     pub is_forced: bool,
-    /// Objects that are there but belong to no release are taken over.
+    /// Objects that are there but belong to no release are taken over, with the fields that their
+    /// files have set.
     pub takes_ownership: bool,
+    /// What is there is taken over as it is: no hooks run, and a release that was handed over to
+    /// Helm is taken back.
+    pub adopts: bool,
+    /// Whoever began the change that is under way is gone: somebody has looked.
+    pub is_unlocked: bool,
     /// Limits of what may be deleted do not count: somebody has agreed.
     pub ignores_limits: bool,
     /// The credentials may only read: what the server refuses to tell by a dry run is worked out here
@@ -82,11 +95,18 @@ impl ApplyOptions {
             holder: holder.into(),
             is_forced: false,
             takes_ownership: false,
+            adopts: false,
+            is_unlocked: false,
             ignores_limits: false,
             is_read_only: false,
             timeout: Duration::from_mins(5),
             rules: Rules::default(),
         }
+    }
+
+    /// Whose fields are taken over with an object.
+    fn takes(&self) -> ownership::Takes {
+        if self.takes_ownership { ownership::Takes::HelmAndFiles } else { ownership::Takes::Helm }
     }
 }
 
@@ -119,6 +139,8 @@ pub enum Action {
     Installed,
     /// There is a new revision.
     Upgraded,
+    /// What was there is fitout's now.
+    Adopted,
     /// Somebody had changed objects; they are as git says again, at the same revision.
     Healed,
     /// All was as it should be.

@@ -45,6 +45,8 @@ pub(super) struct Target {
     pub(super) rules: Rules,
     /// See [`crate::live::record::RecordHead::random`].
     pub(super) random: BTreeMap<String, String>,
+    /// Whether what fitout has not made may be taken over with it.
+    pub(super) is_adoption: bool,
 }
 
 /// What an addon says about its changes. A record does not have it, and a way back keeps to it.
@@ -90,6 +92,7 @@ impl Target {
             hooks: rendered.hooks.iter().map(recorded_hook).collect(),
             version: 0,
             namespace: id.namespace.clone(),
+            others: serde_json::Map::new(),
         };
         Self {
             direction: Direction::Forward,
@@ -101,6 +104,7 @@ impl Target {
             limits: instance.limits.clone(),
             rules: Rules::of(instance),
             random: BTreeMap::new(),
+            is_adoption: false,
             id,
         }
     }
@@ -108,11 +112,13 @@ impl Target {
     /// What a record says. The objects that a rollback removes were brought by the revisions it
     /// undoes, so their number has no limit; namespaces and CRDs keep theirs.
     pub(super) fn of_record(
-        record: ReleaseRecord,
+        mut record: ReleaseRecord,
         origin: Origin,
         id: ReleaseId,
         rules: Rules,
     ) -> Result<Self, ManifestError> {
+        // How a later Helm wrote it says nothing of how it is written now.
+        record.others.clear();
         let manifests = manifest::parse(&record.manifest, &id.namespace)?;
         let hooks = hooks_of(&record)?;
         Ok(Self {
@@ -125,6 +131,7 @@ impl Target {
             limits: Limits { deleted_objects: u32::MAX, ..Limits::default() },
             rules,
             random: BTreeMap::new(),
+            is_adoption: false,
             id,
         })
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::error::{ApplyError, Doing, ObjectError};
+use super::error::{ApplyError, Doing, ObjectError, Refused};
 use super::history::{self, Ending, Tenure, failed};
 use super::objects::{Applying, at, wait_gone};
 use super::prune::{self, Pruning};
@@ -26,7 +26,8 @@ use crate::object::key::ObjectKey;
 /// not be read.
 ///
 /// # Errors
-/// With `limits`, [`super::Refused::Limit`] before anything is done.
+/// With `limits`, [`Refused::Limit`] before anything is done; [`Refused::HandedOver`] for one that is
+/// Helm's again.
 pub async fn uninstall(
     client: &ClusterClient,
     id: &ReleaseId,
@@ -39,7 +40,10 @@ pub async fn uninstall(
     };
     let Survey { heads, records, pruning, .. } = survey;
     let newest = heads.last().expect("a survey has records");
-    history::ensure_free(newest, &options.holder, clock.now())?;
+    history::ensure_free(newest, options, clock.now())?;
+    if newest.is_handed_over {
+        return Err(Refused::HandedOver { release: id.clone() }.into());
+    }
     if let Some((key, gap)) = first_gap(&pruning) {
         let source = RequestError::Unreachable { source: gap.reason.clone().into() };
         let error = ApplyError::object(Doing::Reading, key.clone(), "", 0).failed(source);

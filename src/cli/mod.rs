@@ -62,6 +62,10 @@ commands! {
     Preview => preview,
     /// Bring clusters to what git says
     Apply => apply,
+    /// Take over what Helm, Flux or kubectl has installed, in place
+    Adopt => adopt,
+    /// Give an addon of a cluster back to Helm
+    Release => release,
     /// Remove an addon's release from clusters
     Uninstall => uninstall,
     /// List, show and steer rollouts

@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 use super::calendar::{Calendar, Freeze, Window};
 use super::schema::Kind;
 use crate::base::ids::{AddonName, ClusterName, PolicyName, RepositoryName};
+use crate::base::limits::RELEASE_HISTORY_MAX;
 use crate::yaml::node::Node;
 
 /// A document together with the tree it was read from, for spans.
@@ -362,11 +363,19 @@ pub struct UpgradeSpec {
     pub on_immutable: ImmutablePolicy,
     /// A failed upgrade goes back to the revision before.
     pub atomic: bool,
+    /// How many revisions of a release are kept on the cluster, as `helm upgrade --history-max`
+    /// has it; `0` keeps all.
+    pub history_max: u32,
 }
 
 impl Default for UpgradeSpec {
     fn default() -> Self {
-        Self { crds: CrdPolicy::CreateReplace, on_immutable: ImmutablePolicy::Fail, atomic: true }
+        Self {
+            crds: CrdPolicy::CreateReplace,
+            on_immutable: ImmutablePolicy::Fail,
+            atomic: true,
+            history_max: RELEASE_HISTORY_MAX,
+        }
     }
 }
 

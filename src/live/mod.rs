@@ -3,6 +3,7 @@
 //! Reads only what is in an inventory, through a [`crate::k8s::ClusterClient`] that it is given,
 //! and never writes. What could not be read is a [`Gap`], never an absence.
 
+pub mod drift;
 pub mod observe;
 pub mod read;
 pub mod record;
@@ -21,6 +22,7 @@ use crate::health::Health;
 use crate::k8s::RequestError;
 use crate::object::key::ObjectKey;
 
+pub use drift::{Drift, Fight, Heal};
 pub use observe::{Subject, observe};
 pub use record::{ReleaseRecord, ReleaseStatus};
 
@@ -140,6 +142,9 @@ pub struct Adopted {
     pub release_revision: u32,
     /// Whether it was deployed or failed.
     pub status: ReleaseStatus,
+    /// Whether it was handed over to Helm, and is none of fitout's business any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_handed_over: bool,
 }
 
 /// One release, seen at one time.
@@ -157,6 +162,12 @@ pub struct Observation {
     /// Whether somebody took, changed or removed a field that fitout had applied. `None` when
     /// that cannot be told.
     pub has_drifted: Option<bool>,
+    /// What of it is no longer as it was applied, as far as the cluster tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drifts: Vec<Drift>,
+    /// What was put back at this revision.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heals: Vec<Heal>,
     /// When the reading began.
     pub observed_at: Timestamp,
     /// What could not be read.

@@ -1,9 +1,5 @@
 //! `fitout uninstall`: removes an addon's release from clusters.
 
-use std::io::IsTerminal as _;
-
-use anyhow::Context as _;
-
 use crate::apply::{self, ApplyOptions, holder};
 use crate::base::clock::SystemClock;
 use crate::base::clock::today;
@@ -41,7 +37,8 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let desired = load::accept(context, Desired::read(source, today()))?;
     let names = args.clusters.select(&desired.fleet)?;
     let addon = AddonName::from(args.addon.as_str());
-    if !args.yes && !agreed(context, &addon, names.len())? {
+    let question = format!("Uninstall {addon} from {}?", counted(names.len(), "cluster"));
+    if !args.yes && !context.agrees(&question)? {
         return Ok(Exit::Refused);
     }
     let connect = clusters::options(context, &repository);
@@ -90,14 +87,16 @@ async fn on_cluster(
 }
 
 /// Where releases were looked for.
-enum Reach {
+pub(super) enum Reach {
+    /// In all namespaces.
     Cluster,
+    /// In that of the release that git wants.
     Namespace,
 }
 
 /// The releases of an addon: those that say so, and the one that git wants. Who may not look
 /// over the whole cluster finds only that one.
-async fn releases_of(
+pub(super) async fn releases_of(
     client: &ClusterClient,
     addon: &AddonName,
     desired: &Desired,
@@ -122,16 +121,4 @@ async fn releases_of(
         .collect();
     ids.dedup();
     Ok((ids, reach))
-}
-
-fn agreed(context: &mut Context, addon: &AddonName, clusters: usize) -> anyhow::Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        return Ok(true);
-    }
-    let clusters = counted(clusters, "cluster");
-    write!(context.err, "Uninstall {addon} from {clusters}? [y/N] ")?;
-    context.err.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).context("reading the answer")?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

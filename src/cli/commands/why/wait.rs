@@ -4,10 +4,11 @@ use serde_json::json;
 
 use crate::base::ids::{ClusterName, InstanceKey};
 use crate::cli::context::Context;
-use crate::cli::control::onlooker;
+use crate::cli::control::{RESYNC, onlooker};
 use crate::cli::exit::Exit;
 use crate::cli::selection::{AddonArgs, ClusterArgs};
 use crate::controller::Survey;
+use crate::report;
 use crate::rollout::{Member, MemberState, Phase, Rollout, WaitingOn};
 
 /// An answer.
@@ -173,8 +174,20 @@ fn at_rest(key: &InstanceKey, survey: &Survey) -> String {
     let commit = adopted.rev.as_ref().map_or("no commit", |rev| rev.short());
     let version = &adopted.chart_version;
     let health = &seen.health.message;
+    if adopted.is_handed_over {
+        return format!(
+            "{key} was handed over to Helm, at revision {}; `fitout adopt` takes it back",
+            adopted.release_revision
+        );
+    }
     let standing = if is_at_goal(key, survey) { "as git says" } else { "not as git says" };
-    format!("{key} is {standing}: version {version} of commit {commit}; {health}")
+    let mut line = format!("{key} is {standing}: version {version} of commit {commit}; {health}");
+    let drift = report::drift::lines(seen, RESYNC, seen.observed_at);
+    if !drift.is_empty() {
+        line.push_str("; drifted: ");
+        line.push_str(&drift.join("; "));
+    }
+    line
 }
 
 /// Whether an instance is at what git says now.
