@@ -12,6 +12,7 @@ use super::wishes::{Looks, moved_away};
 use crate::base::clock::{Timestamp, after};
 use crate::base::ids::InstanceKey;
 use crate::base::planted::{Planted, is_planted};
+use crate::fleet::model::DriftPolicy;
 use crate::live::drift;
 use crate::rollout::{AttemptResult, Rollout};
 
@@ -74,7 +75,11 @@ impl Reconciler {
             }
             let healed = drift::heal_at(&observation.heals, resync, now);
             let tried = self.heals.get(&key).map_or(now, |refused| refused.not_before(resync));
-            if healed.max(tried) > now {
+            let is_reported = head
+                .releases
+                .get(&key)
+                .is_some_and(|release| release.instance.on_drift == DriftPolicy::Report);
+            if is_reported || healed.max(tried) > now {
                 continue;
             }
             for drift in &observation.drifts {

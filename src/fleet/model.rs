@@ -205,6 +205,9 @@ pub struct AddonSpec {
     /// Fields whose live value is left alone.
     #[serde(default)]
     pub ignore_differences: Vec<IgnoreDifference>,
+    /// What the controller does about what others change of it.
+    #[serde(default)]
+    pub on_drift: DriftPolicy,
     /// Which policy moves it over the fleet.
     #[serde(default)]
     pub rollout: RolloutSpec,
@@ -401,6 +404,17 @@ pub enum ImmutablePolicy {
     Fail,
     /// The object is deleted and created anew.
     Recreate,
+}
+
+/// What the controller does about what others change of a release.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum DriftPolicy {
+    /// It is put back, after growing pauses where the same is changed again and again.
+    #[default]
+    Heal,
+    /// It is told; `fitout apply` puts it back.
+    Report,
 }
 
 /// A field whose live value is left alone.

@@ -40,9 +40,17 @@ pub fn text(diffs: &[InstanceDiff<'_>], is_coloured: bool) -> String {
         for problem in &diff.problems {
             push(&mut text, &paint.removed(&format!("  ! {problem}")));
         }
-        for line in diff.changes.iter().flat_map(lines_of) {
-            push(&mut text, &line.painted(paint));
-        }
+        text.push_str(&objects(diff.changes, is_coloured));
+    }
+    text
+}
+
+/// For a terminal, without the instance that the objects are of.
+pub fn objects(changes: &[Change], is_coloured: bool) -> String {
+    let paint = Paint { is_coloured };
+    let mut text = String::new();
+    for line in changes.iter().flat_map(lines_of) {
+        push(&mut text, &line.painted(paint));
     }
     text
 }

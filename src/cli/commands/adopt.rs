@@ -20,7 +20,7 @@ use crate::fleet::instance::Instance;
 use crate::k8s::ClusterClient;
 use crate::render::{Release, RenderOptions};
 use crate::report::diagnostics;
-use crate::report::diff::{self, InstanceDiff};
+use crate::report::diff;
 use crate::report::errors::chain;
 
 /// Arguments of `fitout adopt`.
@@ -227,13 +227,8 @@ fn tell(
         if changes.is_empty() {
             writeln!(text, "  nothing changes but who manages them")?;
         } else {
-            let diff = InstanceDiff {
-                instance: key.to_string(),
-                summary: "what changes".to_owned(),
-                changes,
-                problems: Vec::new(),
-            };
-            text.push_str(&diff::text(&[diff], context.is_coloured));
+            writeln!(text, "  what changes:")?;
+            text.push_str(&diff::objects(changes, context.is_coloured));
         }
         if !subject.release.rendered.hooks.is_empty() {
             let hooks = counted(subject.release.rendered.hooks.len(), "hook");

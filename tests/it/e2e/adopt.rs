@@ -133,7 +133,7 @@ fn what_kubectl_applied_is_taken_over_and_what_its_file_had_beside_the_chart_goe
             "objects that belong to no release; web/web is made of them",
             from.as_str(),
             "- data.theirs: mine",
-            "+ metadata.annotations[\"meta.helm.sh/release-name\"]: web",
+            "+ meta.helm.sh/release-name: web",
         ];
         adopts(&fleet, cluster, &says);
         assert_eq!(fleet.history(CLUSTER), "1 deployed Adoption complete\n");
@@ -324,7 +324,7 @@ fn an_addon_is_handed_over_to_helm_and_taken_back() {
     cluster.helm(&format!("upgrade web {} --wait", chart(&fleet)));
     assert_eq!((running(cluster), versions()), (before, objects), "nothing changes");
     assert!(fleet.history(CLUSTER).ends_with("3 deployed Upgrade complete\n"));
-    cluster.helm(&format!("upgrade web {} --set motd=helms", chart(&fleet)));
+    cluster.helm(&format!("upgrade web {} --set password=helms", chart(&fleet)));
     // Whatever git says, fitout leaves it alone.
     let writes = cluster.writes();
     let plan = fleet.fitout(&format!("plan {CLUSTER} --exit-code")).succeeded();
@@ -339,7 +339,7 @@ fn an_addon_is_handed_over_to_helm_and_taken_back() {
         .exited(5)
         .says("was handed over to Helm");
     assert_eq!(cluster.writes(), writes);
-    assert_eq!(cluster.field("configmap web -n web", ".data.motd"), "helms");
+    assert_eq!(cluster.field("secret web -n web", ".data.password"), "aGVsbXM=");
     // Out of git, it still is not uninstalled.
     let document =
         std::fs::read_to_string(fleet.env.fleet().join("clusters/prod-01.yaml")).unwrap();
@@ -354,8 +354,8 @@ fn an_addon_is_handed_over_to_helm_and_taken_back() {
     // And back.
     fleet.env.write("clusters/prod-01.yaml", &document);
     fleet.env.commit("fitout has it");
-    fleet.fitout(&format!("adopt {CLUSTER} web --yes --allow-disruption")).succeeded();
-    assert_eq!(cluster.field("configmap web -n web", ".data.motd"), "second");
+    fleet.fitout(&format!("adopt {CLUSTER} web --yes")).succeeded();
+    assert_eq!(cluster.field("secret web -n web", ".data.password"), "aHVudGVyMi1maXJzdA==");
     fleet.fitout(&format!("diff {CLUSTER} --exit-code")).succeeded();
     assert_eq!(managers(cluster, "deployment web"), "fitout Apply");
 }
