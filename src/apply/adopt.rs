@@ -73,6 +73,22 @@ pub enum Former {
     Files,
 }
 
+impl Former {
+    /// The chart's version, which only the record itself has where Helm made it.
+    async fn learn_version(
+        &mut self,
+        client: &ClusterClient,
+        newest: &RecordHead,
+    ) -> Result<(), ApplyError> {
+        let Self::Helm { chart_version, .. } = self else { return Ok(()) };
+        let record = releases::record(client, newest).await;
+        if let Some(record) = record.map_err(|error| records_failed(client, error))? {
+            *chart_version = history::origin(newest, &record).chart_version;
+        }
+        Ok(())
+    }
+}
+
 /// An object that would be taken over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -274,6 +290,7 @@ pub async fn compare_adoption(
     }
     if let Some(newest) = heads.last() {
         history::ensure_free(newest, options, clock.now())?;
+        adoption.former.learn_version(client, newest).await?;
     }
     let target = random::target(client, release, heads).await?;
     let attempt = Attempt { client, target: &target, options, clock };

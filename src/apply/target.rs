@@ -1,12 +1,14 @@
 //! What an attempt brings a release to: from git, or from an earlier record.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
+use crate::chart;
 use crate::chart::model::{Chart, ChartFile, Hook, Manifest};
 use crate::fleet::instance::Instance;
 use crate::fleet::model::{IgnoreDifference, Limits, UpgradeSpec};
@@ -16,6 +18,7 @@ use crate::live::record::{
 };
 use crate::object::manifest::{self, ManifestError};
 use crate::render::Release;
+use crate::yaml::number::whole_numbers;
 
 /// Which way an attempt goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +89,8 @@ impl Target {
         let draft = ReleaseRecord {
             name: id.name.clone(),
             info: ReleaseInfo { notes: rendered.notes.clone(), ..ReleaseInfo::default() },
-            chart: recorded_chart(&release.chart),
-            config: (*release.values).clone(),
+            chart: recorded_chart(&release.chart, &release.values),
+            config: whole_numbers(&release.values),
             manifest: rendered.text(),
             hooks: rendered.hooks.iter().map(recorded_hook).collect(),
             version: 0,
@@ -154,7 +157,10 @@ pub(super) fn hooks_of(record: &ReleaseRecord) -> Result<Vec<Hook>, ManifestErro
     Ok(hooks)
 }
 
-fn recorded_chart(chart: &Chart) -> RecordedChart {
+fn recorded_chart(chart: &Arc<Chart>, user: &Json) -> RecordedChart {
+    // What has been rendered with these values fits together.
+    let (metadata, values) = chart::as_released(chart, user)
+        .unwrap_or_else(|_| (chart.metadata.clone(), chart.values.clone()));
     let files = |files: &[ChartFile]| {
         let recorded = files.iter().map(|file| RecordedFile {
             name: file.name.clone(),
@@ -163,10 +169,10 @@ fn recorded_chart(chart: &Chart) -> RecordedChart {
         recorded.collect()
     };
     RecordedChart {
-        metadata: chart.metadata.clone(),
+        metadata,
         lock: chart.lock.clone().unwrap_or(Json::Null),
         templates: files(&chart.templates),
-        values: chart.values.clone(),
+        values: whole_numbers(&values),
         schema: chart.schema.as_ref().map(|schema| STANDARD.encode(schema)),
         files: files(&chart.files),
     }

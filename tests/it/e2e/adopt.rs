@@ -19,7 +19,7 @@ fn running(cluster: &Cluster) -> String {
     [
         list("pods", ".items[*].metadata.uid"),
         list("replicasets", ".items[*].metadata.name"),
-        list("deployments", ".items[*].metadata.generation"),
+        list("replicasets", ".items[*].metadata.generation"),
         list("deployments", ".items[*].metadata.uid"),
         list("services", ".items[*].spec.clusterIP"),
     ]
@@ -42,6 +42,8 @@ fn managers(cluster: &Cluster, object: &str) -> String {
 
 /// Takes `web` over: first only looks, which writes nothing, then does it; no pod is touched.
 fn adopts(fleet: &Fleet, cluster: &Cluster, says: &[&str]) {
+    let generation = || cluster.field("deployment web -n web", ".metadata.generation");
+    let (was, spec) = (generation(), cluster.field("deployment web -n web", ".spec"));
     let before = (running(cluster), cluster.writes());
     let mut told = fleet.fitout(&format!("adopt {CLUSTER} web --dry-run")).succeeded();
     for text in says {
@@ -50,6 +52,11 @@ fn adopts(fleet: &Fleet, cluster: &Cluster, says: &[&str]) {
     assert_eq!((running(cluster), cluster.writes()), before, "a dry run writes nothing");
     fleet.fitout(&format!("adopt {CLUSTER} web --yes")).succeeded().says("adopted as revision");
     assert_eq!(running(cluster), before.0, "no pod is made anew");
+    assert_eq!(cluster.field("deployment web -n web", ".spec"), spec);
+    // Of a Deployment, new annotations count as a new generation: those of the release, where it
+    // had none.
+    let had_release = fleet.history(CLUSTER).starts_with("1 superseded");
+    assert!(generation() == was || !had_release, "{was} → {}", generation());
     for object in ["deployment web", "service web", "configmap web", "secret web"] {
         assert_eq!(managers(cluster, object), "fitout Apply", "{object}");
     }
@@ -76,7 +83,7 @@ fn a_release_of_helm_is_taken_over_without_touching_a_pod() {
         &fleet,
         cluster,
         &[
-            "prod-01/web: release web/web of Helm, revision 1 (deployed)",
+            "prod-01/web: release web/web of Helm, revision 1 (deployed), chart version 1.0.0",
             "4 objects taken over",
             "Deployment/web/web  from helm (Update)",
             "nothing changes but who manages them",

@@ -66,10 +66,10 @@ fn answer(key: &InstanceKey, survey: &Survey, rollout: Option<&Rollout>) -> Answ
         return answer;
     }
     let plain = |line: String| Answer { line, ways_out: Vec::new(), rollout: None, waiting: None };
-    if let Some(reason) = survey.held.get(&key.addon).filter(|_| !is_at_goal(key, survey)) {
+    if let Some(reason) = survey.held.get(&key.addon).filter(|_| !is_settled(key, survey)) {
         return plain(format!("{key} is held: {reason}"));
     }
-    if survey.pending.contains(&key.addon) {
+    if survey.pending.contains(&key.addon) && !is_settled(key, survey) {
         let line = format!(
             "{key} waits for the controller, which has not begun the rollout of commit {} yet",
             survey.head.rev().short()
@@ -188,6 +188,12 @@ fn at_rest(key: &InstanceKey, survey: &Survey) -> String {
         line.push_str(&drift.join("; "));
     }
     line
+}
+
+/// Whether no rollout that is to come has anything to do for an instance.
+fn is_settled(key: &InstanceKey, survey: &Survey) -> bool {
+    let adopted = survey.observed.get(key).and_then(|seen| seen.adopted.as_ref());
+    adopted.is_some_and(|adopted| adopted.is_handed_over) || is_at_goal(key, survey)
 }
 
 /// Whether an instance is at what git says now.
