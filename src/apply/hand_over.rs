@@ -128,6 +128,7 @@ pub async fn hand_over(
             Err(error) => return Err(failed(client, "marking the release records")(error)),
         }
     }
+    ensure_newest(client, release).await?;
     let jobs = release.manifests.iter().map(|(manifest, live)| async move {
         hand_back(client, manifest, live)
             .await
@@ -136,6 +137,17 @@ pub async fn hand_over(
     let failed = join_all(jobs).await.into_iter().filter_map(Result::err);
     let errors: Vec<ObjectError> = failed.collect();
     if errors.is_empty() { Ok(()) } else { Err(ApplyError::Objects { errors }) }
+}
+
+/// Whoever has begun a change since has not seen the mark.
+async fn ensure_newest(client: &ClusterClient, release: &HandedOver) -> Result<(), ApplyError> {
+    let heads = releases::heads(client, &release.id).await;
+    let heads = heads.map_err(failed(client, "reading the release records"))?;
+    if heads.last().is_some_and(|newest| newest.revision == release.release_revision) {
+        Ok(())
+    } else {
+        Err(ApplyError::Lost { release: release.id.clone() })
+    }
 }
 
 async fn hand_back(
