@@ -124,7 +124,7 @@ fn selected(args: &Args, desired: &Desired) -> anyhow::Result<Vec<Instance>> {
     let names: BTreeSet<&str> = args.addons.iter().map(String::as_str).collect();
     if !names.is_empty() {
         let instances = names.iter().map(|addon| one_instance(desired, &args.cluster, addon));
-        return Ok(instances.map(|one| one.cloned()).collect::<Result<_, _>>()?);
+        return Ok(instances.map(Result::cloned).collect::<Result<_, _>>()?);
     }
     let fleet = &desired.fleet;
     if !fleet.clusters.contains_key(args.cluster.as_str()) {

@@ -283,7 +283,9 @@ fn revisions_are_kept_to_the_number_that_the_addon_says() {
     }
     let history = fleet.history(CLUSTER);
     assert!(history.contains("deployed Rollback to"), "{history}");
-    cluster.helm("rollback web -n web --wait");
+    let superseded = history.lines().find(|line| line.contains(" superseded "));
+    let revision = superseded.and_then(|line| line.split(' ').next()).expect("there is one");
+    cluster.helm(&format!("rollback web {revision} -n web --wait"));
 }
 
 /// Text that no packing makes shorter.
