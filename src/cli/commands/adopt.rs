@@ -123,8 +123,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
 fn selected(args: &Args, desired: &Desired) -> anyhow::Result<Vec<Instance>> {
     let names: BTreeSet<&str> = args.addons.iter().map(String::as_str).collect();
     if !names.is_empty() {
-        let instances = names.iter().map(|addon| one_instance(desired, &args.cluster, addon));
-        return Ok(instances.map(Result::cloned).collect::<Result<_, _>>()?);
+        let one = |addon: &&str| one_instance(desired, &args.cluster, addon);
+        let found: Vec<&Instance> = names.iter().map(one).collect::<Result<_, _>>()?;
+        return Ok(found.into_iter().cloned().collect());
     }
     let fleet = &desired.fleet;
     if !fleet.clusters.contains_key(args.cluster.as_str()) {
