@@ -51,7 +51,7 @@ pub struct Adoption {
 
 /// Who has made what is there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Former {
     /// Nothing is there.
     Nobody,
@@ -101,7 +101,7 @@ pub struct Taken {
 
 /// What an adoption in place should not do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Disruption {
     /// The pods of a workload are made anew.
     Restart {

@@ -178,7 +178,7 @@ const FULL: [(&str, &str); 8] = [
          apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: after\n  annotations:\n    \
          helm.sh/hook: post-install,post-upgrade\ndata: {a: b}\n",
     ),
-    ("templates/NOTES.txt", "Thanks for {{ .Release.Name }}, revision {{ .Release.Revision }}.\n"),
+    ("templates/NOTES.txt", "Thanks for {{ .Release.Name }} of {{ .Chart.AppVersion }}.\n"),
 ];
 
 /// The JSON of a release's newest record, without its times.
