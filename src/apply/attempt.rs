@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use super::crd_safety::{self, Review};
 use super::error::{ApplyError, Doing, NotServed, ObjectError, Refused};
@@ -13,7 +13,7 @@ use super::objects::{Applying, Wanted, at, evidence, wait_gone};
 use super::ownership::{self, Owner};
 use super::prune::{self, Pruning};
 use super::target::{Direction, Target};
-use super::{Action, ApplyOptions, Outcome, crds, hooks, random};
+use super::{Action, ApplyOptions, Outcome, crds, flux, hooks, random};
 use crate::base::clock::Clock;
 use crate::chart::model::Manifest;
 use crate::fleet::model::{CrdPolicy, ImmutablePolicy};
@@ -21,8 +21,12 @@ use crate::graph::order;
 use crate::health::{self, deletion};
 use crate::k8s::{ClusterClient, RequestError, Resource};
 use crate::live::read::read;
-use crate::live::record::{RecordHead, ReleaseStatus};
-use crate::live::{Gap, GapSubject, Live, ObjectRef, PodLog, ReleaseId, observe, releases};
+use crate::live::record::{
+    self, HEALS_ANNOTATION, OWNERSHIP_ANNOTATION, RecordHead, ReleaseStatus,
+};
+use crate::live::{
+    Drift, Gap, GapSubject, Heal, Live, ObjectRef, PodLog, ReleaseId, drift, observe, releases,
+};
 use crate::object::key::ObjectKey;
 use crate::object::{access, noise};
 use crate::render::Release;
@@ -49,8 +53,20 @@ pub async fn realize(
 ) -> Result<Outcome, ApplyError> {
     let heads = releases::heads(client, &ReleaseId::of(&release.instance)).await;
     let heads = heads.map_err(failed(client, "reading the release records"))?;
-    let target = random::target(client, release, &heads).await?;
-    Attempt { client, target: &target, options, clock }.run(&heads).await
+    realize_from(client, release, &heads, options, clock).await
+}
+
+/// As [`realize`], from records that were read already.
+pub(super) async fn realize_from(
+    client: &ClusterClient,
+    release: &Release,
+    heads: &[RecordHead],
+    options: &ApplyOptions,
+    clock: &dyn Clock,
+) -> Result<Outcome, ApplyError> {
+    let target = random::target(client, release, heads).await?;
+    let target = Target { is_adoption: options.takes_ownership, ..target };
+    Attempt { client, target: &target, options, clock }.run(heads).await
 }
 
 /// One attempt; see [`realize`].
@@ -91,15 +107,17 @@ struct Done {
 
 impl Attempt<'_> {
     pub(super) async fn run(&self, heads: &[RecordHead]) -> Result<Outcome, ApplyError> {
+        self.ensure_not_handed_over(heads)?;
         let wanted = self.settle().await?;
         if let Some(head) = self.same_as_deployed(heads) {
             return self.heal(head, wanted).await;
         }
         if let Some(newest) = heads.last() {
-            history::ensure_free(newest, &self.options.holder, self.clock.now())?;
+            history::ensure_free(newest, self.options, self.clock.now())?;
         }
         let survey = self.survey(heads, wanted).await?;
         self.check(&survey)?;
+        self.ensure_flux_rests(&survey.live).await?;
         let objects = self.unserved(&survey.wanted).await?;
         if !objects.is_empty() {
             return Err(Refused::NotServed { objects }.into());
@@ -111,7 +129,7 @@ impl Attempt<'_> {
             return self.again().await;
         }
         let mut tenure =
-            Tenure::open(self.client, heads, self.target, &self.options.holder, self.clock).await?;
+            Tenure::open(self.client, heads, self.target, self.options, self.clock).await?;
         match self.steps(&mut tenure, &survey, heads).await {
             Ok(done) => self.finish(&mut tenure, heads, survey, done).await,
             Err(error @ ApplyError::Lost { .. }) => Err(error),
@@ -127,6 +145,23 @@ impl Attempt<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// What was handed over to Helm is only taken back when that is asked for.
+    pub(super) fn ensure_not_handed_over(&self, heads: &[RecordHead]) -> Result<(), Refused> {
+        let is_handed_over = heads.last().is_some_and(|newest| newest.is_handed_over);
+        if is_handed_over && !self.options.adopts {
+            return Err(Refused::HandedOver { release: self.target.id.clone() });
+        }
+        Ok(())
+    }
+
+    /// Unless somebody has agreed to a fight.
+    pub(super) async fn ensure_flux_rests(&self, live: &Live) -> Result<(), ApplyError> {
+        if self.options.is_forced {
+            return Ok(());
+        }
+        flux::ensure_rests(self.client, &self.target.id, live).await
     }
 
     fn verb(&self) -> String {
@@ -229,6 +264,8 @@ impl Attempt<'_> {
                 }
             }
         }
+        record::ensure_fits(&self.target.draft)
+            .map_err(|error| Refused::TooLarge(error.to_string()))?;
         if self.options.ignores_limits {
             return Ok(());
         }
@@ -365,7 +402,9 @@ impl Attempt<'_> {
         let of_chart = Applying { id: None, ..self.applying() };
         let rules = (self.target.rules.upgrade.crds, &self.target.id);
         crds::install(&of_chart, self.folder_crds(), rules).await?;
-        let logs = hooks::run(&applying, tenure, &self.target.hooks, pre).await?;
+        // What is taken over as it is has been installed already.
+        let hooks = if self.options.adopts { &[][..] } else { &self.target.hooks[..] };
+        let logs = hooks::run(&applying, tenure, hooks, pre).await?;
         let mut done = Done { logs, ..Done::default() };
         let untouched = Self::untouched(survey, heads);
         for wave in order::waves(survey.wanted.clone(), |wanted| &wanted.manifest) {
@@ -373,7 +412,7 @@ impl Attempt<'_> {
         }
         done.pruned = prune::delete(&applying, tenure, &survey.pruning.doomed).await?;
         done.lingering = lingering(&applying, &survey.live, &survey.pruning.doomed).await;
-        done.logs.extend(hooks::run(&applying, tenure, &self.target.hooks, post).await?);
+        done.logs.extend(hooks::run(&applying, tenure, hooks, post).await?);
         Ok(done)
     }
 
@@ -474,6 +513,7 @@ impl Attempt<'_> {
     ) -> Result<Outcome, ApplyError> {
         let (action, description) = match (self.target.direction, tenure.record.info.status) {
             (Direction::Back { to }, _) => (Action::RolledBack, format!("Rollback to {to}")),
+            _ if self.options.adopts => (Action::Adopted, "Adoption complete".to_owned()),
             (_, ReleaseStatus::PendingInstall) => {
                 (Action::Installed, "Install complete".to_owned())
             }
@@ -486,7 +526,7 @@ impl Attempt<'_> {
         };
         tenure.close(ending).await?;
         let revision = tenure.record.version;
-        history::tidy(self.client, heads, revision, self.clock.now()).await?;
+        history::supersede(self.client, heads, revision, self.clock.now()).await?;
         Ok(outcome(action, revision, done, survey.pruning))
     }
 
@@ -497,6 +537,8 @@ impl Attempt<'_> {
         self.ensure_answer(&live)?;
         let mut done = Done::default();
         let mut touched = Vec::new();
+        let manifests: Vec<_> = wanted.iter().map(|wanted| wanted.manifest.clone()).collect();
+        let drifts = drift::drifts(head, &live, &manifests);
         for wanted in wanted {
             match untouched_at(head, &live, &wanted) {
                 Some(owned) => {
@@ -523,27 +565,38 @@ impl Attempt<'_> {
             self.apply_wave(&applying, wave, &survey, &BTreeMap::new(), &mut done).await?;
         }
         let ownership = ownership_of(&done);
-        let is_news = ownership != head.ownership;
-        if is_news {
-            self.note_ownership(head, &ownership).await?;
-        }
         let moved = done.applied.iter().any(|(key, object)| {
             let before = survey.live.objects.get(key).map_or("", access::resource_version);
             before != access::resource_version(object)
         });
         let is_healed = moved || !missing.is_empty();
+        self.note(head, &ownership, is_healed.then_some(drifts)).await?;
         let action = if is_healed { Action::Healed } else { Action::Unchanged };
         Ok(outcome(action, head.revision, done, Pruning::default()))
     }
 
-    async fn note_ownership(
+    /// Keeps with the record what fitout owns now, and what was put back.
+    async fn note(
         &self,
         head: &RecordHead,
         ownership: &BTreeMap<String, String>,
+        healed: Option<Vec<Drift>>,
     ) -> Result<(), ApplyError> {
-        use crate::live::record::OWNERSHIP_ANNOTATION;
-        let text = serde_json::to_string(ownership).expect("text keys and values");
-        let patch = json!({"metadata": {"annotations": {OWNERSHIP_ANNOTATION: text}}});
+        let mut annotations = Map::new();
+        if *ownership != head.ownership {
+            let text = serde_json::to_string(ownership).expect("text keys and values");
+            annotations.insert(OWNERSHIP_ANNOTATION.to_owned(), Json::from(text));
+        }
+        if let Some(drifts) = healed.filter(|drifts| !drifts.is_empty()) {
+            let heal = Heal { at: self.clock.now(), drifts };
+            let heals = drift::with_heal(&head.heals, heal);
+            let text = serde_json::to_string(&heals).expect("text keys only");
+            annotations.insert(HEALS_ANNOTATION.to_owned(), Json::from(text));
+        }
+        if annotations.is_empty() {
+            return Ok(());
+        }
+        let patch = json!({"metadata": {"annotations": annotations}});
         let namespace = &head.id.namespace;
         self.client
             .merge_patch(&releases::secrets(), namespace, &head.secret_name, &patch)

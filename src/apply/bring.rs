@@ -172,12 +172,21 @@ async fn recover(
                 is_healthy: healthy.is_ok(),
             })
         }
+        // What was there before fitout is not fitout's to remove.
+        Err(ApplyError::NoRevision { .. }) if is_adoption(client, id).await? => Ok(Recovery::None),
         Err(ApplyError::NoRevision { .. }) => {
             uninstall(client, id, Allowance::Templates, options, clock).await?;
             Ok(Recovery::Uninstalled)
         }
         Err(error) => Err(error),
     }
+}
+
+/// Whether objects were taken over with the newest revision.
+async fn is_adoption(client: &ClusterClient, id: &ReleaseId) -> Result<bool, ApplyError> {
+    let heads = releases::heads(client, id).await;
+    let heads = heads.map_err(history::failed(client, "reading the release records"))?;
+    Ok(heads.iter().any(|head| head.is_adoption))
 }
 
 /// Marks the newest revision of a release as failed, with a reason. A revision that is not

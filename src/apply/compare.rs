@@ -19,10 +19,12 @@ use crate::base::ids::Digest;
 use crate::chart::model::Manifest;
 use crate::diff::{Change, Ignored, Op, ignored, is_meant};
 use crate::fleet::model::ImmutablePolicy;
+use crate::k8s::error::FieldOwner;
 use crate::k8s::{Apply, ClusterClient, RequestError, Resource};
+use crate::live::drift::{self, Setter};
 use crate::live::read::read;
 use crate::live::record::{RecordHead, ReleaseStatus};
-use crate::live::{Adopted, Gap, GapSubject, Live, ReleaseId, observe, releases};
+use crate::live::{Adopted, Drift, Gap, GapSubject, Live, ReleaseId, observe, releases};
 use crate::object::key::ObjectKey;
 use crate::object::{access, noise, secret};
 use crate::preview::mask::Mask;
@@ -163,45 +165,70 @@ pub async fn compare(
         pending: pending.map(Adopted::from),
         ..Comparison::default()
     };
+    if attempt.ensure_not_handed_over(&heads).is_err() {
+        return Ok(comparison);
+    }
     let wanted = attempt.settle().await?;
     if let Some(head) = attempt.same_as_deployed(&heads) {
         comparison.is_current = true;
         attempt.compare_current(head, wanted, &mut comparison).await?;
         return Ok(comparison);
     }
-    let survey = attempt.survey(&heads, wanted).await?;
-    comparison.refused = attempt.check(&survey).err();
-    let unserved = attempt.unserved(&survey.wanted).await?;
-    let (built_in, others) = unserved.into_iter().partition(NotServed::is_built_in);
-    comparison.unserved = others;
-    if !Vec::is_empty(&built_in) {
-        comparison.refused.get_or_insert(Refused::NotServed { objects: built_in });
-    }
-    comparison.gaps.clone_from(&survey.live.gaps);
+    attempt.compare_whole(&heads, wanted, &mut comparison).await?;
     comparison.gaps.extend(hidden);
-    let review = attempt.review_crds(&survey).await?;
-    if let Some(refused) = review.refused {
-        comparison.refused.get_or_insert(refused);
-    }
-    attempt.compare_crds(&mut comparison).await?;
-    let untouched = Attempt::untouched(&survey, &heads);
-    let touched: Vec<&Wanted> =
-        survey.wanted.iter().filter(|wanted| !untouched.contains_key(wanted.key())).collect();
-    attempt.compare_objects(&touched, &survey.live, &mut comparison).await;
-    attempt.note_brought(&survey.wanted, &mut comparison.changes);
-    for change in comparison.changes.iter_mut().filter(|change| crds::is_crd(&change.key)) {
-        change
-            .warnings
-            .extend(review.warnings.get(&change.key.name).into_iter().flatten().cloned());
-    }
-    removed(&survey, &mut comparison);
-    comparison.ignored = attempt.ignored(&survey.wanted, &survey.live);
-    comparison.changes.sort_by(|a, b| a.key.cmp(&b.key));
-    comparison.hide(&survey.wanted, &survey.live);
     Ok(comparison)
 }
 
 impl Attempt<'_> {
+    /// Everything that an attempt would do. Gives what it went by.
+    pub(super) async fn compare_whole(
+        &self,
+        heads: &[RecordHead],
+        wanted: Vec<Wanted>,
+        comparison: &mut Comparison,
+    ) -> Result<Survey, ApplyError> {
+        let survey = self.survey(heads, wanted).await?;
+        comparison.refused = self.refused(&survey).await?;
+        let unserved = self.unserved(&survey.wanted).await?;
+        let (built_in, others) = unserved.into_iter().partition(NotServed::is_built_in);
+        comparison.unserved = others;
+        if !Vec::is_empty(&built_in) {
+            comparison.refused.get_or_insert(Refused::NotServed { objects: built_in });
+        }
+        comparison.gaps.clone_from(&survey.live.gaps);
+        let review = self.review_crds(&survey).await?;
+        if let Some(refused) = review.refused {
+            comparison.refused.get_or_insert(refused);
+        }
+        self.compare_crds(comparison).await?;
+        let untouched = Attempt::untouched(&survey, heads);
+        let touched: Vec<&Wanted> =
+            survey.wanted.iter().filter(|wanted| !untouched.contains_key(wanted.key())).collect();
+        self.compare_objects(&touched, &survey.live, comparison).await;
+        self.note_brought(&survey.wanted, &mut comparison.changes);
+        for change in comparison.changes.iter_mut().filter(|change| crds::is_crd(&change.key)) {
+            let warnings = review.warnings.get(&change.key.name);
+            change.warnings.extend(warnings.into_iter().flatten().cloned());
+        }
+        removed(&survey, comparison);
+        comparison.ignored = self.ignored(&survey.wanted, &survey.live);
+        comparison.changes.sort_by(|a, b| a.key.cmp(&b.key));
+        comparison.hide(&survey.wanted, &survey.live);
+        Ok(survey)
+    }
+
+    /// Why the whole would not be done.
+    async fn refused(&self, survey: &Survey) -> Result<Option<Refused>, ApplyError> {
+        if let Err(refused) = self.check(survey) {
+            return Ok(Some(refused));
+        }
+        match self.ensure_flux_rests(&survey.live).await {
+            Ok(()) => Ok(None),
+            Err(ApplyError::Refused(refused)) => Ok(Some(refused)),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn compare_current(
         &self,
         head: &RecordHead,
@@ -222,6 +249,8 @@ impl Attempt<'_> {
         }
         self.compare_objects(&touched, &live, comparison).await;
         comparison.ignored = self.ignored(&wanted, &live);
+        let manifests: Vec<_> = wanted.iter().map(|wanted| wanted.manifest.clone()).collect();
+        note_setters(&drift::drifts(head, &live, &manifests), &mut comparison.changes);
         comparison.changes.sort_by(|a, b| a.key.cmp(&b.key));
         comparison.hide(&wanted, &live);
         Ok(())
@@ -309,12 +338,19 @@ impl Attempt<'_> {
         found: &Json,
         body: &Json,
     ) -> Result<(Json, How), RequestError> {
-        match self.predict(resource, &manifest.key, body).await {
+        let (predicted, how) = match self.predict(resource, &manifest.key, body).await {
             Err(RequestError::Forbidden { .. }) if self.options.is_read_only => {
-                self.work_out(found, body).map(|predicted| (predicted, How::Here))
+                (self.work_out(found, body)?, How::Here)
             }
-            predicted => predicted.map(|predicted| (predicted, How::Server)),
-        }
+            predicted => (predicted?, How::Server),
+        };
+        let takes = self.options.takes();
+        Ok((predict::after_handover(predicted, body, takes, self.clock.now()), how))
+    }
+
+    /// Whether all owners of fields in conflict give way.
+    fn yield_all(&self, owners: &[FieldOwner]) -> bool {
+        owners.iter().all(|owner| ownership::yields(owner, self.options.takes()))
     }
 
     /// Says of objects whose kind is still to come where it comes from.
@@ -333,7 +369,7 @@ impl Attempt<'_> {
     fn work_out(&self, found: &Json, body: &Json) -> Result<Json, RequestError> {
         let work_out = |is_forced| predict::predicted(found, body, is_forced, self.clock.now());
         match work_out(self.options.is_forced) {
-            Err(RequestError::FieldConflict { owners }) if owners.iter().all(ownership::yields) => {
+            Err(RequestError::FieldConflict { owners }) if self.yield_all(&owners) => {
                 work_out(true)
             }
             other => other,
@@ -365,7 +401,7 @@ impl Attempt<'_> {
     ) -> Result<Json, RequestError> {
         let apply = Apply { is_dry_run: true, is_forced: self.options.is_forced };
         match self.client.apply(resource, &key.namespace, body, apply).await {
-            Err(RequestError::FieldConflict { owners }) if owners.iter().all(ownership::yields) => {
+            Err(RequestError::FieldConflict { owners }) if self.yield_all(&owners) => {
                 let apply = Apply { is_forced: true, ..apply };
                 self.client.apply(resource, &key.namespace, body, apply).await
             }
@@ -438,6 +474,29 @@ fn merged(live: &Json, body: &Json) -> Json {
             Json::Object(fields)
         }
         (_, body) => body.clone(),
+    }
+}
+
+/// Says of each object who has changed it.
+fn note_setters(drifts: &[Drift], changes: &mut [Change]) {
+    for change in changes.iter_mut().filter(|change| change.op == Op::Update) {
+        let key = change.key.to_string();
+        let mut by: BTreeMap<&Setter, Vec<&str>> = BTreeMap::new();
+        for drift in drifts.iter().filter(|drift| drift.object == key) {
+            if let Some(setter) = &drift.by {
+                by.entry(setter).or_default().extend(drift.field.as_deref());
+            }
+        }
+        let told: Vec<_> = by
+            .into_iter()
+            .map(|(setter, fields)| match &fields[..] {
+                [] => format!("made anew by {setter}"),
+                fields => format!("{} set by {setter}", fields.join(", ")),
+            })
+            .collect();
+        if !told.is_empty() {
+            change.note = Some(told.join("; "));
+        }
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use super::flux::HelmRelease;
 use super::objects::holds_more_than_itself;
+use crate::base::clock::{Timestamp, moment};
 use crate::base::diagnostic::counted;
 use crate::base::ids::ClusterName;
 use crate::k8s::RequestError;
@@ -13,6 +15,9 @@ use crate::live::{Gap, GapSubject, PodLog, ReleaseId};
 use crate::object::apis;
 use crate::object::key::ObjectKey;
 use crate::object::manifest::ManifestError;
+
+/// What a change under way is called whose record does not say whose it is.
+pub(super) const HELM: &str = "helm";
 
 /// An attempt that did not get through.
 #[derive(Debug, thiserror::Error)]
@@ -57,12 +62,14 @@ pub enum ApplyError {
         after: Duration,
     },
     /// Somebody else works on the release.
-    #[error("release {release} is being changed by {holder}")]
+    #[error("release {release} is being changed by {holder}{}", heard(*.since))]
     Busy {
         /// Which release.
         release: ReleaseId,
         /// Who, as far as known.
         holder: String,
+        /// When they were heard of last, where that is known.
+        since: Option<Timestamp>,
     },
     /// Somebody else has taken over the release in between.
     #[error("release {release} was taken over by somebody else in between")]
@@ -119,6 +126,10 @@ pub enum ApplyError {
     },
 }
 
+fn heard(since: Option<Timestamp>) -> String {
+    since.map_or_else(String::new, |at| format!(", who was heard of last at {}", moment(at)))
+}
+
 fn wanted(revision: Option<u32>) -> String {
     revision.map_or_else(|| "before this one".to_owned(), |revision| revision.to_string())
 }
@@ -173,9 +184,14 @@ impl ApplyError {
                 help.dedup();
                 help
             }
+            Self::Busy { holder, .. } if holder == HELM => vec![
+                "Helm says neither who it is nor that it is alive: it is taken to be gone ten \
+                 minutes after its last write; `fitout apply --unlock` says that it is"
+                    .to_owned(),
+            ],
             Self::Busy { .. } => vec![
                 "an attempt that was killed is taken over after two minutes, or at once on the \
-                 machine it ran on"
+                 machine it ran on; `fitout apply --unlock` does not wait"
                     .to_owned(),
             ],
             Self::NoTest { known, .. } if known.is_empty() => {
@@ -236,6 +252,8 @@ pub enum Doing {
     Applying,
     /// Deleting it.
     Deleting,
+    /// Giving its fields back to Helm.
+    HandingOver,
 }
 
 impl fmt::Display for Doing {
@@ -244,6 +262,7 @@ impl fmt::Display for Doing {
             Self::Reading => "reading",
             Self::Applying => "applying",
             Self::Deleting => "deleting",
+            Self::HandingOver => "handing over",
         })
     }
 }
@@ -467,6 +486,25 @@ pub enum Refused {
         /// One or more.
         objects: Vec<NotServed>,
     },
+    /// It was handed over to Helm.
+    #[error("release {release} was handed over to Helm")]
+    HandedOver {
+        /// Which release.
+        release: ReleaseId,
+    },
+    /// Flux's helm-controller makes the release.
+    #[error(
+        "release {release} is made by the HelmRelease {helm_release} of Flux, which is not suspended"
+    )]
+    OfFlux {
+        /// Which release.
+        release: ReleaseId,
+        /// What makes it.
+        helm_release: HelmRelease,
+    },
+    /// Its release record would be larger than the API server takes.
+    #[error("{0}")]
+    TooLarge(String),
     /// The same object twice.
     #[error("{object} is in the release twice: from `{template}` and from `{other}`")]
     Twice {
@@ -561,6 +599,27 @@ impl Refused {
             Self::Inhabited { releases, .. } if !releases.is_empty() => {
                 vec!["uninstall those as well, or leave the namespace with its name out".to_owned()]
             }
+            Self::HandedOver { .. } => {
+                vec!["`fitout adopt` takes it back; `helm` goes on with it".to_owned()]
+            }
+            Self::OfFlux { helm_release, .. } => {
+                let mut help = vec![format!(
+                    "suspend it with `{}`; a HelmRelease that is deleted while it is suspended \
+                     leaves its release alone",
+                    helm_release.suspend()
+                )];
+                help.extend(helm_release.kustomization.as_ref().map(|kustomization| {
+                    format!(
+                        "Kustomization {kustomization} brings it: `suspend: true` in git keeps it so"
+                    )
+                }));
+                help
+            }
+            Self::TooLarge(_) => vec![
+                "split the chart, or bring large files to the cluster by another way than its \
+                 values and manifests"
+                    .to_owned(),
+            ],
             Self::Inhabited { .. } | Self::Twice { .. } => Vec::new(),
         }
     }

@@ -1,25 +1,28 @@
 //! The records of a release: opened before a change, closed after it, and kept to a number.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use super::error::ApplyError;
-use super::holder;
+use super::error::{ApplyError, HELM};
 use super::target::{Direction, Target};
+use super::{ApplyOptions, holder};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::ids::Digest;
-use crate::base::limits::RELEASE_HISTORY_MAX;
 use crate::chart::model::Manifest;
 use crate::k8s::{ClusterClient, Delete, RequestError};
 use crate::live::record::{
-    self, HOLDER_ANNOTATION, OWNERSHIP_ANNOTATION, RANDOM_ANNOTATION, RENEWED_ANNOTATION,
-    ROLLBACK_ANNOTATION, RecordHead, ReleaseRecord, ReleaseStatus,
+    self, ADOPTION_ANNOTATION, HOLDER_ANNOTATION, OWNERSHIP_ANNOTATION, RANDOM_ANNOTATION,
+    RENEWED_ANNOTATION, ROLLBACK_ANNOTATION, RecordHead, ReleaseRecord, ReleaseStatus,
 };
 use crate::live::releases::{self, RecordsError, secrets};
 use crate::live::{ReleaseId, record::Origin};
 use crate::object::key::ObjectKey;
 use crate::object::{access, manifest};
+
+/// A change of Helm's that has not been written to for so long is given up.
+const HELM_GONE_AFTER: Duration = Duration::from_mins(10);
 
 /// A failed request about the records of a release.
 pub(super) fn failed(
@@ -95,15 +98,16 @@ impl<'a> Tenure<'a> {
         client: &'a ClusterClient,
         heads: &[RecordHead],
         target: &Target,
-        holder: &str,
+        options: &ApplyOptions,
         clock: &'a dyn Clock,
     ) -> Result<Self, ApplyError> {
         let now = clock.now();
+        let holder = options.holder.as_str();
         let newest = heads.last();
         let first_deployed = first_deployed(heads, now);
         let mut reused = None;
         if let Some(newest) = newest {
-            ensure_free(newest, holder, now)?;
+            ensure_free(newest, options, now)?;
             if is_same_attempt(newest, target) {
                 reused = Some(newest);
             } else if newest.status.is_pending() {
@@ -121,6 +125,9 @@ impl<'a> Tenure<'a> {
         if !target.random.is_empty() {
             let text = serde_json::to_string(&target.random).expect("text keys and values");
             annotations.insert(RANDOM_ANNOTATION, text);
+        }
+        if target.is_adoption {
+            annotations.insert(ADOPTION_ANNOTATION, now.to_string());
         }
         if let Direction::Back { to } = target.direction {
             annotations.insert(ROLLBACK_ANNOTATION, to.to_string());
@@ -142,6 +149,10 @@ impl<'a> Tenure<'a> {
             }
             Err(error) => return Err(failed(client, doing)(error)),
         };
+        if reused.is_none() {
+            // Before the outcome is known, so that attempts that fail are not kept beyond it.
+            bound(client, heads, revision, target.rules.upgrade.history_max).await?;
+        }
         Ok(Self { client, clock, id: target.id.clone(), record, resource_version })
     }
 
@@ -243,6 +254,7 @@ async fn written_before(
     ours.map(|head| head.resource_version).ok_or_else(|| ApplyError::Busy {
         release: id.clone(),
         holder: "somebody who began at the same moment".to_owned(),
+        since: None,
     })
 }
 
@@ -266,31 +278,36 @@ fn is_same_attempt(newest: &RecordHead, target: &Target) -> bool {
 }
 
 /// Refuses when somebody works on a pending record.
+///
+/// Helm leaves no word of who it is and that it is alive. What it writes are times: of the record,
+/// and of each change of it (one for each hook). It waits for five minutes unless it is told
+/// otherwise, so that it counts as gone after twice that time.
 pub(super) fn ensure_free(
     newest: &RecordHead,
-    holder: &str,
+    options: &ApplyOptions,
     now: Timestamp,
 ) -> Result<(), ApplyError> {
-    if !newest.status.is_pending() {
+    if !newest.status.is_pending() || options.is_unlocked {
         return Ok(());
     }
-    let busy = |holder: &str| {
-        Err(ApplyError::Busy { release: newest.id.clone(), holder: holder.to_owned() })
+    let busy = |holder: &str, since| {
+        let (release, holder) = (newest.id.clone(), holder.to_owned());
+        Err(ApplyError::Busy { release, holder, since })
     };
     match &newest.holder {
-        Some(other) if holder::is_gone(other, newest.renewed_at, holder, now) => Ok(()),
-        Some(other) => busy(other),
-        // Helm says neither who nor when: the age of the record has to do.
-        None => match newest.created_at {
-            Some(at) if now.duration_since(at).unsigned_abs() < holder::GONE_AFTER * 5 => {
-                busy("helm")
-            }
-            _ => Ok(()),
-        },
+        Some(other) if holder::is_gone(other, newest.renewed_at, &options.holder, now) => Ok(()),
+        Some(other) => busy(other, newest.renewed_at),
+        None => {
+            let written = newest.created_at.max(newest.modified_at);
+            let is_silent =
+                written.is_none_or(|at| now.duration_since(at).unsigned_abs() >= HELM_GONE_AFTER);
+            if is_silent { Ok(()) } else { busy(HELM, written) }
+        }
     }
 }
 
-async fn close_interrupted(
+/// Closes a change under way that nobody works on any more.
+pub(super) async fn close_interrupted(
     client: &ClusterClient,
     head: &RecordHead,
     now: Timestamp,
@@ -358,8 +375,8 @@ fn opened(
     record
 }
 
-/// Marks all earlier deployed records as superseded, and deletes the oldest beyond the limit.
-pub(super) async fn tidy(
+/// Marks all earlier deployed records as superseded.
+pub(super) async fn supersede(
     client: &ClusterClient,
     heads: &[RecordHead],
     newest: u32,
@@ -370,13 +387,33 @@ pub(super) async fn tidy(
             set_status(client, head, ReleaseStatus::Superseded, None, now).await?;
         }
     }
-    let revisions: BTreeSet<u32> = heads.iter().map(|head| head.revision).chain([newest]).collect();
-    let beyond = revisions.len().saturating_sub(RELEASE_HISTORY_MAX);
-    let oldest: BTreeSet<u32> = revisions.into_iter().take(beyond).collect();
-    for head in heads.iter().filter(|head| oldest.contains(&head.revision)) {
+    Ok(())
+}
+
+/// Deletes the oldest records beyond a number, as Helm's `--history-max` does: the one that is
+/// deployed stays, however old it is. 0 is no bound.
+async fn bound(
+    client: &ClusterClient,
+    heads: &[RecordHead],
+    newest: u32,
+    history_max: u32,
+) -> Result<(), ApplyError> {
+    for head in beyond(heads, newest, history_max) {
         delete(client, head).await?;
     }
     Ok(())
+}
+
+fn beyond(heads: &[RecordHead], newest: u32, history_max: u32) -> Vec<&RecordHead> {
+    if history_max == 0 {
+        return Vec::new();
+    }
+    let revisions: BTreeSet<u32> = heads.iter().map(|head| head.revision).chain([newest]).collect();
+    let surplus = revisions.len().saturating_sub(history_max as usize);
+    let deployed = heads.iter().rposition(|head| head.status == ReleaseStatus::Deployed);
+    let deployed = deployed.map(|at| heads[at].revision);
+    let may_go = |head: &&RecordHead| Some(head.revision) != deployed && head.revision != newest;
+    heads.iter().filter(may_go).take(surplus).collect()
 }
 
 /// Deletes a record.
@@ -397,4 +434,46 @@ pub(super) fn origin(head: &RecordHead, record: &ReleaseRecord) -> Origin {
         version.clone_into(&mut origin.chart_version);
     }
     origin
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::record::heads;
+
+    #[test]
+    fn a_change_of_helm_is_given_up_ten_minutes_after_its_last_write() {
+        let options = ApplyOptions::new("here/1/1");
+        let at = |minutes: i64| Timestamp::from_second(minutes * 60).unwrap();
+        let free = |created: i64, modified: Option<i64>, now: i64, options: &ApplyOptions| {
+            let mut heads = heads(&[(ReleaseStatus::PendingUpgrade, "a")]);
+            heads[0].created_at = Some(at(created));
+            heads[0].modified_at = modified.map(at);
+            ensure_free(&heads[0], options, at(now)).map_err(|error| error.to_string())
+        };
+        assert_eq!(free(0, None, 10, &options), Ok(()));
+        assert_eq!(free(0, Some(5), 15, &options), Ok(()));
+        assert_eq!(
+            free(0, Some(5), 14, &options).unwrap_err(),
+            "release n/r is being changed by helm, who was heard of last at 1970-01-01 00:05:00Z"
+        );
+        let unlocked = ApplyOptions { is_unlocked: true, ..options };
+        assert_eq!(free(0, Some(5), 6, &unlocked), Ok(()));
+    }
+
+    #[test]
+    fn the_oldest_records_go_and_what_is_deployed_stays() {
+        use ReleaseStatus::{Deployed, Failed, Superseded};
+        let mut statuses = vec![(Superseded, "a"), (Deployed, "b")];
+        statuses.extend([(Failed, "c"); 4]);
+        let gone = |history_max| {
+            let heads = heads(&statuses);
+            let gone = beyond(&heads, 7, history_max);
+            gone.iter().map(|head| head.revision).collect::<Vec<_>>()
+        };
+        assert!(gone(10).is_empty());
+        assert_eq!(gone(5), [1, 3]);
+        assert_eq!(gone(1), [1, 3, 4, 5, 6]);
+        assert!(gone(0).is_empty(), "no bound");
+    }
 }

@@ -131,6 +131,9 @@ fn note(applying: &Applying<'_>, tenure: &mut Tenure<'_>, hook: &Hook, phase: &s
         recorded.kind == hook.manifest.key.kind && recorded.name == hook.manifest.key.name
     });
     let Some(recorded) = recorded else { return };
+    if recorded.delete_policies.is_empty() {
+        recorded.delete_policies = vec!["before-hook-creation".to_owned()];
+    }
     if phase == "Running" {
         recorded.last_run.started_at = now;
         recorded.last_run.completed_at = String::new();

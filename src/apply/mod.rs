@@ -4,7 +4,8 @@
 //! killed left behind is what the next one starts from. Callers loop.
 //!
 //! # Expected flow
-//! [`realize`] → [`wait`] → done, or [`rollback`]; [`uninstall`].
+//! [`realize`] → [`wait`] → done, or [`rollback`]; [`uninstall`]. From other tools: [`adopt`]; back to
+//! Helm: [`hand_over`].
 //!
 //! # Guarantees
 //! - Nothing is deleted that is not in the inventory of the release, nothing because of a
@@ -19,6 +20,7 @@
 //! # Errors
 //! [`ApplyError::is_passing`] tells whether the same attempt may succeed later.
 
+mod adopt;
 mod along;
 mod attempt;
 mod bring;
@@ -26,7 +28,9 @@ mod compare;
 mod crd_safety;
 mod crds;
 mod error;
+mod flux;
 mod gone;
+mod hand_over;
 mod history;
 pub mod holder;
 mod hooks;
@@ -51,11 +55,14 @@ use crate::health::Health;
 use crate::live::{Gap, ObservedObject, PodLog};
 use crate::object::key::ObjectKey;
 
+pub use adopt::{Adoption, Disruption, Former, Taken, adopt, compare_adoption, disruptions};
 pub use along::Along;
 pub use attempt::realize;
 pub use bring::{Brought, Failure, HEALTH_TIMEOUT, Recovery, bring, health_timeout, mark_failed};
 pub use compare::{Comparison, compare, state_of};
 pub use error::{ApplyError, NotServed, ObjectError, Refused};
+pub use flux::HelmRelease;
+pub use hand_over::{HandedOver, hand_over};
 pub use hooks::HookResult;
 pub use rollback::rollback;
 pub use target::Rules;
@@ -71,8 +78,14 @@ pub struct ApplyOptions {
     pub holder: String,
     /// Fields that other managers own are taken over.
     pub is_forced: bool,
-    /// Objects that are there but belong to no release are taken over.
+    /// Objects that are there but belong to no release are taken over, with the fields that their
+    /// files have set.
     pub takes_ownership: bool,
+    /// What is there is taken over as it is: no hooks run, and a release that was handed over to
+    /// Helm is taken back.
+    pub adopts: bool,
+    /// Whoever began the change that is under way is gone: somebody has looked.
+    pub is_unlocked: bool,
     /// Limits of what may be deleted do not count: somebody has agreed.
     pub ignores_limits: bool,
     /// The credentials may only read: what the server refuses to tell by a dry run is worked out here
@@ -91,11 +104,18 @@ impl ApplyOptions {
             holder: holder.into(),
             is_forced: false,
             takes_ownership: false,
+            adopts: false,
+            is_unlocked: false,
             ignores_limits: false,
             is_read_only: false,
             timeout: Duration::from_mins(5),
             rules: Rules::default(),
         }
+    }
+
+    /// Whose fields are taken over with an object.
+    fn takes(&self) -> ownership::Takes {
+        if self.takes_ownership { ownership::Takes::HelmAndFiles } else { ownership::Takes::Helm }
     }
 }
 
@@ -134,6 +154,8 @@ pub enum Action {
     Installed,
     /// There is a new revision.
     Upgraded,
+    /// What was there is fitout's now.
+    Adopted,
     /// Somebody had changed objects; they are as git says again, at the same revision.
     Healed,
     /// All was as it should be.

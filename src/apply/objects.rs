@@ -20,6 +20,8 @@ use crate::object::{access, pointer, secret};
 
 /// How often an object that is to go away is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often the fields of former managers are asked for, where somebody writes the object meanwhile.
+const TAKEOVERS_MAX: usize = 5;
 
 /// An object of the release, with its place on the cluster.
 #[derive(Clone, Debug)]
@@ -174,16 +176,14 @@ impl Applying<'_> {
             live => live,
         };
         let body = body(manifest, resource.is_namespaced, self.id, live, self.ignored);
-        if let Some(patch) = live.and_then(ownership::handover) {
-            // A conflict means that the object moved on: the apply tells what matters of that.
-            match self.client.json_patch(resource, namespace, &manifest.key.name, &patch).await {
-                Ok(_) | Err(RequestError::Conflict { .. } | RequestError::Invalid { .. }) => {}
-                Err(error) => return Err(error),
-            }
+        if let Some(live) = live {
+            self.take_over(resource, &manifest.key, live).await?;
         }
         let apply = Apply { is_dry_run: false, is_forced: self.options.is_forced };
         match self.client.apply(resource, namespace, &body, apply).await {
-            Err(RequestError::FieldConflict { owners }) if owners.iter().all(ownership::yields) => {
+            Err(RequestError::FieldConflict { owners })
+                if owners.iter().all(|owner| ownership::yields(owner, self.options.takes())) =>
+            {
                 let apply = Apply { is_forced: true, ..apply };
                 self.client.apply(resource, namespace, &body, apply).await
             }
@@ -197,6 +197,28 @@ impl Applying<'_> {
             }
             other => other,
         }
+    }
+
+    /// Takes the fields of former managers over. Where that never meets the object as it is, the
+    /// apply tells what matters of it.
+    async fn take_over(
+        &self,
+        resource: &Resource,
+        key: &ObjectKey,
+        live: &Json,
+    ) -> Result<(), RequestError> {
+        let mut live = live.clone();
+        for _ in 0..TAKEOVERS_MAX {
+            let Some(patch) = ownership::handover(&live, self.options.takes()) else { break };
+            let (namespace, name) = (&key.namespace, &key.name);
+            match self.client.json_patch(resource, namespace, name, &patch).await {
+                Err(RequestError::Conflict { .. } | RequestError::Invalid { .. }) => {}
+                other => return other.map(|_| ()),
+            }
+            let Some(now) = self.client.get(resource, namespace, name).await? else { break };
+            live = now;
+        }
+        Ok(())
     }
 
     /// Deletes an object and waits until it is gone.

@@ -6,6 +6,7 @@
 
 use serde_json::Value as Json;
 
+use super::ownership::{self, Takes};
 use crate::base::clock::Timestamp;
 use crate::k8s::RequestError;
 use crate::k8s::error::FieldOwner;
@@ -47,6 +48,20 @@ pub(super) fn predicted(
         metadata.insert("managedFields".to_owned(), entries);
     }
     Ok(object)
+}
+
+/// What a predicted object comes to once the fields of former managers were handed over: those that
+/// are not applied go away, which no single request to the server can tell.
+pub(super) fn after_handover(mut object: Json, body: &Json, takes: Takes, now: Timestamp) -> Json {
+    let Some(entries) = ownership::handed_over(&object, takes) else { return object };
+    if let Some(managed) = object.pointer_mut("/metadata/managedFields") {
+        *managed = entries;
+    }
+    // Nobody is left to conflict with: the server has answered that already.
+    match predicted(&object, body, true, now) {
+        Ok(predicted) => predicted,
+        Err(_) => object,
+    }
 }
 
 fn refused(conflicts: &[Conflict], entries: &Json) -> RequestError {
@@ -104,6 +119,21 @@ mod tests {
         let container = after.pointer("/spec/template/spec/containers/0").unwrap();
         assert_eq!(container["image"], "web:2");
         assert_eq!(container["imagePullPolicy"], "IfNotPresent");
+    }
+
+    #[test]
+    fn what_a_former_manager_has_set_and_the_chart_has_not_goes_with_the_handover() {
+        let mut live = live();
+        live["metadata"]["managedFields"][1]["manager"] = json!("helm");
+        let body = body(
+            &json!({"paused": true, "template": {"spec": {"containers": [{"name": "web", "image": "web:1"}]}}}),
+        );
+        let after = after_handover(live.clone(), &body, Takes::Helm, Timestamp::UNIX_EPOCH);
+        assert_eq!(after.pointer("/spec/replicas"), Some(&json!(1)), "the default");
+        assert_eq!(after.pointer("/spec/paused"), Some(&json!(true)));
+        live["metadata"]["managedFields"][1]["manager"] = json!("kubectl-scale");
+        let after = after_handover(live.clone(), &body, Takes::HelmAndFiles, Timestamp::UNIX_EPOCH);
+        assert_eq!(after, live, "somebody's hand stays");
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! What an attempt brings a release to: from git, or from an earlier record.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
+use crate::chart;
 use crate::chart::model::{Chart, ChartFile, Hook, Manifest};
 use crate::fleet::instance::Instance;
 use crate::fleet::model::{IgnoreDifference, Limits, UpgradeSpec};
@@ -16,6 +18,7 @@ use crate::live::record::{
 };
 use crate::object::manifest::{self, ManifestError};
 use crate::render::Release;
+use crate::yaml::number::whole_numbers;
 
 /// Which way an attempt goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,8 @@ pub(super) struct Target {
     pub(super) rules: Rules,
     /// See [`crate::live::record::RecordHead::random`].
     pub(super) random: BTreeMap<String, String>,
+    /// Whether what fitout has not made may be taken over with it.
+    pub(super) is_adoption: bool,
 }
 
 /// What an addon says about its changes. A record does not have it, and a way back keeps to it.
@@ -85,12 +90,13 @@ impl Target {
         let draft = ReleaseRecord {
             name: id.name.clone(),
             info: ReleaseInfo { notes: rendered.notes.clone(), ..ReleaseInfo::default() },
-            chart: recorded_chart(&release.chart),
-            config: (*release.values).clone(),
+            chart: recorded_chart(&release.chart, &release.values),
+            config: whole_numbers(&release.values),
             manifest: rendered.text(),
             hooks: rendered.hooks.iter().map(recorded_hook).collect(),
             version: 0,
             namespace: id.namespace.clone(),
+            others: serde_json::Map::new(),
         };
         Self {
             direction: Direction::Forward,
@@ -102,6 +108,7 @@ impl Target {
             limits: instance.limits.clone(),
             rules: Rules::of(instance),
             random: BTreeMap::new(),
+            is_adoption: false,
             id,
         }
     }
@@ -109,11 +116,13 @@ impl Target {
     /// What a record says. The objects that a rollback removes were brought by the revisions it
     /// undoes, so their number has no limit; namespaces and CRDs keep theirs.
     pub(super) fn of_record(
-        record: ReleaseRecord,
+        mut record: ReleaseRecord,
         origin: Origin,
         id: ReleaseId,
         rules: Rules,
     ) -> Result<Self, ManifestError> {
+        // How a later Helm wrote it says nothing of how it is written now.
+        record.others.clear();
         let manifests = manifest::parse(&record.manifest, &id.namespace)?;
         let hooks = hooks_of(&record)?;
         Ok(Self {
@@ -126,6 +135,7 @@ impl Target {
             limits: Limits { deleted_objects: u32::MAX, ..Limits::default() },
             rules,
             random: BTreeMap::new(),
+            is_adoption: false,
             id,
         })
     }
@@ -149,7 +159,10 @@ pub(super) fn hooks_of(record: &ReleaseRecord) -> Result<Vec<Hook>, ManifestErro
     Ok(hooks)
 }
 
-fn recorded_chart(chart: &Chart) -> RecordedChart {
+fn recorded_chart(chart: &Arc<Chart>, user: &Json) -> RecordedChart {
+    // What has been rendered with these values fits together.
+    let (metadata, values) = chart::as_released(chart, user)
+        .unwrap_or_else(|_| (chart.metadata.clone(), chart.values.clone()));
     let files = |files: &[ChartFile]| {
         let recorded = files.iter().map(|file| RecordedFile {
             name: file.name.clone(),
@@ -158,10 +171,10 @@ fn recorded_chart(chart: &Chart) -> RecordedChart {
         recorded.collect()
     };
     RecordedChart {
-        metadata: chart.metadata.clone(),
+        metadata,
         lock: chart.lock.clone().unwrap_or(Json::Null),
         templates: files(&chart.templates),
-        values: chart.values.clone(),
+        values: whole_numbers(&values),
         schema: chart.schema.as_ref().map(|schema| STANDARD.encode(schema)),
         files: files(&chart.files),
     }

@@ -58,7 +58,7 @@ pub async fn test(
     let nothing = || ApplyError::NotInstalled { release: id.clone() };
     let head = heads.last().ok_or_else(nothing)?;
     let options = ApplyOptions::new(holder::current());
-    history::ensure_free(head, &options.holder, clock.now())?;
+    history::ensure_free(head, &options, clock.now())?;
     let record = releases::record(client, head).await;
     let record = record.map_err(|error| records_failed(client, error))?.ok_or_else(nothing)?;
     let hooks = hooks_of(&record)?;

@@ -56,6 +56,7 @@ const SYSTEM_NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public
 /// # Errors
 /// Before anything is done: [`Refused::Limit`]; [`Refused::Inhabited`] of a namespace with other
 /// releases, or one of the system; [`ApplyError::Hidden`] where an object could not be read.
+/// [`Refused::HandedOver`] for one that is Helm's again.
 pub async fn uninstall(
     client: &ClusterClient,
     id: &ReleaseId,
@@ -67,7 +68,10 @@ pub async fn uninstall(
         return Ok(outcome(0, Pruning::default(), Vec::new(), Vec::new()));
     };
     let newest = survey.heads.last().expect("a survey has records");
-    history::ensure_free(newest, &options.holder, clock.now())?;
+    history::ensure_free(newest, options, clock.now())?;
+    if newest.is_handed_over {
+        return Err(Refused::HandedOver { release: id.clone() }.into());
+    }
     if let Some((key, gap)) = first_gap(&survey.pruning) {
         return Err(ApplyError::Hidden { object: key.clone(), gap: gap.clone() });
     }

@@ -37,5 +37,5 @@ pub const YAML_NODES_MAX: usize = 2_000_000;
 pub const INDEX_BYTES_MAX: usize = 256 << 20;
 /// Clusters worked on at the same time.
 pub const CLUSTERS_IN_PARALLEL: usize = 32;
-/// Release records kept for one release; Helm's default.
-pub const RELEASE_HISTORY_MAX: usize = 10;
+/// Release records kept for one release where the addon does not say; Helm's default.
+pub const RELEASE_HISTORY_MAX: u32 = 10;

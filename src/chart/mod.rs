@@ -147,6 +147,20 @@ pub fn coalesced(chart: &Arc<Chart>, user: &Json) -> Result<Json, RenderError> {
     values.map(|values| to_json(&Value::Map(values))).map_err(values_error)
 }
 
+/// A chart's metadata and values as Helm keeps them of a release: only requirements that are switched
+/// on, under their aliases, and the subcharts' defaults with what they hand up.
+///
+/// # Errors
+/// For values that do not fit together.
+pub fn as_released(chart: &Arc<Chart>, user: &Json) -> Result<(Json, Json), RenderError> {
+    if chart.requirements().is_none() {
+        return Ok((chart.metadata.clone(), chart.values.clone()));
+    }
+    let scope = Scope::resolve(chart, &to_map(user), &mut Vec::new())
+        .map_err(|text| RenderError::values(text, chart.name()))?;
+    Ok((scope.metadata(), to_json(&Value::Map(scope.values.clone()))))
+}
+
 /// Helm installs no libraries, and no charts whose dependencies are not there.
 fn check_requirements(chart: &Chart) -> Result<(), RenderError> {
     let kind = chart.metadata["type"].as_str().unwrap_or_default();

@@ -1,9 +1,10 @@
 //! What every command gets: global arguments, output streams, colour.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Args;
 
 use super::exit::{CommandError, Exit};
@@ -65,6 +66,21 @@ impl Context {
             err: Box::new(anstream::stderr()),
             is_coloured: choice != anstream::ColorChoice::Never,
         }
+    }
+
+    /// Asks somebody at a terminal; whoever is not at one has agreed by starting the command.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn agrees(&mut self, question: &str) -> anyhow::Result<bool> {
+        if !std::io::stdin().is_terminal() {
+            return Ok(true);
+        }
+        write!(self.err, "{question} [y/N] ")?;
+        self.err.flush()?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).context("reading the answer")?;
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 
     /// Tells an error with its causes and returns the exit code that fits it.

@@ -305,6 +305,7 @@ pub fn told(outcome: &Outcome) -> String {
     let revision = outcome.release_revision;
     let head = match outcome.action {
         Action::Installed => format!("installed as revision {revision}, healthy"),
+        Action::Adopted => format!("adopted as revision {revision}, healthy"),
         Action::Upgraded => format!("upgraded to revision {revision}, healthy"),
         Action::Healed => format!("healed at revision {revision}, healthy"),
         Action::Unchanged => format!("unchanged at revision {revision}, healthy"),

@@ -62,6 +62,11 @@ commands! {
     Preview => preview,
     /// Bring clusters to what git says
     Apply => apply,
+    /// Take over what Helm, Flux or kubectl has installed, in place
+    Adopt => adopt,
+    /// Give an addon of a cluster back to Helm
+    Release => release,
+    /// Remove an addon's release from clusters
     /// Run the test hooks of a release
     Test => test,
     /// Remove releases of addons from clusters, dependents first

@@ -2,17 +2,50 @@
 //! moved to another name are taken off where they were.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::attempt::Task;
+use super::attempt::{Done, Task};
 use super::head::Head;
 use super::observe::is_in_rollout;
 use super::tick::Reconciler;
 use super::wishes::{Looks, moved_away};
+use crate::base::clock::{Timestamp, after};
 use crate::base::ids::InstanceKey;
 use crate::base::planted::{Planted, is_planted};
-use crate::rollout::Rollout;
+use crate::fleet::model::DriftPolicy;
+use crate::live::drift;
+use crate::rollout::{AttemptResult, Rollout};
+
+/// The longest pause between heals that are refused.
+const PAUSE_MAX: Duration = Duration::from_hours(1);
+
+/// Heals of one instance that were refused one after the other, such as for a field that another
+/// controller declares.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RefusedHeals {
+    pub(super) count: u32,
+    pub(super) last: Timestamp,
+}
+
+impl RefusedHeals {
+    /// When it is tried again: after pauses that double.
+    fn not_before(self, resync: Duration) -> Timestamp {
+        let pause = resync.saturating_mul(1 << self.count.min(16)).min(PAUSE_MAX.max(resync));
+        after(self.last, pause)
+    }
+}
 
 impl Reconciler {
+    /// Remembers how a heal ended.
+    pub(super) fn heal_ended(&mut self, key: &InstanceKey, done: &Done) {
+        if let AttemptResult::Final(_) = done.result {
+            let count = self.heals.get(key).map_or(0, |refused| refused.count) + 1;
+            self.heals.insert(key.clone(), RefusedHeals { count, last: done.ended_at });
+        } else {
+            self.heals.remove(key);
+        }
+    }
+
     /// Compares every instance that no rollout is moving with what it is at.
     pub(super) async fn heal_if_due(&mut self, head: &Arc<Head>, looks: &Looks) {
         let now = self.options.clock.now();
@@ -23,6 +56,7 @@ impl Reconciler {
             return;
         }
         self.healed_at = Some(now);
+        let resync = self.options.resync;
         let active: Vec<Rollout> = self.active().cloned().collect();
         let is_at_rest = |key: &&InstanceKey| {
             !self.busy.contains(*key) && !is_in_rollout(&active, &key.cluster, &key.addon)
@@ -32,10 +66,26 @@ impl Reconciler {
             self.metrics.compared(&key, &observation);
             let place = observation.adopted.as_ref().filter(|_| observation.pending.is_none());
             let place = place.and_then(|adopted| adopted.rev.clone().zip(adopted.digest.clone()));
-            if let (Some(true), Some((rev, digest))) = (observation.has_drifted, place) {
-                tracing::info!(instance = %key, "somebody has changed it; it is healed");
-                self.start(head, key, Task::Heal { rev, digest });
+            let (Some(true), Some((rev, digest))) = (observation.has_drifted, place) else {
+                continue;
+            };
+            let fights = drift::fights(&observation.heals, now);
+            for fight in &fights {
+                tracing::warn!(instance = %key, "{fight}");
             }
+            let healed = drift::heal_at(&observation.heals, resync, now);
+            let tried = self.heals.get(&key).map_or(now, |refused| refused.not_before(resync));
+            let is_reported = head
+                .releases
+                .get(&key)
+                .is_some_and(|release| release.instance.on_drift == DriftPolicy::Report);
+            if is_reported || healed.max(tried) > now {
+                continue;
+            }
+            for drift in &observation.drifts {
+                tracing::info!(instance = %key, "{drift}; it is healed");
+            }
+            self.start(head, key, Task::Heal { rev, digest });
         }
         for (key, id) in moved_away(head, looks) {
             let is_there = looks.get(&key.cluster).is_some_and(|look| {

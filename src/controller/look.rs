@@ -33,6 +33,8 @@ pub struct Sighting {
     pub is_settled: bool,
     /// The chart's version at the newest record.
     pub chart_version: String,
+    /// Whether it was handed over to Helm.
+    pub is_handed_over: bool,
 }
 
 /// Looks at a cluster.
@@ -74,6 +76,7 @@ fn sighting(newest: &RecordHead, heads: &[RecordHead]) -> Sighting {
         rev: newest.origin.rev.clone(),
         is_settled: newest.status == ReleaseStatus::Deployed,
         chart_version: newest.origin.chart_version.clone(),
+        is_handed_over: newest.is_handed_over,
     }
 }
 
@@ -81,6 +84,13 @@ impl Look {
     /// A look that could not be had.
     pub fn failed(at: Timestamp, reason: String) -> Self {
         Self { at, releases: Err(reason) }
+    }
+
+    /// Whether a release is known to have been handed over to Helm.
+    pub fn is_handed_over(&self, id: &ReleaseId) -> bool {
+        self.releases
+            .as_ref()
+            .is_ok_and(|releases| releases.get(id).is_some_and(|seen| seen.is_handed_over))
     }
 
     /// What is known of one release without having looked at its objects.

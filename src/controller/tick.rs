@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use super::Options;
 use super::attempt::{Done, Task, Workshop};
 use super::head::{Head, Revisions};
+use super::heal::RefusedHeals;
 use super::look::{Look, look};
 use super::metrics::Metrics;
 use super::wishes::{Looks, Wishes, wishes};
@@ -71,6 +72,8 @@ pub struct Reconciler {
     still: BTreeMap<RolloutId, bool>,
     polled_at: Option<Timestamp>,
     pub(super) healed_at: Option<Timestamp>,
+    /// Heals that were refused, by instance.
+    pub(super) heals: BTreeMap<InstanceKey, RefusedHeals>,
     /// What it has done so far.
     pub metrics: Arc<Metrics>,
     listener: Option<UnboundedSender<Event>>,
@@ -112,6 +115,7 @@ impl Reconciler {
             still: BTreeMap::new(),
             polled_at: None,
             healed_at: None,
+            heals: BTreeMap::new(),
             metrics: Arc::default(),
             listener,
         })
@@ -243,6 +247,8 @@ impl Reconciler {
         self.unread.clear();
         if let Some(head) = polled {
             tell_head(&head);
+            // What was refused may be allowed now.
+            self.heals.clear();
             self.head = Some(Arc::new(head));
         }
         Ok(())
@@ -482,6 +488,9 @@ impl Reconciler {
         };
         self.busy.remove(&key);
         self.metrics.attempted(&task, &done);
+        if matches!(task, Task::Heal { .. }) {
+            self.heal_ended(&key, &done);
+        }
         match &done.result {
             AttemptResult::Done { .. } => {
                 // One that is done again and again, and never counts, must not spin.

@@ -30,7 +30,7 @@ pub type Looks = BTreeMap<ClusterName, Look>;
 ///
 /// # Guarantees
 /// An instance is only wished away when the whole of the fleet's files could be read, and when
-/// fitout put it where it is.
+/// fitout put it where it is. One that was handed over to Helm is not wished for.
 pub fn wishes(head: &Head, looks: &Looks, rollouts: &Rollouts) -> Wishes {
     let mut made = Wishes::default();
     let left = if head.is_whole() { left_over(head, looks) } else { BTreeMap::new() };
@@ -47,7 +47,7 @@ pub fn wishes(head: &Head, looks: &Looks, rollouts: &Rollouts) -> Wishes {
                 continue;
             }
         };
-        let wish = wish(head, &addon, policy, newest, &left, &mut made.ids);
+        let wish = wish(head, &addon, policy, newest, (looks, &left), &mut made.ids);
         if !wish.goals.is_empty() || newest.is_some_and(|newest| !newest.phase.is_ended()) {
             made.wishes.push(wish);
         }
@@ -92,15 +92,19 @@ fn wish(
     addon: &AddonName,
     (policy_name, policy): (Option<PolicyName>, RolloutPolicySpec),
     newest: Option<&Rollout>,
-    left: &BTreeMap<InstanceKey, ReleaseId>,
+    (looks, left): (&Looks, &BTreeMap<InstanceKey, ReleaseId>),
     ids: &mut BTreeMap<InstanceKey, ReleaseId>,
 ) -> Wish {
     let rev = head.rev();
     let mut goals: BTreeMap<ClusterName, Goal> = BTreeMap::new();
     for (key, release) in head.releases.iter().filter(|(key, _)| key.addon == *addon) {
+        let id = ReleaseId::of(&release.instance);
+        ids.insert(key.clone(), id.clone());
+        if looks.get(&key.cluster).is_some_and(|look| look.is_handed_over(&id)) {
+            continue;
+        }
         let goal = Goal { rev: rev.clone(), digest: Some(release.digest.clone()) };
         goals.insert(key.cluster.clone(), goal);
-        ids.insert(key.clone(), ReleaseId::of(&release.instance));
     }
     for (key, id) in left.iter().filter(|(key, _)| key.addon == *addon) {
         goals.insert(key.cluster.clone(), Goal { rev: rev.clone(), digest: None });

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use crate::base::ids::{InstanceKey, PolicyName, RepositoryName};
 use crate::base::span::Span;
 use crate::fleet::model::{
-    Credentials, Dependency, HealthSpec, IgnoreDifference, Limits, UpgradeSpec, Verify,
+    Credentials, Dependency, DriftPolicy, HealthSpec, IgnoreDifference, Limits, UpgradeSpec, Verify,
 };
 use crate::yaml::node::Node;
 
@@ -34,6 +34,8 @@ pub struct Instance {
     pub upgrade: UpgradeSpec,
     /// Fields whose live value is left alone.
     pub ignore_differences: Vec<IgnoreDifference>,
+    /// What the controller does about what others change of it.
+    pub on_drift: DriftPolicy,
     /// Which policy moves it over the fleet.
     pub policy: Option<PolicyName>,
     /// Blast radius, from that policy.

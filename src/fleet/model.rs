@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 use super::calendar::{Calendar, Freeze, Window};
 use super::schema::Kind;
 use crate::base::ids::{AddonName, ClusterName, PolicyName, RepositoryName};
+use crate::base::limits::RELEASE_HISTORY_MAX;
 use crate::yaml::node::Node;
 
 /// A document together with the tree it was read from, for spans.
@@ -204,6 +205,9 @@ pub struct AddonSpec {
     /// Fields whose live value is left alone.
     #[serde(default)]
     pub ignore_differences: Vec<IgnoreDifference>,
+    /// What the controller does about what others change of it.
+    #[serde(default)]
+    pub on_drift: DriftPolicy,
     /// Which policy moves it over the fleet.
     #[serde(default)]
     pub rollout: RolloutSpec,
@@ -362,11 +366,19 @@ pub struct UpgradeSpec {
     pub on_immutable: ImmutablePolicy,
     /// A failed upgrade goes back to the revision before.
     pub atomic: bool,
+    /// How many revisions of a release are kept on the cluster, as `helm upgrade --history-max`
+    /// has it; `0` keeps all.
+    pub history_max: u32,
 }
 
 impl Default for UpgradeSpec {
     fn default() -> Self {
-        Self { crds: CrdPolicy::CreateReplace, on_immutable: ImmutablePolicy::Fail, atomic: true }
+        Self {
+            crds: CrdPolicy::CreateReplace,
+            on_immutable: ImmutablePolicy::Fail,
+            atomic: true,
+            history_max: RELEASE_HISTORY_MAX,
+        }
     }
 }
 
@@ -392,6 +404,17 @@ pub enum ImmutablePolicy {
     Fail,
     /// The object is deleted and created anew.
     Recreate,
+}
+
+/// What the controller does about what others change of a release.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum DriftPolicy {
+    /// It is put back, after growing pauses where the same is changed again and again.
+    #[default]
+    Heal,
+    /// It is told; `fitout apply` puts it back.
+    Report,
 }
 
 /// A field whose live value is left alone.

@@ -162,6 +162,7 @@ impl<'a> Resolution<'a> {
             health: spec.health.clone(),
             upgrade: spec.upgrade.clone(),
             ignore_differences: spec.ignore_differences.clone(),
+            on_drift: spec.on_drift,
             policy,
             limits,
             chart_span: chart_span.clone(),

@@ -4,6 +4,7 @@
 //! and never writes. What could not be read is a [`Gap`], never an absence.
 
 pub mod cause;
+pub mod drift;
 pub mod hold;
 pub mod observe;
 pub mod read;
@@ -24,6 +25,7 @@ use crate::k8s::RequestError;
 use crate::object::key::ObjectKey;
 
 pub use cause::{Cause, PodLog, causes};
+pub use drift::{Drift, Fight, Heal};
 pub use observe::{Subject, look, observe};
 pub use record::{ReleaseRecord, ReleaseStatus};
 
@@ -143,6 +145,9 @@ pub struct Adopted {
     pub release_revision: u32,
     /// Whether it was deployed or failed.
     pub status: ReleaseStatus,
+    /// Whether it was handed over to Helm, and is none of fitout's business any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_handed_over: bool,
 }
 
 /// One release, seen at one time.
@@ -160,6 +165,12 @@ pub struct Observation {
     /// Whether somebody took, changed or removed a field that fitout had applied. `None` when
     /// that cannot be told.
     pub has_drifted: Option<bool>,
+    /// What of it is no longer as it was applied, as far as the cluster tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drifts: Vec<Drift>,
+    /// What was put back at this revision.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heals: Vec<Heal>,
     /// When the reading began.
     pub observed_at: Timestamp,
     /// What could not be read.

@@ -7,7 +7,9 @@ use serde_json::Value as Json;
 use super::read::{pods_of, read};
 use super::record::RecordHead;
 use super::releases::{self, RecordsError};
-use super::{Adopted, Gap, GapSubject, Live, ObjectRef, Observation, ObservedObject, ReleaseId};
+use super::{
+    Adopted, Gap, GapSubject, Live, ObjectRef, Observation, ObservedObject, ReleaseId, drift,
+};
 use crate::base::clock::Clock;
 use crate::chart::model::Manifest;
 use crate::fleet::model::HealthCheck;
@@ -99,6 +101,8 @@ pub async fn look(
         health: Health::unknown("not seen"),
         objects: BTreeMap::new(),
         has_drifted: None,
+        drifts: Vec::new(),
+        heals: Vec::new(),
         observed_at,
         gaps: Vec::new(),
     };
@@ -144,6 +148,10 @@ pub async fn look(
     let live = read(client, unknown.map(reference), observed_at).await;
     observation.has_drifted =
         if subject.known.is_none() { has_drifted(head, &live, &inventory) } else { None };
+    if observation.has_drifted == Some(true) {
+        observation.drifts = drift::drifts(head, &live, &inventory);
+    }
+    observation.heals.clone_from(&head.heals);
     judge(client, &subject, &inventory, &live, &mut observation).await;
     (observation, live)
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::ReleaseId;
+use super::drift::Heal;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AddonName, Digest, Rev};
 use crate::object::access;
@@ -42,6 +43,29 @@ pub const RANDOM_ANNOTATION: &str = "fitout.dev/random";
 pub const ROLLBACK_ANNOTATION: &str = "fitout.dev/rollback-to";
 /// The annotation with a digest for each object of the fields that fitout owned after the apply.
 pub const OWNERSHIP_ANNOTATION: &str = "fitout.dev/ownership";
+
+/// The annotation of a record with which fitout took over what it had not made: what is taken back
+/// of it is never deleted.
+pub const ADOPTION_ANNOTATION: &str = "fitout.dev/adoption";
+/// The annotation with what was put back at this revision, and when.
+pub const HEALS_ANNOTATION: &str = "fitout.dev/heals";
+/// All annotations that fitout writes on a record.
+pub const OWN_ANNOTATIONS: [&str; 11] = [
+    REVISION_ANNOTATION,
+    DIGEST_ANNOTATION,
+    ADDON_ANNOTATION,
+    CHART_VERSION_ANNOTATION,
+    HOLDER_ANNOTATION,
+    RENEWED_ANNOTATION,
+    RANDOM_ANNOTATION,
+    ROLLBACK_ANNOTATION,
+    OWNERSHIP_ANNOTATION,
+    ADOPTION_ANNOTATION,
+    HEALS_ANNOTATION,
+];
+/// The label of records that were handed over: fitout leaves the release to Helm. Helm copies labels
+/// that are not its own from each record to the next.
+pub const HANDED_OVER_LABEL: &str = "fitout.dev/handed-over";
 
 /// What an API server takes as one Secret.
 const RECORD_BYTES_MAX: usize = 1 << 20;
@@ -136,6 +160,9 @@ pub struct ReleaseRecord {
     /// The release's namespace.
     #[serde(default)]
     pub namespace: String,
+    /// Fields of later versions of Helm, such as `apply_method`: kept as they are.
+    #[serde(flatten)]
+    pub others: serde_json::Map<String, Json>,
 }
 
 fn is_empty(config: &Json) -> bool {
@@ -163,6 +190,9 @@ pub struct ReleaseInfo {
     /// `NOTES.txt`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub notes: String,
+    /// Fields of later versions of Helm: kept as they are.
+    #[serde(flatten)]
+    pub others: serde_json::Map<String, Json>,
 }
 
 /// Helm's `chart.Chart`; subcharts are not part of a record.
@@ -294,12 +324,20 @@ pub struct RecordHead {
     pub random: BTreeMap<String, String>,
     /// For each object (by the text of its key) a digest of what fitout owned after the apply.
     pub ownership: BTreeMap<String, String>,
+    /// What was put back at this revision, oldest first.
+    pub heals: Vec<Heal>,
+    /// Whether fitout took over with it what it had not made.
+    pub is_adoption: bool,
+    /// Whether the release was handed over to Helm.
+    pub is_handed_over: bool,
     /// The Secret's name.
     pub secret_name: String,
     /// The Secret's version.
     pub resource_version: String,
     /// When the Secret was made.
     pub created_at: Option<Timestamp>,
+    /// When Helm last wrote it, as far as it says so.
+    pub modified_at: Option<Timestamp>,
 }
 
 /// A record that cannot be read or written.
@@ -347,6 +385,20 @@ pub fn encode(record: &ReleaseRecord) -> Result<String, RecordError> {
         return Err(RecordError::TooLarge { bytes: text.len() });
     }
     Ok(text)
+}
+
+/// Whether a record can be written at all, as far as that is known before it is: hooks and words about
+/// how it went are still to come.
+///
+/// # Errors
+/// [`RecordError::TooLarge`].
+pub fn ensure_fits(record: &ReleaseRecord) -> Result<(), RecordError> {
+    let mut slim = record.clone();
+    slim.chart.files.clear();
+    slim.chart.templates.clear();
+    let json = serde_json::to_vec(&slim).expect("a record has text keys only");
+    // Packing makes nothing larger than base64 does.
+    if json.len() < RECORD_BYTES_MAX / 4 * 3 { Ok(()) } else { encode(&slim).map(|_| ()) }
 }
 
 fn pack(record: &ReleaseRecord) -> String {
@@ -401,9 +453,17 @@ pub fn head(secret: &Json) -> Option<RecordHead> {
         rollback_to: annotation(ROLLBACK_ANNOTATION).and_then(|text| text.parse().ok()),
         random: map_of(annotation(RANDOM_ANNOTATION)),
         ownership: map_of(annotation(OWNERSHIP_ANNOTATION)),
+        heals: annotation(HEALS_ANNOTATION)
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default(),
+        is_adoption: annotation(ADOPTION_ANNOTATION).is_some(),
+        is_handed_over: access::label(secret, HANDED_OVER_LABEL).is_some(),
         secret_name: secret_name.to_owned(),
         resource_version: access::resource_version(secret).to_owned(),
         created_at: access::text(secret, &["metadata", "creationTimestamp"]).and_then(time),
+        modified_at: access::label(secret, "modifiedAt")
+            .and_then(|text| text.parse().ok())
+            .and_then(|second| Timestamp::from_second(second).ok()),
     })
 }
 
@@ -501,9 +561,13 @@ pub(crate) fn heads(statuses: &[(ReleaseStatus, &str)]) -> Vec<RecordHead> {
         rollback_to: None,
         random: BTreeMap::new(),
         ownership: BTreeMap::new(),
+        heals: Vec::new(),
+        is_adoption: false,
+        is_handed_over: false,
         secret_name: String::new(),
         resource_version: String::new(),
         created_at: None,
+        modified_at: None,
     };
     statuses.iter().enumerate().map(head).collect()
 }
@@ -522,6 +586,7 @@ mod tests {
                 description: "Install complete".to_owned(),
                 status: ReleaseStatus::Deployed,
                 notes: String::new(),
+                others: serde_json::Map::new(),
             },
             chart: RecordedChart {
                 metadata: json!({"name": "web", "version": "1.0.0", "apiVersion": "v2"}),
@@ -549,6 +614,7 @@ mod tests {
             }],
             version: 1,
             namespace: "apps".to_owned(),
+            others: serde_json::Map::new(),
         }
     }
 
@@ -574,6 +640,15 @@ mod tests {
         assert_eq!(head.origin, origin);
         assert_eq!((head.revision, head.status), (1, ReleaseStatus::Deployed));
         assert_eq!(head.id.to_string(), "apps/web");
+    }
+
+    #[test]
+    fn fields_of_later_versions_of_helm_survive() {
+        let mut json = serde_json::to_value(record()).unwrap();
+        json["apply_method"] = Json::from("ssa");
+        json["info"]["rollback_revision"] = Json::from(3);
+        let read: ReleaseRecord = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), json);
     }
 
     #[test]

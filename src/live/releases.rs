@@ -85,6 +85,7 @@ impl From<&RecordHead> for Adopted {
             chart_version: head.origin.chart_version.clone(),
             release_revision: head.revision,
             status: head.status,
+            is_handed_over: head.is_handed_over,
         }
     }
 }

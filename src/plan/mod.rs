@@ -284,6 +284,8 @@ pub enum SkippedBecause {
     UpToDate,
     /// It is on the cluster, but fitout did not put it there.
     NotOurs,
+    /// It was handed over to Helm.
+    HandedOver,
 }
 
 impl PlanReport {

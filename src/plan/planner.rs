@@ -125,6 +125,11 @@ fn decide(
     candidate: &Candidate,
     evidence: &Evidence,
 ) -> Result<(StepAction, Reason), SkippedBecause> {
+    let is_handed_over = |adopted: &Adopted| adopted.is_handed_over;
+    let newest = evidence.pending.as_ref().or(evidence.adopted.as_ref());
+    if newest.is_some_and(is_handed_over) {
+        return Err(SkippedBecause::HandedOver);
+    }
     let Some(wish) = &candidate.wish else {
         return match evidence.adopted.as_ref().or(evidence.pending.as_ref()) {
             Some(adopted) if adopted.addon.is_some() => {
@@ -290,6 +295,7 @@ mod tests {
             chart_version: "1.0.0".to_owned(),
             release_revision: 3,
             status,
+            is_handed_over: false,
         }
     }
 

@@ -49,12 +49,20 @@ pub fn text(diffs: &[InstanceDiff<'_>], is_coloured: bool) -> String {
         for help in &diff.help {
             push(&mut text, &paint.faint(&format!("    help: {help}")));
         }
-        for line in diff.changes.iter().flat_map(lines_of) {
-            push(&mut text, &line.painted(paint));
-        }
+        text.push_str(&objects(diff.changes, is_coloured));
         for ignored in diff.ignored {
             push(&mut text, &paint.faint(&format!("  = {}", left_alone(ignored))));
         }
+    }
+    text
+}
+
+/// For a terminal, without the instance that the objects are of.
+pub fn objects(changes: &[Change], is_coloured: bool) -> String {
+    let paint = Paint { is_coloured };
+    let mut text = String::new();
+    for line in changes.iter().flat_map(lines_of) {
+        push(&mut text, &line.painted(paint));
     }
     text
 }

@@ -3,6 +3,7 @@
 pub mod checkup;
 pub mod diagnostics;
 pub mod diff;
+pub mod drift;
 pub mod errors;
 pub mod findings;
 pub mod graph;

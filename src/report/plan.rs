@@ -134,7 +134,7 @@ fn warnings(step: &Step) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn skipped(plan: &Plan) -> Vec<(&'static str, usize)> {
-    use crate::plan::SkippedBecause::{NotOurs, UpToDate};
+    use crate::plan::SkippedBecause::{HandedOver, NotOurs, UpToDate};
     let mut counts: BTreeMap<_, usize> = BTreeMap::new();
     for skipped in &plan.report.skipped {
         *counts.entry(skipped.because).or_default() += 1;
@@ -142,6 +142,7 @@ fn skipped(plan: &Plan) -> Vec<(&'static str, usize)> {
     let told = counts.into_iter().map(|(because, count)| match because {
         UpToDate => ("up to date", count),
         NotOurs => ("left alone: not installed by fitout", count),
+        HandedOver => ("left alone: handed over to Helm", count),
     });
     told.collect()
 }

@@ -43,6 +43,8 @@ pub enum Standing {
     Missing,
     /// There, and no longer wanted.
     Leaving,
+    /// Given back to Helm.
+    HandedOver,
     /// The cluster, or something of it, cannot be read.
     Unknown,
 }
@@ -58,6 +60,7 @@ impl fmt::Display for Standing {
             Self::Failed => "failed",
             Self::Missing => "missing",
             Self::Leaving => "leaving",
+            Self::HandedOver => "handed over",
             Self::Unknown => "unknown",
         })
     }
@@ -139,7 +142,9 @@ impl Matrix {
         match self.cell(cluster, addon).map(|cell| cell.standing) {
             None => paint.faint(word),
             Some(Standing::Ok) => paint.added(word),
-            Some(Standing::Behind | Standing::Changing | Standing::Leaving) => paint.changed(word),
+            Some(
+                Standing::Behind | Standing::Changing | Standing::Leaving | Standing::HandedOver,
+            ) => paint.changed(word),
             Some(_) => paint.removed(word),
         }
     }

@@ -1,6 +1,5 @@
 //! `fitout apply`: brings clusters to what git says.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -44,6 +43,9 @@ pub struct Args {
     /// Take over fields that others have set
     #[arg(long)]
     force_conflicts: bool,
+    /// Whoever began a change of a release that has not ended is gone
+    #[arg(long)]
+    unlock: bool,
 }
 
 /// Runs it.
@@ -52,6 +54,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         ignores_limits: args.ignore_limits,
         takes_ownership: args.take_ownership,
         is_forced: args.force_conflicts,
+        is_unlocked: args.unlock,
         ..ApplyOptions::new(holder::current())
     };
     let (survey, plan) = match &args.plan {
@@ -66,7 +69,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     for help in survey.help() {
         writeln!(context.err, "help: {help}")?;
     }
-    if !plan.is_empty() && !args.yes && !agreed(context)? {
+    if !plan.is_empty() && !args.yes && !context.agrees("Apply this?")? {
         return Ok(Exit::Refused);
     }
     let results = run_steps(&plan, &survey, &options, args.output, context).await?;
@@ -118,18 +121,6 @@ async fn saved(
         return Err(CommandError::Refused(why).into());
     }
     Ok((survey, plan))
-}
-
-/// Asks, on a terminal only.
-fn agreed(context: &mut Context) -> anyhow::Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        return Ok(true);
-    }
-    write!(context.err, "Apply this? [y/N] ")?;
-    context.err.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).context("reading the answer")?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// Does the steps and tells of each as it goes: what begins on stderr, what has ended on stdout.

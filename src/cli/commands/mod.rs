@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub mod adopt;
 pub mod apply;
 pub mod completions;
 pub mod controller;
@@ -11,6 +12,7 @@ pub mod history;
 pub mod plan;
 pub mod preview;
 pub mod rbac;
+pub mod release;
 pub mod render;
 pub mod rollback;
 pub mod rollout;

@@ -5,13 +5,14 @@ use serde_json::{Value as Json, json};
 use crate::base::clock::moment;
 use crate::base::ids::InstanceKey;
 use crate::cli::context::Context;
-use crate::cli::control::onlooker;
+use crate::cli::control::{RESYNC, onlooker};
 use crate::cli::exit::Exit;
 use crate::cli::format::Format;
 use crate::cli::selection::InstanceArgs;
 use crate::controller::{Reconciler, Survey};
 use crate::health::Condition;
 use crate::live::ReleaseStatus;
+use crate::report;
 use crate::report::status::{Cell, Matrix, Standing};
 use crate::rollout::WaitingOn;
 
@@ -134,9 +135,11 @@ fn cell(survey: &Survey, key: &InstanceKey) -> Option<Cell> {
         _ if adopted.status == ReleaseStatus::Failed => {
             cell(Standing::Failed, version, Some(health.message.clone()))
         }
+        _ if adopted.is_handed_over => cell(Standing::HandedOver, version, None),
         _ if !is_desired => cell(Standing::Leaving, version, None),
         Condition::Ready if seen.has_drifted == Some(true) => {
-            cell(Standing::Drifted, version, Some("somebody has changed it".to_owned()))
+            let lines = report::drift::lines(seen, RESYNC, seen.observed_at);
+            cell(Standing::Drifted, version, Some(lines.join("; ")))
         }
         Condition::Ready if is_at_goal => cell(Standing::Ok, version, None),
         Condition::Ready => cell(Standing::Behind, version, None),

@@ -141,7 +141,9 @@ struct Going<'a> {
 /// Where releases were looked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reach {
+    /// In all namespaces.
     Cluster,
+    /// In that of the release that git wants.
     Namespace,
 }
 
@@ -175,6 +177,19 @@ async fn look<'a>(
         addons.push(Going { name, instance, releases, dependents });
     }
     Ok(Teardown { client, addons, staying, reach })
+}
+
+/// The releases of an addon on a cluster: those that say so, and the one that git wants.
+pub(super) async fn releases_of(
+    client: &ClusterClient,
+    addon: &AddonName,
+    desired: &Desired,
+) -> Result<Vec<ReleaseId>, RequestError> {
+    let of_cluster = |one: &&Instance| one.key.cluster == client.name;
+    let instances: Vec<&Instance> = desired.instances.iter().filter(of_cluster).collect();
+    let (heads, _) = heads(client, &instances, &BTreeSet::from([addon.clone()])).await?;
+    let instance = instances.iter().copied().find(|one| one.key.addon == *addon);
+    Ok(ids(&heads, addon, instance))
 }
 
 fn refusal(addon: &AddonName, error: &ApplyError) -> Refusal {

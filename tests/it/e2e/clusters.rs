@@ -231,6 +231,13 @@ impl Cluster {
         run(command.args(words(args)), COMMAND_LIMIT)
     }
 
+    /// `helm` with arguments split at spaces, left running.
+    pub(super) fn spawn_helm(&self, args: &str) -> Child {
+        let mut command = self.hermetic(&tool("FITOUT_HELM"));
+        command.args(words(args)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("helm starts")
+    }
+
     /// `helm history` as `REVISION STATUS DESCRIPTION` lines.
     pub(super) fn history(&self, namespace: &str, release: &str) -> String {
         let out = self.helm(&format!("history {release} -n {namespace} -o json"));

@@ -1,7 +1,7 @@
 //! The controller over real clusters: changes go from staging to production, bad ones do not.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
@@ -245,6 +245,62 @@ fn a_controller_that_is_killed_again_and_again_ends_where_it_would_have_ended() 
     let times = came(&fleet, "web", "web");
     assert!(times["stg-01"] < times[&canary] && times[&canary] < times[&rest], "{times:?}");
     fleet.is_settled();
+}
+
+/// Somebody changes `motd` on staging.
+fn edit(fleet: &Fleet) {
+    let patch = "{\"data\":{\"motd\":\"edited\"}}";
+    fleet.staging().kubectl(&format!("patch configmap web -n web --type merge -p {patch}"));
+}
+
+#[test]
+fn a_controller_that_is_fought_waits_longer_each_time_and_says_so() {
+    let Some(fleet) = staged() else { return };
+    let mut controller = fleet.spawn(ON);
+    let limit = Duration::from_mins(1);
+    let staging = fleet.staging();
+    let motd = || staging.field("configmap web -n web", ".data.motd");
+    let is_up = || staging.releases().contains("web/web deployed");
+    eventually("staging is up", limit, is_up);
+    eventually("it is at rest", limit, || {
+        fleet.fitout("why stg-01 web").succeeded().out.contains("is as git says")
+    });
+    // Looked at each second, the same field is put back at once twice; then after 2 s, 4 s, 8 s.
+    let mut pauses = Vec::new();
+    for _ in 0..5 {
+        edit(&fleet);
+        let began = Instant::now();
+        eventually("it is put back", limit, || motd() == "hello");
+        pauses.push(began.elapsed());
+    }
+    let (first, last) = (pauses[0], pauses[4]);
+    assert!(last > Duration::from_secs(5) && last > first * 2, "{pauses:?}");
+    edit(&fleet);
+    fleet
+        .fitout("why stg-01 web")
+        .succeeded()
+        .says("`kubectl-patch` (Update) fights over `.data.motd` of ConfigMap/web/web: put back 5 times")
+        .says("not put back before 20");
+    controller.kill().expect("it is our child");
+    controller.wait().expect("it is our child");
+}
+
+#[test]
+fn what_an_addon_says_of_drift_is_what_the_controller_does() {
+    let Some(fleet) = staged() else { return };
+    let staging = fleet.staging();
+    let motd = || staging.field("configmap web -n web", ".data.motd");
+    fleet.env.replace("addons/web/addon.yaml", "placement: {}", "placement: {}\n  onDrift: report");
+    fleet.env.commit("Only say it");
+    fleet.fitout("apply stg-01 --yes").succeeded();
+    edit(&fleet);
+    fleet.fitout("status stg-01").succeeded().says("drifted");
+    fleet.fitout(ONCE);
+    assert_eq!(motd(), "edited");
+    fleet.env.replace("addons/web/addon.yaml", "onDrift: report", "onDrift: heal");
+    fleet.env.commit("Put it back");
+    fleet.fitout(ONCE);
+    assert_eq!(motd(), "hello");
 }
 
 #[test]

@@ -21,6 +21,8 @@ fn drift_by_kubectl_is_shown_and_healed() {
     diff.says("prod-02/web: heal, since somebody changed objects on the cluster")
         .says("data.motd: edited → hello")
         .says("spec.replicas: 5 → 2")
+        .says("ConfigMap/web/web: .data.motd set by `kubectl-patch` (Update) at 20")
+        .says(".spec.replicas set by `kubectl` (Update)")
         .says("data.password: (hidden) → (hidden, changed)")
         .says("env[name=MOTD].value: set → hello")
         .says("+ app.kubernetes.io/managed-by: Helm")
@@ -99,10 +101,56 @@ fn a_field_that_another_manager_applies_is_told_with_its_name() {
         let ran = fleet.fitout(&format!("{command} {CLUSTER}")).exited(5);
         ran.says("ConfigMap/web/web").says("`.data.motd` is owned by `operator`");
     }
+    fleet
+        .fitout(&format!("why {CLUSTER} web"))
+        .succeeded()
+        .says("`.data.motd` of ConfigMap/web/web was set by `operator` (Apply) at 20");
     assert_eq!(cluster.writes(), before);
     fleet.fitout(&format!("apply {CLUSTER} --yes --force-conflicts")).succeeded();
     assert_eq!(cluster.field("configmap web -n web", ".data.motd"), "hello");
     fleet.fitout(&format!("diff {CLUSTER} --exit-code")).succeeded();
+}
+
+#[test]
+fn who_changes_what_again_and_again_is_told() {
+    let Some(fleet) = Fleet::web() else { return };
+    let cluster = fleet.clusters.named(CLUSTER);
+    fleet.bring_web(CLUSTER);
+    let edit = || {
+        let patch = "{\"data\":{\"motd\":\"edited\"}}";
+        cluster.kubectl(&format!("patch configmap web -n web --type merge -p {patch}"));
+    };
+    edit();
+    fleet
+        .fitout(&format!("status {CLUSTER}"))
+        .succeeded()
+        .says("`.data.motd` of ConfigMap/web/web was set by `kubectl-patch` (Update) at 20")
+        .hides("fights over");
+    fleet
+        .fitout(&format!("why {CLUSTER} web"))
+        .succeeded()
+        .says("`.data.motd` of ConfigMap/web/web");
+    for _ in 0..3 {
+        edit();
+        fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded().says("healed");
+    }
+    edit();
+    for command in ["status prod-02", "why prod-02 web"] {
+        fleet
+            .fitout(command)
+            .succeeded()
+            .says("`kubectl-patch` (Update) fights over `.data.motd` of ConfigMap/web/web: put back 3 times since 20")
+            .says("not put back before 20")
+            .says("ignoreDifferences");
+    }
+    // What the controller waits with, a command does at once; and another revision begins anew.
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded().says("healed");
+    fleet.set("motd: hello", "motd: other");
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded();
+    fleet.fitout(&format!("why {CLUSTER} web")).succeeded().hides("fights");
+    cluster.kubectl("delete service web -n web");
+    fleet.fitout(&format!("why {CLUSTER} web")).succeeded().says("Service/web/web was deleted");
+    fleet.fitout(&format!("apply {CLUSTER} --yes")).succeeded();
 }
 
 #[test]

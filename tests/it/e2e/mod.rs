@@ -1,6 +1,7 @@
 //! The main job on real control planes, seen through the real `kubectl` and `helm`. Runs with
 //! `make e2e`; without it each test says that it is skipped.
 
+mod adopt;
 mod browser;
 mod changes;
 mod chart_flow;

@@ -4,10 +4,11 @@ use serde_json::json;
 
 use crate::base::ids::{ClusterName, InstanceKey};
 use crate::cli::context::Context;
-use crate::cli::control::onlooker;
+use crate::cli::control::{RESYNC, onlooker};
 use crate::cli::exit::Exit;
 use crate::cli::selection::{AddonArgs, ClusterArgs};
 use crate::controller::Survey;
+use crate::report;
 use crate::rollout::{Member, MemberState, Phase, Rollout, WaitingOn};
 
 /// An answer.
@@ -65,10 +66,10 @@ fn answer(key: &InstanceKey, survey: &Survey, rollout: Option<&Rollout>) -> Answ
         return answer;
     }
     let plain = |line: String| Answer { line, ways_out: Vec::new(), rollout: None, waiting: None };
-    if let Some(reason) = survey.held.get(&key.addon).filter(|_| !is_at_goal(key, survey)) {
+    if let Some(reason) = survey.held.get(&key.addon).filter(|_| !is_settled(key, survey)) {
         return plain(format!("{key} is held: {reason}"));
     }
-    if survey.pending.contains(&key.addon) {
+    if survey.pending.contains(&key.addon) && !is_settled(key, survey) {
         let line = format!(
             "{key} waits for the controller, which has not begun the rollout of commit {} yet",
             survey.head.rev().short()
@@ -175,8 +176,26 @@ fn at_rest(key: &InstanceKey, survey: &Survey) -> String {
     let commit = adopted.rev.as_ref().map_or("no commit", |rev| rev.short());
     let version = &adopted.chart_version;
     let health = &seen.health.message;
+    if adopted.is_handed_over {
+        return format!(
+            "{key} was handed over to Helm, at revision {}; `fitout adopt` takes it back",
+            adopted.release_revision
+        );
+    }
     let standing = if is_at_goal(key, survey) { "as git says" } else { "not as git says" };
-    format!("{key} is {standing}: version {version} of commit {commit}; {health}")
+    let mut line = format!("{key} is {standing}: version {version} of commit {commit}; {health}");
+    let drift = report::drift::lines(seen, RESYNC, seen.observed_at);
+    if !drift.is_empty() {
+        line.push_str("; drifted: ");
+        line.push_str(&drift.join("; "));
+    }
+    line
+}
+
+/// Whether no rollout that is to come has anything to do for an instance.
+fn is_settled(key: &InstanceKey, survey: &Survey) -> bool {
+    let adopted = survey.observed.get(key).and_then(|seen| seen.adopted.as_ref());
+    adopted.is_some_and(|adopted| adopted.is_handed_over) || is_at_goal(key, survey)
 }
 
 /// Whether an instance is at what git says now.
