@@ -79,6 +79,7 @@ impl Attempt<'_> {
     pub(super) async fn run(&self, heads: &[RecordHead]) -> Result<Outcome, ApplyError> {
         let wanted = self.settle().await?;
         if let Some(head) = self.same_as_deployed(heads) {
+            self.end_last_attempt(heads).await?;
             return self.heal(head, wanted).await;
         }
         if let Some(newest) = heads.last() {
@@ -103,6 +104,17 @@ impl Attempt<'_> {
                 let _ = tenure.close(ending).await;
                 Err(error)
             }
+        }
+    }
+
+    /// What an attempt that was killed at its very end has not done: the revision before it is no
+    /// longer the deployed one.
+    async fn end_last_attempt(&self, heads: &[RecordHead]) -> Result<(), ApplyError> {
+        let Some(newest) = releases::deployed_over_another(heads) else { return Ok(()) };
+        match history::tidy(self.client, heads, newest.revision, self.clock.now()).await {
+            // It was not killed, and is doing it.
+            Err(ApplyError::Lost { .. }) => Ok(()),
+            ended => ended,
         }
     }
 

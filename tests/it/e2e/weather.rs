@@ -278,7 +278,7 @@ fn a_storm_that_does_not_end_is_told_and_ends_the_attempt() {
         far.wire.rule(from_write(n + 1, deed.clone()));
         let ran = far.apply("--request-timeout 1s");
         println!("{deed:?} {ran}");
-        ran.exited(4).says(told).says(CLUSTER);
+        ran.exited(4).says(told).says(CLUSTER).says("goes on where this one ended");
         far.gets_there();
     }
 }
