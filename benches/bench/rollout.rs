@@ -206,6 +206,7 @@ fn reconciler(folder: &Path, fleet: &Path) -> Reconciler {
         resync: fitout::cli::control::RESYNC,
         charts: Arc::new(ChartStore::new(settings, |_| None)),
         connect: ConnectOptions {
+            runs_plugins_of_data: false,
             kubeconfig: None,
             base_dir: fleet.to_owned(),
             timeout: Duration::from_secs(30),

@@ -110,6 +110,7 @@ impl Attempt<'_> {
         self.ensure_not_handed_over(heads)?;
         let wanted = self.settle().await?;
         if let Some(head) = self.same_as_deployed(heads) {
+            self.end_last_attempt(heads).await?;
             return self.heal(head, wanted).await;
         }
         if let Some(newest) = heads.last() {
@@ -162,6 +163,17 @@ impl Attempt<'_> {
             return Ok(());
         }
         flux::ensure_rests(self.client, &self.target.id, live).await
+    }
+
+    /// What an attempt that was killed at its very end has not done: the revision before it is no
+    /// longer the deployed one.
+    async fn end_last_attempt(&self, heads: &[RecordHead]) -> Result<(), ApplyError> {
+        let Some(newest) = releases::deployed_over_another(heads) else { return Ok(()) };
+        match history::tidy(self.client, heads, newest.revision, self.clock.now()).await {
+            // It was not killed, and is doing it.
+            Err(ApplyError::Lost { .. }) => Ok(()),
+            ended => ended,
+        }
     }
 
     fn verb(&self) -> String {

@@ -160,6 +160,7 @@ pub async fn compare(
     let target = random::target(client, release, &heads).await?;
     let attempt = Attempt { client, target: &target, options, clock };
     let (settled, pending) = releases::adopted(&heads);
+    let pending = pending.or_else(|| releases::deployed_over_another(&heads));
     let mut comparison = Comparison {
         adopted: settled.map(Adopted::from),
         pending: pending.map(Adopted::from),

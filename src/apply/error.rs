@@ -360,6 +360,11 @@ fn way_out(error: &RequestError) -> Option<String> {
             "make room in its etcd (compact, defragment, raise the quota, disarm the alarm), and \
              run the same command, which goes on where this one ended"
         }
+        RequestError::Unreachable { .. }
+        | RequestError::Timeout { .. }
+        | RequestError::Server { .. } => {
+            "run the same command when the cluster is well again: it goes on where this one ended"
+        }
         _ => return None,
     };
     Some(help.to_owned())

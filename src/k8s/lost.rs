@@ -30,6 +30,11 @@ pub(super) fn is_done(sent: &Json, present: &Json) -> bool {
         (Json::Object(sent), Json::Object(present)) => sent.iter().all(|(name, sent)| {
             name == "resourceVersion" || is_done(sent, present.get(name).unwrap_or(&Json::Null))
         }),
+        // Servers add defaults to the items of lists too.
+        (Json::Array(sent), Json::Array(present)) => {
+            sent.len() == present.len()
+                && sent.iter().zip(present).all(|(sent, present)| is_done(sent, present))
+        }
         (sent, present) => sent == present,
     }
 }
@@ -43,13 +48,16 @@ mod tests {
     #[test]
     fn what_was_sent_is_looked_for_in_what_is_there() {
         let present = json!({"metadata": {"name": "r", "uid": "u", "resourceVersion": "8",
-            "labels": {"status": "deployed"}}, "data": {"release": "abc"}});
+            "labels": {"status": "deployed"}}, "data": {"release": "abc"},
+            "list": [{"name": "a", "default": true}]});
         for (sent, is_there) in [
             (json!({"metadata": {"name": "r", "resourceVersion": "7"}}), true),
             (json!({"metadata": {"labels": {"status": "deployed", "holder": null}}}), true),
             (json!({"metadata": {"labels": {"status": "failed"}}}), false),
             (json!({"metadata": {"labels": null}}), false),
             (json!({"data": {"release": "abc", "more": ""}}), false),
+            (json!({"list": [{"name": "a"}]}), true),
+            (json!({"list": []}), false),
         ] {
             assert_eq!(is_done(&sent, &present), is_there, "{sent}");
         }

@@ -65,11 +65,16 @@ fn parsed(url: &str, from: &'static str) -> Result<Uri, ProxyError> {
     // Names are resolved by the proxy in any case.
     let url = url.replacen("socks5h://", "socks5://", 1);
     let uri: Uri = url.parse().map_err(|_| ProxyError::NotAUrl(from))?;
-    match (uri.scheme_str(), uri.host()) {
-        (Some("http" | "https" | "socks5"), Some(_)) => Ok(uri),
-        (Some("http" | "https" | "socks5"), None) => Err(ProxyError::NotAUrl(from)),
-        _ => Err(ProxyError::Scheme(from)),
+    if !matches!(uri.scheme_str(), Some("http" | "https" | "socks5")) {
+        return Err(ProxyError::Scheme(from));
     }
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let place = authority.rsplit('@').next().unwrap_or_default();
+    let has_port = place.len() == uri.host().unwrap_or_default().len() || uri.port_u16().is_some();
+    if place.is_empty() || !has_port {
+        return Err(ProxyError::NotAUrl(from));
+    }
+    Ok(uri)
 }
 
 /// Whether a server is reached without the environment's proxy.

@@ -76,6 +76,14 @@ pub fn adopted(heads: &[RecordHead]) -> (Option<&RecordHead>, Option<&RecordHead
     (settled, pending)
 }
 
+/// The newest record, where it is deployed and an earlier one is as well: what came after it had been
+/// brought was not done any more.
+pub fn deployed_over_another(heads: &[RecordHead]) -> Option<&RecordHead> {
+    let is_deployed = |head: &&RecordHead| head.status == record::ReleaseStatus::Deployed;
+    let newest = heads.last().filter(is_deployed)?;
+    (heads.iter().filter(is_deployed).count() > 1).then_some(newest)
+}
+
 impl From<&RecordHead> for Adopted {
     fn from(head: &RecordHead) -> Self {
         Self {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rcgen::{CertificateParams, DnType, DnValue, IsCa, Issuer, KeyPair};
 use serde_json::{Value as Json, json};
 
-use super::clusters::{Cluster, words};
+use super::clusters::{Cluster, tool, words};
 use super::fleet::Fleet;
 use super::run::{Ran, run};
 use super::wire::{Deed, Wire};
@@ -404,6 +404,67 @@ fn a_kubeconfig_of_the_hub_logs_in_and_runs_nothing_unless_that_is_allowed() {
     fleet.env.commit("By a Secret again");
     fleet.fitout("diff prod-01 --insecure-kubeconfig-exec").exited(4).says("names a file");
     hub.kubectl("delete secret prod-01-kubeconfig -n default");
+}
+
+#[test]
+fn a_kubeconfig_of_the_hub_that_is_renewed_in_the_middle_is_read_again() {
+    let Some(fleet) = Fleet::web() else { return };
+    let wire = Wire::to(fleet.clusters.named(CLUSTER), fleet.env.root());
+    let given = ["first", "second"].map(|token| {
+        wire.write_user(&format!("{{token: {token}}}"));
+        let path = fleet.env.root().join(token);
+        std::fs::copy(wire.kubeconfig(), &path).expect("the folder is ours");
+        path
+    });
+    let give = |path: &Path| {
+        let file = format!("--from-file=value={}", path.display());
+        format!("create secret generic wired -n default {file}")
+    };
+    let hub = fleet.staging();
+    hub.kubectl("delete secret wired -n default --ignore-not-found");
+    hub.kubectl(&give(&given[0]));
+    let connection = "kubeconfigSecret: {namespace: default, name: wired}";
+    fleet.write_cluster(CLUSTER, "{environment: prod}", connection);
+    fleet.env.commit("By a Secret of the hub");
+    let (kubeconfig, renewal) = (hub.kubeconfig().to_owned(), give(&given[1]));
+    let kubectl = move |args: &str| {
+        let mut command = std::process::Command::new(tool("FITOUT_KUBECTL"));
+        command.args(words(args)).env("KUBECONFIG", &kubeconfig);
+        run(&mut command, Duration::from_secs(30)).succeeded();
+    };
+    let mut wanted = "Bearer first";
+    wire.rule(move |seen| {
+        if seen.writes == 4 && wanted == "Bearer first" {
+            kubectl("delete secret wired -n default");
+            kubectl(&renewal);
+            wanted = "Bearer second";
+        }
+        if seen.login == wanted { Deed::Pass } else { Deed::Answer(401, "Unauthorized") }
+    });
+    fleet.bring_web(CLUSTER);
+    assert!(wire.seen().iter().any(|seen| seen.login == "Bearer second"));
+    // Who may not read it is told so by doctor, with what gives it.
+    let limited = format!("{}.limited", hub.kubeconfig());
+    let ran = fitout(&fleet, "doctor prod-01", &[("KUBECONFIG", &limited)]).exited(4);
+    println!("{ran}");
+    ran.says("may not get `secrets` (wired) in namespace `default` of the hub")
+        .says("resourceNames: [wired]")
+        .says("name: limited");
+    hub.kubectl("delete secret wired -n default");
+}
+
+#[test]
+fn doctor_asks_for_all_permissions_by_one_review_for_each_namespace() {
+    let Some(fleet) = Fleet::web() else { return };
+    let wire = Wire::to(fleet.clusters.named(CLUSTER), fleet.env.root());
+    let connection = format!("kubeconfigFile: {}", wire.kubeconfig().display());
+    fleet.write_cluster(CLUSTER, "{environment: prod}", &connection);
+    fleet.env.commit("At the end of a wire");
+    fleet.fitout("doctor prod-01").succeeded().says("all well");
+    let seen = wire.seen();
+    let reviews = |kind: &str| seen.iter().filter(|seen| seen.path.ends_with(kind)).count();
+    assert_eq!(reviews("/selfsubjectrulesreviews"), 2, "of `web`, and of the whole cluster");
+    assert_eq!(reviews("/selfsubjectaccessreviews"), 0);
 }
 
 #[test]

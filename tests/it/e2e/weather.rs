@@ -120,10 +120,11 @@ fn is_there(fleet: &Fleet, cluster: &Cluster) {
 /// Kills `fitout` after its `n`th writing request, which is done. Tells whether there was one;
 /// otherwise `fitout` is done.
 fn killed_after(far: &Far, n: usize, args: &str) -> bool {
-    far.wire.rule(move |seen| match seen.is_write && seen.writes == n {
-        true => Deed::HangAfter,
-        false => Deed::Pass,
-    });
+    far.wire.rule(
+        move |seen| {
+            if seen.is_write && seen.writes == n { Deed::HangAfter } else { Deed::Pass }
+        },
+    );
     let mut running = far.fleet.spawn(args);
     let is_killed = far.wire.hangs_unless(|| running.try_wait().expect("it is ours").is_some());
     if is_killed {
@@ -278,7 +279,7 @@ fn a_storm_that_does_not_end_is_told_and_ends_the_attempt() {
         far.wire.rule(from_write(n + 1, deed.clone()));
         let ran = far.apply("--request-timeout 1s");
         println!("{deed:?} {ran}");
-        ran.exited(4).says(told).says(CLUSTER);
+        ran.exited(4).says(told).says(CLUSTER).says("goes on where this one ended");
         far.gets_there();
     }
 }
@@ -301,10 +302,11 @@ fn an_api_server_that_is_killed_in_the_middle_gets_there_when_it_is_back() {
     fleet.fitout("apply prod-05 --yes").succeeded();
     for n in [1, 3, 6] {
         want(n);
-        wire.rule(move |seen| match seen.is_write && seen.writes == n {
-            true => Deed::HangAfter,
-            false => Deed::Pass,
-        });
+        wire.rule(
+            move |seen| {
+                if seen.is_write && seen.writes == n { Deed::HangAfter } else { Deed::Pass }
+            },
+        );
         let mut applying = fleet.spawn("apply prod-05 --yes --request-timeout 1s");
         assert!(wire.hangs_unless(|| applying.try_wait().expect("it is ours").is_some()));
         cluster.kill();
@@ -411,7 +413,7 @@ fn a_namespace_that_is_being_deleted_is_told_and_made_again() {
     far.cluster().kubectl("delete namespace web --wait=false");
     far.want(1);
     let is_empty = || !far.cluster().has("secrets -n web -l owner=helm");
-    eventually("the records are gone", Duration::from_secs(60), is_empty);
+    eventually("the records are gone", Duration::from_mins(1), is_empty);
     let ran = ["diff", "apply --yes"].map(|command| {
         let ran = far.fleet.fitout(&format!("{command} {CLUSTER}"));
         println!("{ran}");
@@ -421,7 +423,7 @@ fn a_namespace_that_is_being_deleted_is_told_and_made_again() {
         "patch configmap holds -n web --type=merge -p {\"metadata\":{\"finalizers\":null}}",
     );
     let is_gone = || !far.cluster().has("namespace web");
-    eventually("the namespace is gone", Duration::from_secs(60), is_gone);
+    eventually("the namespace is gone", Duration::from_mins(1), is_gone);
     for ran in ran {
         let ran = ran.exited(5).says("namespace `web` is being deleted").says(CLUSTER);
         assert_eq!(ran.lines_with("is being deleted"), 1, "{ran}");
@@ -469,9 +471,12 @@ fn a_quota_is_told_for_objects_and_for_pods() {
 fn of_two_on_one_cluster_the_second_waits_its_turn() {
     let Some(far) = Far::with_web() else { return };
     far.want(1);
-    far.wire.rule(|seen| match seen.is_write && seen.writes == 4 {
-        true => Deed::Late(Duration::from_secs(6)),
-        false => Deed::Pass,
+    far.wire.rule(|seen| {
+        if seen.is_write && seen.writes == 4 {
+            Deed::Late(Duration::from_secs(6))
+        } else {
+            Deed::Pass
+        }
     });
     let mut first = far.fleet.spawn(&format!("apply {CLUSTER} --yes"));
     let is_under_way = || far.wire.seen().iter().any(|seen| seen.writes == 4);
