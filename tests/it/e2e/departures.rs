@@ -201,3 +201,31 @@ fn addons_that_left_git_together_go_in_order_too() {
     assert!(ended.len() == 2 && ended[0].contains("web"), "base goes after web:\n{ran}");
     assert_eq!(fleet.clusters.named(CLUSTER).releases(), "");
 }
+
+#[test]
+fn what_holds_data_is_never_deleted_for_a_field_that_cannot_change() {
+    let Some(fleet) = Fleet::web() else { return };
+    let cluster = fleet.clusters.named(CLUSTER);
+    fleet.env.replace(
+        "addons/web/addon.yaml",
+        "placement: {}",
+        "placement: {}\n  upgrade: {onImmutable: recreate}",
+    );
+    let claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data}\nspec:\n  \
+                 accessModes: [ReadWriteOnce]\n  storageClassName: standard\n  \
+                 resources: {requests: {storage: 1Gi}}\n";
+    fleet.env.write("addons/web/chart/templates/claim.yaml", claim);
+    fleet.env.commit("With a claim");
+    fleet.bring_web(CLUSTER);
+    let uid = || cluster.field("persistentvolumeclaim data -n web", ".metadata.uid");
+    let before = uid();
+    let other = claim.replace("standard", "faster");
+    fleet.env.write("addons/web/chart/templates/claim.yaml", &other);
+    fleet.env.commit("Another class");
+    fleet
+        .fitout(&format!("apply {CLUSTER} --yes"))
+        .exited(5)
+        .says("PersistentVolumeClaim/web/data")
+        .says("spec is immutable after creation");
+    assert_eq!(uid(), before);
+}
