@@ -160,7 +160,7 @@ fn answer(compared: Result<Comparison, ApplyError>, is_wanted: bool) -> Answer {
         }
         field.owners.dedup();
     }
-    Answer { is_whole, changes, problems }
+    Answer { changes, is_whole, problems }
 }
 
 /// Whether the way to a cluster is one that the change cannot have altered.
