@@ -169,7 +169,7 @@ impl Attempt<'_> {
     /// longer the deployed one.
     async fn end_last_attempt(&self, heads: &[RecordHead]) -> Result<(), ApplyError> {
         let Some(newest) = releases::deployed_over_another(heads) else { return Ok(()) };
-        match history::tidy(self.client, heads, newest.revision, self.clock.now()).await {
+        match history::supersede(self.client, heads, newest.revision, self.clock.now()).await {
             // It was not killed, and is doing it.
             Err(ApplyError::Lost { .. }) => Ok(()),
             ended => ended,

@@ -14,8 +14,9 @@ fn drift_by_kubectl_is_shown_and_healed() {
     cluster.kubectl("scale deployment web -n web --replicas=5");
     cluster.kubectl("set env deployment/web -n web MOTD=set");
     cluster.kubectl("label secret web -n web app.kubernetes.io/managed-by-");
-    cluster
-        .kubectl("patch secret web -n web --type merge -p {\"data\":{\"password\":\"ZWRpdGVk\"}}");
+    cluster.kubectl(
+        "patch secret web -n web --type merge -p {\"data\":{\"password\":\"ZmxpcHBlZA==\"}}",
+    );
     cluster.kubectl("delete service web -n web");
     let diff = fleet.fitout(&format!("diff {CLUSTER} --exit-code")).exited(3);
     diff.says("prod-02/web: heal, since somebody changed objects on the cluster")

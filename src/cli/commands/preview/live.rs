@@ -139,7 +139,8 @@ fn answer(compared: Result<Comparison, ApplyError>, is_wanted: bool) -> Answer {
         Err(error) => return Answer { problems: vec![chain(&error)], ..Answer::default() },
     };
     let mut problems: Vec<String> = seen.refused.iter().map(ToString::to_string).collect();
-    problems.extend(ObjectError::told_together(&seen.problems));
+    let told = ObjectError::told_together(&seen.problems);
+    problems.extend(told.into_iter().map(|text| seen.mask.hide(&text)));
     problems.extend(seen.gaps.iter().map(|gap| format!("could not be read: {gap}")));
     if seen.is_worked_out {
         let here =
@@ -150,7 +151,17 @@ fn answer(compared: Result<Comparison, ApplyError>, is_wanted: bool) -> Answer {
         let has_records = seen.adopted.is_some() || seen.pending.is_some();
         !has_records && seen.gaps.iter().all(|gap| gap.subject != GapSubject::Records)
     };
-    Answer { is_whole: !is_wanted || is_new(), changes: seen.changes, problems }
+    let is_whole = !is_wanted || is_new();
+    let mut changes = seen.changes;
+    for field in changes.iter_mut().flat_map(|change| &mut change.fields) {
+        // Since when is another time on each cluster: the same change is told once.
+        for owner in &mut field.owners {
+            let name = owner.split(" since ").next().unwrap_or_default().to_owned();
+            *owner = name;
+        }
+        field.owners.dedup();
+    }
+    Answer { changes, is_whole, problems }
 }
 
 /// Whether the way to a cluster is one that the change cannot have altered.
