@@ -21,10 +21,9 @@ use crate::diff::{Change, Ignored, Op, ignored, is_meant};
 use crate::fleet::model::ImmutablePolicy;
 use crate::k8s::error::FieldOwner;
 use crate::k8s::{Apply, ClusterClient, RequestError, Resource};
-use crate::live::drift::{self, Setter};
 use crate::live::read::read;
 use crate::live::record::{RecordHead, ReleaseStatus};
-use crate::live::{Adopted, Drift, Gap, GapSubject, Live, ReleaseId, observe, releases};
+use crate::live::{Adopted, Gap, GapSubject, Live, ReleaseId, observe, releases};
 use crate::object::key::ObjectKey;
 use crate::object::{access, noise, secret};
 use crate::preview::mask::Mask;
@@ -250,8 +249,6 @@ impl Attempt<'_> {
         }
         self.compare_objects(&touched, &live, comparison).await;
         comparison.ignored = self.ignored(&wanted, &live);
-        let manifests: Vec<_> = wanted.iter().map(|wanted| wanted.manifest.clone()).collect();
-        note_setters(&drift::drifts(head, &live, &manifests), &mut comparison.changes);
         comparison.changes.sort_by(|a, b| a.key.cmp(&b.key));
         comparison.hide(&wanted, &live);
         Ok(())
@@ -475,29 +472,6 @@ fn merged(live: &Json, body: &Json) -> Json {
             Json::Object(fields)
         }
         (_, body) => body.clone(),
-    }
-}
-
-/// Says of each object who has changed it.
-fn note_setters(drifts: &[Drift], changes: &mut [Change]) {
-    for change in changes.iter_mut().filter(|change| change.op == Op::Update) {
-        let key = change.key.to_string();
-        let mut by: BTreeMap<&Setter, Vec<&str>> = BTreeMap::new();
-        for drift in drifts.iter().filter(|drift| drift.object == key) {
-            if let Some(setter) = &drift.by {
-                by.entry(setter).or_default().extend(drift.field.as_deref());
-            }
-        }
-        let told: Vec<_> = by
-            .into_iter()
-            .map(|(setter, fields)| match &fields[..] {
-                [] => format!("made anew by {setter}"),
-                fields => format!("{} set by {setter}", fields.join(", ")),
-            })
-            .collect();
-        if !told.is_empty() {
-            change.note = Some(told.join("; "));
-        }
     }
 }
 

@@ -853,6 +853,7 @@ pub enum OnUnreachable {
 }
 
 impl OnUnreachable {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

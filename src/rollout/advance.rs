@@ -378,7 +378,9 @@ impl<'a> Turn<'a> {
         });
         let Some((gate, observed_at, reason)) = broken else {
             let deadlines: Vec<_> = self.asked().filter_map(|gate| self.due(gate)).collect();
-            deadlines.into_iter().for_each(|due| self.wake(due));
+            for due in deadlines {
+                self.wake(due);
+            }
             return false;
         };
         let told = format!("gate {gate}: {reason}");

@@ -4,8 +4,6 @@
 //! something that [`advance`] decided by evidence that the event carries. The evidence is turned back
 //! into an [`Observation`], and [`advance`] must decide the same.
 
-use std::collections::BTreeSet;
-
 use super::advance::{Action, advance};
 use super::event::{Event, EventKind, fold};
 use super::model::{Member, MemberState, Place, Rollout};
@@ -52,18 +50,16 @@ pub fn replay(log: &[Event]) -> Replay {
             at += 1;
             continue;
         }
-        let step = step(&log[at..]);
-        let seen = observation(&rollout, step);
-        let decided = advance(&rollout, &seen, event.at).events;
-        let same = step.iter().zip(&decided).take_while(|(one, other)| one == other).count();
-        replay.decided += same;
-        if same == 0 || decided.len() > same {
-            let index = at + same;
-            let (recorded, decided) = (step.get(same).cloned(), decided.get(same).cloned());
-            replay.difference = Some(Difference { index, recorded, decided });
+        let group = group(&log[at..]);
+        let Some(same) = decided_again(&rollout, group) else {
+            let decided = decide(&rollout, group);
+            let same = group.iter().zip(&decided).take_while(|(one, other)| one == other).count();
+            let (recorded, decided) = (group.get(same).cloned(), decided.get(same).cloned());
+            replay.difference = Some(Difference { index: at + same, recorded, decided });
             return replay;
-        }
-        step[..same].iter().for_each(|event| rollout.take(event));
+        };
+        group[..same].iter().for_each(|event| rollout.take(event));
+        replay.decided += same;
         at += same;
     }
     replay
@@ -89,19 +85,24 @@ fn is_given(kind: &EventKind) -> bool {
     )
 }
 
-/// What was decided at the same time: one step, or a few of them. What follows on a cluster that was
-/// begun, or has failed, is of a later one: something has to be done there first.
-fn step(log: &[Event]) -> &[Event] {
+/// What was decided at the same time: one step, or a few of them.
+fn group(log: &[Event]) -> &[Event] {
     let at = log.first().map(|event| event.at);
-    let mut done = BTreeSet::new();
-    let is_of_step = |event: &&Event| {
-        let is_new = event.cluster.as_ref().is_none_or(|cluster| !done.contains(cluster));
-        if matches!(event.kind, EventKind::InstanceStarted { .. } | EventKind::InstanceFailed) {
-            done.extend(event.cluster.clone());
-        }
-        is_new && Some(event.at) == at && !is_given(&event.kind)
-    };
-    &log[..log.iter().take_while(is_of_step).count()]
+    let is_of_group = |event: &&Event| Some(event.at) == at && !is_given(&event.kind);
+    &log[..log.iter().take_while(is_of_group).count()]
+}
+
+/// How many events at the beginning of a group are decided again by what some of its events were
+/// decided by, so that a group may be of several steps.
+fn decided_again(rollout: &Rollout, group: &[Event]) -> Option<usize> {
+    let steps = (1..=group.len()).rev().map(|end| decide(rollout, &group[..end]));
+    let mut fitting = steps.filter(|decided| !decided.is_empty() && group.starts_with(decided));
+    fitting.next().map(|decided| decided.len())
+}
+
+fn decide(rollout: &Rollout, step: &[Event]) -> Vec<Event> {
+    let Some(first) = step.first() else { return Vec::new() };
+    advance(rollout, &observation(rollout, step), first.at).events
 }
 
 /// What must have been seen for a step to be decided.

@@ -132,7 +132,7 @@ fn shown() -> Vec<Shown> {
             Planted::ConflictIsGone,
             10,
             usual(),
-            vec![(late, storm(Storm::Conflict, 300)), (late, version("v2", 0))],
+            vec![(late, storm(Storm::Conflict, 250)), (late, version("v2", 0))],
         ),
         (Planted::NoHealing, 10, usual(), vec![(late, tamper())]),
         (Planted::SecretTold, 9, few(), vec![(late, version("v2", 0))]),

@@ -21,9 +21,8 @@ fn drift_by_kubectl_is_shown_and_healed() {
     let diff = fleet.fitout(&format!("diff {CLUSTER} --exit-code")).exited(3);
     diff.says("prod-02/web: heal, since somebody changed objects on the cluster")
         .says("data.motd: edited → hello")
+        .says("(owned by kubectl-patch since 20")
         .says("spec.replicas: 5 → 2")
-        .says("ConfigMap/web/web: .data.motd set by `kubectl-patch` (Update) at 20")
-        .says(".spec.replicas set by `kubectl` (Update)")
         .says("data.password: (hidden) → (hidden, changed)")
         .says("env[name=MOTD].value: set → hello")
         .says("+ app.kubernetes.io/managed-by: Helm")
