@@ -66,9 +66,9 @@ impl Reconciler {
             self.metrics.compared(&key, &observation);
             let place = observation.adopted.as_ref().filter(|_| observation.pending.is_none());
             let place = place.and_then(|adopted| adopted.rev.clone().zip(adopted.digest.clone()));
-            let (Some(true), Some((rev, digest))) = (observation.has_drifted, place) else {
-                continue;
-            };
+            let is_unfinished = observation.is_unfinished;
+            let is_off = is_unfinished || observation.has_drifted == Some(true);
+            let Some((rev, digest)) = place.filter(|_| is_off) else { continue };
             let fights = drift::fights(&observation.heals, now);
             for fight in &fights {
                 tracing::warn!(instance = %key, "{fight}");
@@ -79,7 +79,9 @@ impl Reconciler {
                 .releases
                 .get(&key)
                 .is_some_and(|release| release.instance.on_drift == DriftPolicy::Report);
-            if is_reported || healed.max(tried) > now {
+            // What an attempt has left to do is nobody's drift.
+            let is_held = !is_unfinished && (is_reported || healed > now);
+            if is_held || tried > now {
                 continue;
             }
             for drift in &observation.drifts {

@@ -173,6 +173,9 @@ pub struct Observation {
     pub heals: Vec<Heal>,
     /// When the reading began.
     pub observed_at: Timestamp,
+    /// Whether two revisions are on record as deployed: an attempt was killed at its very end.
+    #[serde(default)]
+    pub is_unfinished: bool,
     /// What could not be read.
     pub gaps: Vec<Gap>,
 }

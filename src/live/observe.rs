@@ -103,6 +103,7 @@ pub async fn look(
         has_drifted: None,
         drifts: Vec::new(),
         heals: Vec::new(),
+        is_unfinished: false,
         observed_at,
         gaps: Vec::new(),
     };
@@ -118,6 +119,7 @@ pub async fn look(
     let (settled, pending) = releases::adopted(&heads);
     observation.adopted = settled.map(Adopted::from);
     observation.pending = pending.map(Adopted::from);
+    observation.is_unfinished = releases::deployed_over_another(&heads).is_some();
     let Some(head) = pending.or(settled) else {
         observation.health = Health::unknown("is not installed");
         return (observation, nothing);

@@ -137,6 +137,9 @@ fn unsettled(world: &World) -> Option<String> {
                 if is.as_ref() != wanted {
                     return Some(format!("it is at {is:?}, and not at {wanted:?}"));
                 }
+                if truth::deployed_records(store, addon) > 1 {
+                    return Some("two revisions are on record as deployed".to_owned());
+                }
                 if !truth::is_ready(store, addon) {
                     return Some("it is not ready".to_owned());
                 }

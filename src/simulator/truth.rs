@@ -38,6 +38,12 @@ pub(super) fn deployed(store: &Store, addon: &str) -> Option<Digest> {
     newest.origin.digest.filter(|_| newest.status == ReleaseStatus::Deployed)
 }
 
+/// How many revisions of an addon are on record as deployed.
+pub(super) fn deployed_records(store: &Store, addon: &str) -> usize {
+    let is_deployed = |head: &&RecordHead| head.status == ReleaseStatus::Deployed;
+    records(store, addon).iter().filter(is_deployed).count()
+}
+
 /// Whether anything of an addon runs.
 pub(super) fn is_present(store: &Store, addon: &str) -> bool {
     deployment(store, addon).is_some()
