@@ -148,11 +148,12 @@ pub fn takes_itself_away(object: &Json) -> bool {
         && access::number(object, &["spec", "ttlSecondsAfterFinished"]).is_some()
 }
 
-/// Whether an object of this kind is ready as soon as it is written: nothing acts on it that
-/// would say how it is.
+/// Whether an object of this kind is ready as soon as it is written, and need not be looked at again:
+/// nothing acts on it that would say how it is. A Secret is looked at for its values, which are hidden
+/// in what containers say.
 pub fn is_ready_when_written(group: &str, kind: &str) -> bool {
     match group {
-        "" => matches!(kind, "ConfigMap" | "Secret" | "ServiceAccount" | "LimitRange"),
+        "" => matches!(kind, "ConfigMap" | "ServiceAccount" | "LimitRange"),
         "rbac.authorization.k8s.io" | "scheduling.k8s.io" => true,
         "networking.k8s.io" => matches!(kind, "NetworkPolicy" | "IngressClass"),
         "storage.k8s.io" => kind == "StorageClass",
