@@ -7,9 +7,9 @@ use serde_json::{Map, Value as Json, json};
 
 use super::crd_safety::{self, Review};
 use super::error::{ApplyError, Doing, NotServed, ObjectError, Refused};
-use super::gone::lingering;
+use super::gone::{lingering, wait_gone};
 use super::history::{self, Ending, Tenure, failed};
-use super::objects::{Applying, Wanted, at, evidence, wait_gone};
+use super::objects::{Applying, Wanted, at, evidence};
 use super::ownership::{self, Owner};
 use super::prune::{self, Pruning};
 use super::target::{Direction, Target};

@@ -8,9 +8,10 @@ use serde_json::Value as Json;
 use super::error::{ApplyError, Doing, ObjectError};
 use super::history::Tenure;
 use super::objects::{Applying, at};
+use crate::base::clock::Clock;
 use crate::chart::model::Manifest;
 use crate::health::deletion;
-use crate::k8s::RequestError;
+use crate::k8s::{ClusterClient, RequestError, Resource};
 use crate::live::Live;
 use crate::object::access;
 use crate::object::key::ObjectKey;
@@ -21,6 +22,43 @@ const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Looks between two signs of life, a pause each.
 const LOOKS_PER_RENEWAL: u32 = 10;
+
+/// How often one object is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Waits until an object is gone, or another one has taken its name.
+pub(super) async fn wait_gone(
+    client: &ClusterClient,
+    resource: &Resource,
+    key: &ObjectKey,
+    uid: &str,
+    (timeout, clock): (Duration, &dyn Clock),
+) -> Result<(), RequestError> {
+    let started = clock.now();
+    while let Some(live) = still_there(client, resource, key, uid).await? {
+        if clock.now().duration_since(started).unsigned_abs() >= timeout {
+            return Err(lingers(&live, timeout));
+        }
+        clock.sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}
+
+/// The object, unless it is gone or another one has taken its name. Any object when `uid` is empty.
+async fn still_there(
+    client: &ClusterClient,
+    resource: &Resource,
+    key: &ObjectKey,
+    uid: &str,
+) -> Result<Option<Json>, RequestError> {
+    let found = client.get(resource, &key.namespace, &key.name).await?;
+    Ok(found.filter(|live| uid.is_empty() || access::uid(live) == uid))
+}
+
+/// That an object is still there after a while, with what holds it.
+fn lingers(live: &Json, after: Duration) -> RequestError {
+    RequestError::Lingers { after, words: deletion::words(live), help: deletion::help(live) }
+}
 
 /// Waits until every one of these objects is gone, or another one has its name.
 ///
@@ -46,8 +84,7 @@ pub(super) async fn wait_until_gone(
             match present {
                 Ok(None) => {}
                 Ok(Some(live)) if is_over => {
-                    let (words, help) = (deletion::words(&live), deletion::help(&live));
-                    let error = RequestError::Lingers { after: applying.timeout, words, help };
+                    let error = lingers(&live, applying.timeout);
                     errors.push(at(Doing::Deleting, &deleted.0, error));
                 }
                 Ok(Some(_)) => left.push(deleted),
@@ -101,7 +138,5 @@ async fn present(
         Err(RequestError::NoSuchKind { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let (namespace, name) = (&manifest.key.namespace, &manifest.key.name);
-    let found = applying.client.get(&resource, namespace, name).await?;
-    Ok(found.filter(|live| access::uid(live) == uid))
+    still_there(applying.client, &resource, &manifest.key, uid).await
 }

@@ -6,8 +6,9 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::error::{ApplyError, Doing};
+use super::gone::wait_gone;
 use super::history::Tenure;
-use super::objects::{Applying, at, body, wait_gone};
+use super::objects::{Applying, at, body};
 use super::wait::Patience;
 use crate::chart::model::{Hook, Manifest};
 use crate::graph::order;

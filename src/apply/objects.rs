@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use super::error::{ApplyError, Doing, ObjectError};
+use super::gone::wait_gone;
 use super::ownership::{self, MANAGED_BY, RELEASE_NAME, RELEASE_NAMESPACE};
 use super::{Applied, ApplyOptions};
 use crate::base::clock::Clock;
@@ -19,7 +20,6 @@ use crate::object::manifest::settled;
 use crate::object::{access, pointer, secret};
 
 /// How often an object that is to go away is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often the fields of former managers are asked for, where somebody writes the object meanwhile.
 const TAKEOVERS_MAX: usize = 5;
 
@@ -252,29 +252,6 @@ pub(super) fn holds_more_than_itself(key: &ObjectKey) -> bool {
         ("", "PersistentVolumeClaim" | "PersistentVolume" | "Namespace")
             | ("apiextensions.k8s.io", "CustomResourceDefinition")
     )
-}
-
-/// Waits until an object is gone, or another one has taken its name.
-pub(super) async fn wait_gone(
-    client: &ClusterClient,
-    resource: &Resource,
-    key: &ObjectKey,
-    uid: &str,
-    (timeout, clock): (Duration, &dyn Clock),
-) -> Result<(), RequestError> {
-    let started = clock.now();
-    loop {
-        let live = match client.get(resource, &key.namespace, &key.name).await? {
-            None => return Ok(()),
-            Some(live) if !uid.is_empty() && access::uid(&live) != uid => return Ok(()),
-            Some(live) => live,
-        };
-        if clock.now().duration_since(started).unsigned_abs() >= timeout {
-            let (words, help) = (deletion::words(&live), deletion::help(&live));
-            return Err(RequestError::Lingers { after: timeout, words, help });
-        }
-        clock.sleep(LOOK_EVERY).await;
-    }
 }
 
 /// The evidence of a write.

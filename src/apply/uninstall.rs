@@ -7,10 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::along::{Along, along};
 use super::error::{ApplyError, Doing, Refused};
-use super::gone::wait_until_gone;
+use super::gone::{wait_gone, wait_until_gone};
 use super::history::{self, Ending, Tenure, failed};
 use super::hooks;
-use super::objects::{Applying, wait_gone};
+use super::objects::Applying;
 use super::prune::{self, Pruning};
 use super::target::hooks_of;
 use super::{Action, ApplyOptions, Comparison, Kept, Outcome, crd_safety, crds, state_of};

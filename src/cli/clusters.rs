@@ -56,6 +56,22 @@ pub async fn connect_all(
         .await
 }
 
+/// Connects to one cluster.
+///
+/// # Errors
+/// Why that cannot be, or that the fleet has no such cluster.
+pub async fn connect_one(
+    fleet: &Fleet,
+    name: &ClusterName,
+    options: &ConnectOptions,
+) -> anyhow::Result<ClusterClient> {
+    let mut connections = connect_all(fleet, &[name.clone()].into(), options).await;
+    let Some((_, connection)) = connections.pop_first() else {
+        anyhow::bail!("cluster `{name}` is not in the fleet");
+    };
+    Ok(connection?)
+}
+
 /// Keeps what simulated clusters have become.
 pub fn save<'a>(clients: impl IntoIterator<Item = &'a ClusterClient>) -> anyhow::Result<()> {
     for client in clients {

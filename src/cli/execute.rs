@@ -345,6 +345,25 @@ fn failed_with(step: &Step, error: &ApplyError, recovery: &Recovery) -> StepResu
     }
 }
 
+/// Tells why an attempt failed, what its containers said and what can be done; gives the exit code.
+pub fn tell_error(
+    what: &dyn std::fmt::Display,
+    error: &ApplyError,
+    out: &mut dyn std::io::Write,
+) -> std::io::Result<Exit> {
+    writeln!(out, "error: {what}: {}", chain(error))?;
+    write_logs(error.logs(), out)?;
+    for help in error.help() {
+        writeln!(out, "  help: {help}")?;
+    }
+    Ok(status_of(error).exit())
+}
+
+/// Writes what containers said.
+pub fn write_logs(logs: &[PodLog], out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    logs.iter().try_for_each(|log| writeln!(out, "  {log}"))
+}
+
 /// Whether the world failed, or something was refused.
 pub fn status_of(error: &ApplyError) -> StepStatus {
     match error {

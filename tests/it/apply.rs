@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value as Json, json};
 
-use crate::env::Env;
+use crate::env::{Env, WIDGETS};
 
 /// The cluster of the worked example that these tests go through.
 const CLUSTER: &str = "prod-meyrin-gpu-01";
@@ -261,20 +261,6 @@ fn no_value_of_a_secret_is_told() {
     commands("dev/base: upgraded to revision 2");
     assert_snapshot!(steady(&diff));
 }
-
-const WIDGETS: &str = "apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: widgets.example.org}
-spec:
-  group: example.org
-  scope: Namespaced
-  names: {kind: Widget, plural: widgets, singular: widget}
-  versions:
-    - name: v1
-      served: true
-      storage: true
-      schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object}}}}
-";
 
 /// Writes an addon with one file in its chart.
 fn write_addon(env: &Env, name: &str, file: &str, text: &str) {

@@ -259,3 +259,22 @@ fn help_names_every_command() {
         assert!(told.contains(&format!("\n  {command} ")), "{command} is not in:\n{told}");
     }
 }
+
+/// A CRD, for tests of any cluster.
+pub(crate) const WIDGETS: &str = "apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.org}
+spec:
+  group: example.org
+  scope: Namespaced
+  names: {kind: Widget, plural: widgets, singular: widget}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema:
+        openAPIV3Schema:
+          type: object
+          properties:
+            spec: {type: object, x-kubernetes-preserve-unknown-fields: true}
+";

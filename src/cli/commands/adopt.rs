@@ -75,12 +75,8 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     write!(context.err, "{text}")?;
     let has_findings = rendered.has_errors();
     let connect = clusters::options(context, &repository);
-    let names = [args.cluster.as_str().into()].into();
-    let mut connections = clusters::connect_all(&desired.fleet, &names, &connect).await;
-    let Some((_, connection)) = connections.pop_first() else {
-        anyhow::bail!("cluster `{}` is not in the fleet", args.cluster);
-    };
-    let client = connection?;
+    let name = args.cluster.as_str().into();
+    let client = clusters::connect_one(&desired.fleet, &name, &connect).await?;
     let options = ApplyOptions {
         is_forced: args.force_conflicts,
         is_unlocked: args.unlock,

@@ -6,12 +6,11 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::diff::{Output, exit};
-use super::test::write_logs;
 use crate::apply::{ApplyOptions, holder};
 use crate::base::clock::today;
 use crate::cli::clusters;
 use crate::cli::context::Context;
-use crate::cli::execute::{Progress, StepResult, StepStatus, execute};
+use crate::cli::execute::{Progress, StepResult, StepStatus, execute, write_logs};
 use crate::cli::exit::{CommandError, Exit};
 use crate::cli::load;
 use crate::cli::selection::InstanceArgs;

@@ -9,14 +9,13 @@ use crate::base::diagnostic::counted;
 use crate::base::ids::{AddonName, InstanceKey};
 use crate::cli::clusters;
 use crate::cli::context::Context;
-use crate::cli::execute::status_of;
+use crate::cli::execute::tell_error;
 use crate::cli::exit::Exit;
 use crate::cli::format::Format;
 use crate::cli::load;
 use crate::cli::selection::ClusterArgs;
 use crate::k8s::ClusterClient;
 use crate::live::ReleaseId;
-use crate::report::errors::chain;
 
 /// Arguments of `fitout release`.
 #[derive(Debug, clap::Args)]
@@ -49,13 +48,10 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let repository = load::repository(context)?;
     let desired = load::desired(context)?;
     let only = ClusterArgs { clusters: vec![args.cluster.clone()], ..ClusterArgs::default() };
-    let names = only.select(&desired.fleet)?;
+    only.select(&desired.fleet)?;
     let connect = clusters::options(context, &repository);
-    let mut connections = clusters::connect_all(&desired.fleet, &names, &connect).await;
-    let Some((_, connection)) = connections.pop_first() else {
-        anyhow::bail!("cluster `{}` is not in the fleet", args.cluster);
-    };
-    let client = connection?;
+    let name = args.cluster.as_str().into();
+    let client = clusters::connect_one(&desired.fleet, &name, &connect).await?;
     let addon = AddonName::from(args.addon.as_str());
     let key = InstanceKey { cluster: client.name.clone(), addon: addon.clone() };
     let ids = releases_of(&client, &addon, &desired).await?;
@@ -142,9 +138,5 @@ fn fail(
     error: &ApplyError,
     context: &mut Context,
 ) -> anyhow::Result<Exit> {
-    writeln!(context.err, "error: {key}: release {id}: {}", chain(error))?;
-    for help in error.help() {
-        writeln!(context.err, "  help: {help}")?;
-    }
-    Ok(status_of(error).exit())
+    Ok(tell_error(&format_args!("{key}: release {id}"), error, &mut context.err)?)
 }

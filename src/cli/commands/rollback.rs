@@ -1,18 +1,16 @@
 //! `fitout rollback`: back to an earlier revision of a release.
 
 use super::history::instance;
-use super::test::write_logs;
 use crate::apply::{self, ApplyOptions, HEALTH_TIMEOUT, Rules, holder};
 use crate::base::clock::SystemClock;
 use crate::base::clock::today;
 use crate::cli::clusters;
 use crate::cli::context::Context;
-use crate::cli::execute::{status_of, told};
+use crate::cli::execute::{tell_error, told, write_logs};
 use crate::cli::exit::Exit;
 use crate::cli::load;
 use crate::fleet::Desired;
 use crate::live::{ReleaseId, Subject};
-use crate::report::errors::chain;
 
 /// Arguments of `fitout rollback`.
 #[derive(Debug, clap::Args)]
@@ -36,26 +34,14 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let desired = load::accept(context, Desired::read(source, today()))?;
     let instance = instance(&desired, &args.cluster, &args.addon)?;
     let connect = clusters::options(context, &repository);
-    let names = [instance.key.cluster.clone()].into();
-    let mut connections = clusters::connect_all(&desired.fleet, &names, &connect).await;
-    let Some((_, connection)) = connections.pop_first() else {
-        anyhow::bail!("cluster `{}` is not in the fleet", args.cluster);
-    };
-    let client = connection?;
+    let client = clusters::connect_one(&desired.fleet, &instance.key.cluster, &connect).await?;
     let id = ReleaseId::of(instance);
     let options =
         ApplyOptions { rules: Rules::of(instance), ..ApplyOptions::new(holder::current()) };
     let key = &instance.key;
     let done = apply::rollback(&client, &id, args.revision, &options, &SystemClock).await;
     let exit = match done {
-        Err(error) => {
-            writeln!(context.err, "error: {key}: {}", chain(&error))?;
-            write_logs(error.logs(), &mut context.err)?;
-            for help in error.help() {
-                writeln!(context.err, "  help: {help}")?;
-            }
-            status_of(&error).exit()
-        }
+        Err(error) => tell_error(key, &error, &mut context.err)?,
         Ok(outcome) => {
             write_logs(&outcome.logs, &mut context.err)?;
             let timeout = instance.health.timeout.map_or(HEALTH_TIMEOUT, |timeout| timeout.0);

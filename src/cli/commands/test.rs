@@ -14,11 +14,11 @@ use crate::base::diagnostic::counted;
 use crate::base::ids::InstanceKey;
 use crate::cli::clusters;
 use crate::cli::context::Context;
-use crate::cli::execute::status_of;
+use crate::cli::execute::{status_of, tell_error, write_logs};
 use crate::cli::exit::Exit;
 use crate::cli::load;
 use crate::fleet::Desired;
-use crate::live::{PodLog, ReleaseId};
+use crate::live::ReleaseId;
 use crate::report::errors::chain;
 
 /// Arguments of `fitout test`.
@@ -52,22 +52,11 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let desired = load::accept(context, Desired::read(source, today()))?;
     let instance = instance(&desired, &args.cluster, &args.addon)?;
     let connect = clusters::options(context, &repository);
-    let names = [instance.key.cluster.clone()].into();
-    let mut connections = clusters::connect_all(&desired.fleet, &names, &connect).await;
-    let Some((_, connection)) = connections.pop_first() else {
-        anyhow::bail!("cluster `{}` is not in the fleet", args.cluster);
-    };
-    let client = connection?;
+    let client = clusters::connect_one(&desired.fleet, &instance.key.cluster, &connect).await?;
     let id = ReleaseId::of(instance);
     let tests = Tests { names: args.only, timeout: args.timeout, wants_logs: args.logs };
     let exit = match apply::test(&client, &id, &tests, &SystemClock).await {
-        Err(error) => {
-            writeln!(context.err, "error: {}: {}", instance.key, chain(&error))?;
-            for help in error.help() {
-                writeln!(context.err, "  help: {help}")?;
-            }
-            status_of(&error).exit()
-        }
+        Err(error) => tell_error(&instance.key, &error, &mut context.err)?,
         Ok(tested) => told(&instance.key, &tested, args.output, context)?,
     };
     clusters::save([&client])?;
@@ -141,9 +130,4 @@ fn summary(key: &InstanceKey, tested: &Tested) -> String {
         (_, not_run) => format!(", {failed} failed, {not_run} not run"),
     };
     format!("{key}: revision {revision}: {succeeded} succeeded{rest}")
-}
-
-/// Writes logs below what they belong to.
-pub fn write_logs(logs: &[PodLog], out: &mut dyn Write) -> std::io::Result<()> {
-    logs.iter().try_for_each(|log| writeln!(out, "  {log}"))
 }

@@ -6,11 +6,9 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use futures::StreamExt as _;
 
 use self::order::{dependents_first, needs, staying_dependents};
-use super::test::write_logs;
 use crate::apply::{
     self, Allowance, ApplyError, ApplyOptions, Kept, Outcome, Removal, Rules, holder,
 };
@@ -21,7 +19,7 @@ use crate::base::ids::{AddonName, ClusterName};
 use crate::base::limits::CLUSTERS_IN_PARALLEL;
 use crate::cli::clusters;
 use crate::cli::context::Context;
-use crate::cli::execute::{status_of, told};
+use crate::cli::execute::{status_of, told, write_logs};
 use crate::cli::exit::Exit;
 use crate::cli::load;
 use crate::cli::selection::ClusterArgs;
@@ -414,9 +412,5 @@ fn agreed(context: &mut Context, teardowns: &[Teardown<'_>]) -> anyhow::Result<b
         format!(", and with namespaces and CRDs {}", counted(along, "other object"))
     };
     let clusters = counted(teardowns.len(), "cluster");
-    write!(context.err, "Uninstall {count} from {clusters}{along}? [y/N] ")?;
-    context.err.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).context("reading the answer")?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    context.agrees(&format!("Uninstall {count} from {clusters}{along}?"))
 }

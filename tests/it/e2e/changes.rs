@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::clusters::Cluster;
-use super::fleet::Fleet;
+use super::fleet::{Fleet, hook};
 use super::run::eventually;
 
 const CLUSTER: &str = "prod-01";
@@ -163,24 +163,11 @@ fn a_field_that_cannot_change_is_told_and_recreated_where_that_is_asked_for() {
     assert_eq!(diff.out, "");
 }
 
-/// A Job that runs before each change, with an image of the values.
-const HOOK: &str = "apiVersion: batch/v1
-kind: Job
-metadata:
-  name: before
-  annotations: {helm.sh/hook: \"pre-install,pre-upgrade\"}
-spec:
-  template:
-    spec:
-      restartPolicy: Never
-      containers: [{name: a, image: \"registry.example.org/a:{{ .Values.hook }}\"}]
-";
-
 #[test]
 fn an_apply_that_was_killed_is_in_nobodys_way_and_is_gone_on_with() {
     let Some(fleet) = Fleet::web() else { return };
     let cluster = fleet.clusters.named(CLUSTER);
-    fleet.env.write("addons/web/chart/templates/hook.yaml", HOOK);
+    fleet.env.write("addons/web/chart/templates/hook.yaml", &hook("hook"));
     fleet.set("replicas: 2", "replicas: 2\nhook: \"1\"");
     fleet.bring_web(CLUSTER);
     fleet.set("hook: \"1\"", "hook: broken\nextra: [more]");
@@ -212,7 +199,7 @@ fn an_apply_that_was_killed_is_in_nobodys_way_and_is_gone_on_with() {
 fn a_hook_that_fails_stops_the_change_before_anything_is_changed() {
     let Some(fleet) = Fleet::web() else { return };
     let cluster = fleet.clusters.named(CLUSTER);
-    fleet.env.write("addons/web/chart/templates/hook.yaml", HOOK);
+    fleet.env.write("addons/web/chart/templates/hook.yaml", &hook("hook"));
     fleet.set("replicas: 2", "replicas: 2\nhook: \"1\"");
     fleet.bring_web(CLUSTER);
     fleet.set("hook: \"1\"", "hook: broken\nextra: [more]");
@@ -266,7 +253,7 @@ fn a_cluster_that_dies_in_the_middle_gets_there_when_it_is_back() {
     let mut cluster = Cluster::of_one_test("prod-04");
     std::fs::copy(cluster.kubeconfig(), fleet.env.fleet().join("prod-04.kubeconfig")).unwrap();
     fleet.write_cluster("prod-04", "{environment: prod}", "kubeconfigFile: prod-04.kubeconfig");
-    fleet.env.write("addons/web/chart/templates/hook.yaml", HOOK);
+    fleet.env.write("addons/web/chart/templates/hook.yaml", &hook("hook"));
     fleet.env.replace("addons/web/addon.yaml", "{timeout: 6s}", "{timeout: 60s}");
     fleet.set("replicas: 2", "replicas: 2\nhook: \"1\"");
     fleet.fitout("apply prod-04 --yes").succeeded();

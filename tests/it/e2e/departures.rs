@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::fleet::{Fleet, WIDGETS};
+use super::fleet::Fleet;
 use super::run::eventually;
+use crate::env::WIDGETS;
 
 const CLUSTER: &str = "prod-01";
 

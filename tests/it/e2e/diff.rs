@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use fitout::object::apis;
 
-use super::fleet::{Fleet, WIDGETS};
+use super::fleet::Fleet;
+use crate::env::WIDGETS;
 
 const ALL: &str = "addons/web/chart/templates/all.yaml";
 

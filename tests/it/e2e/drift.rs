@@ -1,7 +1,8 @@
 //! What others change on the clusters.
 
-use super::fleet::{Fleet, WIDGETS};
+use super::fleet::Fleet;
 use super::run::eventually;
+use crate::env::WIDGETS;
 
 const CLUSTER: &str = "prod-02";
 

@@ -228,21 +228,19 @@ metadata: {name: {{ $name }}}
     ),
 ];
 
-/// A CRD.
-pub(super) const WIDGETS: &str = "apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: widgets.example.org}
+/// A Job that runs before each change; a value of the chart is the tag of its image.
+pub(super) fn hook(value: &str) -> String {
+    format!(
+        "apiVersion: batch/v1
+kind: Job
+metadata:
+  name: before
+  annotations: {{helm.sh/hook: \"pre-install,pre-upgrade\"}}
 spec:
-  group: example.org
-  scope: Namespaced
-  names: {kind: Widget, plural: widgets, singular: widget}
-  versions:
-    - name: v1
-      served: true
-      storage: true
-      schema:
-        openAPIV3Schema:
-          type: object
-          properties:
-            spec: {type: object, x-kubernetes-preserve-unknown-fields: true}
-";
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{{name: a, image: \"registry.example.org/a:{{{{ .Values.{value} }}}}\"}}]
+"
+    )
+}

@@ -8,8 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
 use super::clusters::Cluster;
-use super::fleet::{Fleet, WIDGETS};
+use super::fleet::Fleet;
 use super::run::eventually;
+use crate::env::WIDGETS;
 
 const CLUSTER: &str = "prod-01";
 

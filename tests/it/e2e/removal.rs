@@ -1,6 +1,7 @@
 //! What goes away: by rollback, by prune, by uninstall; and what stays.
 
-use super::fleet::{Fleet, WIDGETS};
+use super::fleet::Fleet;
+use crate::env::WIDGETS;
 
 const CLUSTER: &str = "stg-01";
 

@@ -4,25 +4,12 @@
 use std::time::Duration;
 
 use super::clusters::Cluster;
-use super::fleet::Fleet;
+use super::fleet::{Fleet, hook};
 use super::run::{Ran, eventually};
 use super::webhook::{Verdict, Webhook};
 use super::wire::{Deed, Seen, Wire};
 
 const CLUSTER: &str = "prod-01";
-
-/// A Job that runs before each change, with an image of the values.
-const HOOK: &str = "apiVersion: batch/v1
-kind: Job
-metadata:
-  name: before
-  annotations: {helm.sh/hook: \"pre-install,pre-upgrade\"}
-spec:
-  template:
-    spec:
-      restartPolicy: Never
-      containers: [{name: a, image: \"registry.example.org/a:{{ .Values.motd }}\"}]
-";
 
 /// `web` on a cluster that is at the end of a wire.
 struct Far {
@@ -36,7 +23,7 @@ impl Far {
         let wire = Wire::to(fleet.clusters.named(CLUSTER), fleet.env.root());
         let connection = format!("kubeconfigFile: {}", wire.kubeconfig().display());
         fleet.write_cluster(CLUSTER, "{environment: prod}", &connection);
-        fleet.env.write("addons/web/chart/templates/hook.yaml", HOOK);
+        fleet.env.write("addons/web/chart/templates/hook.yaml", &hook("motd"));
         fleet.env.commit("At the end of a wire");
         Some(Self { wire, fleet })
     }
