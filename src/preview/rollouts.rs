@@ -197,7 +197,7 @@ fn planned_stage(
 
 fn gate(gate: &Gate) -> Option<String> {
     if let Some(gate) = &gate.prometheus {
-        return Some(format!("{} {}", gate.name, prometheus::Bounds(gate)));
+        return Some(format!("{} {}", gate.name, prometheus::Asks(gate)));
     }
     if let Some(gate) = &gate.webhook {
         return Some(format!("{} says so", gate.name));

@@ -374,9 +374,9 @@ impl<'a> Turn<'a> {
                 }
                 _ => return None,
             };
-            Some((gate.name.to_owned(), seen.observed_at, reason))
+            Some((gate.name.to_owned(), seen.clone(), reason))
         });
-        let Some((gate, observed_at, reason)) = broken else {
+        let Some((gate, seen, reason)) = broken else {
             let deadlines: Vec<_> = self.asked().filter_map(|gate| self.due(gate)).collect();
             for due in deadlines {
                 self.wake(due);
@@ -384,7 +384,9 @@ impl<'a> Turn<'a> {
             return false;
         };
         let told = format!("gate {gate}: {reason}");
-        self.emit(EventKind::GateFailed { gate, observed_at }, None, Some(reason));
+        let GateSeen { observed_at, evidence, .. } = seen;
+        let evidence = evidence.map(Box::new);
+        self.emit(EventKind::GateFailed { gate, observed_at, evidence }, None, Some(reason));
         self.stop(told)
     }
 
@@ -568,7 +570,8 @@ impl<'a> Turn<'a> {
 
     fn pass_gate(&mut self, gate: &str) {
         if !self.rollout.stages[self.rollout.stage].gates.contains(gate) {
-            let kind = EventKind::GatePassed { gate: gate.to_owned(), observed_at: None };
+            let gate = gate.to_owned();
+            let kind = EventKind::GatePassed { gate, observed_at: None, evidence: None };
             self.emit(kind, None, None);
         }
     }
@@ -577,12 +580,14 @@ impl<'a> Turn<'a> {
     fn pass_asked(&mut self) {
         let known = &self.rollout.stages[self.rollout.stage].gates;
         let passed = self.asked().filter(|gate| !known.contains(gate.name)).filter_map(|gate| {
-            let GateSeen { observed_at, verdict: Verdict::Holds(reason) } = self.evidence(gate)?
+            let GateSeen { observed_at, verdict: Verdict::Holds(reason), evidence } =
+                self.evidence(gate)?
             else {
                 return None;
             };
             let (gate, observed_at) = (gate.name.to_owned(), Some(*observed_at));
-            Some((EventKind::GatePassed { gate, observed_at }, reason.clone()))
+            let evidence = evidence.clone().map(Box::new);
+            Some((EventKind::GatePassed { gate, observed_at, evidence }, reason.clone()))
         });
         for (kind, reason) in passed.collect::<Vec<_>>() {
             self.emit(kind, None, Some(reason));

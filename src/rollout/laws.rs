@@ -49,10 +49,11 @@ pub fn check_next(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
             found.extend(check_evidence(rollout, event, *observed_at).map(|what| (5, what)));
             found.extend(check_soak(rollout, event).map(|what| (1, what)));
         }
-        EventKind::GatePassed { gate, observed_at: Some(at) }
-        | EventKind::GateFailed { gate, observed_at: at } => {
+        EventKind::GatePassed { gate, observed_at: Some(at), evidence }
+        | EventKind::GateFailed { gate, observed_at: at, evidence } => {
+            let at = evidence.as_ref().map_or(*at, |evidence| evidence.since().min(*at));
             let changed_at = rollout.stages.get(rollout.stage).and_then(|stage| stage.changed_at);
-            if changed_at.is_none_or(|changed_at| *at <= changed_at) {
+            if changed_at.is_none_or(|changed_at| at <= changed_at) {
                 found.push((5, format!("gate {gate} is judged by an answer of {at}")));
             }
         }

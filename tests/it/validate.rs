@@ -309,6 +309,7 @@ mod forms {
             "{maxFailures: half, stages: [{name: a, clusters: {}}]}",
             "{maxFailures: 110%, onFailure: stop, stages: [{name: a, clusters: {}}]}",
             "{stages: [{name: a, clusters: {}, gates: [{prometheus: {}}, {prometheus: {url: \"https://p\", query: x, max: 0.1, compareTo: control}}]}]}",
+            "{stages: [{name: a, clusters: {}, pick: {atLeast: 1}, gates: [{prometheus: {url: \"https://p\", query: \"rate(x[5m])\", compareTo: control, errorRate: 0, tolerance: ten}}, {prometheus: {name: b, url: \"https://p\", query: x, max: 1, tolerance: 5%, worse: lower}}]}, {name: b, clusters: {}}]}",
             "{stages: [{name: a, clusters: {}, gates: [{prometheus: {url: \"http://u:x@p\", query: a - $control, min: 3, max: 2}}, {prometheus: {url: p, query: \"\", interval: 0s}}, {prometheus: {name: soak, url: \"https://p\", query: x, max: 1}}]}]}",
             "{stages: [{name: a, clusters: {}, gates: [{prometheus: {url: \"https://p\", query: x, max: 1}, approval: {}}]}]}",
             "{stages: [{name: a, clusters: {}, gates: [{webhook: {url: \"http://board.example.org\", secret: {env: X}, interval: 2d}}, {webhook: {url: \"http://localhost:1\", secret: {env: X}}}]}]}",

@@ -214,3 +214,51 @@ fn decisions_are_made_again_from_the_log_and_one_that_is_not_is_named() {
     let recorded = difference.recorded.map(|event| event.kind.name());
     assert_eq!((recorded, difference.decided), (Some("gate.passed"), None), "without evidence");
 }
+
+#[test]
+fn a_comparison_is_made_again_from_the_samples_in_the_log() {
+    let mut world = World::new(gated(), 1, 3);
+    let stage = &mut world.wish.policy.stages[1];
+    let compares = json!([{"prometheus": {
+        "name": "errors", "url": "http://localhost", "query": "x", "compareTo": "control",
+    }}]);
+    stage.gates = serde_json::from_value(compares).expect("a gate");
+    let gate = stage.gates[0].clone();
+    world.commit("r2", "d2");
+    world.run(90);
+    let since = world.newest().unwrap().stages[1].changed_at.expect("it has begun");
+    let sampled =
+        |worse| comparison::Sampled { samples: 12, worse, value: comparison::Figure(1.0) };
+    let compared = |from, worse| {
+        Evidence::Comparison(comparison::Compared {
+            from,
+            to: world.now,
+            control: 2,
+            median: comparison::Figure(1.0),
+            clusters: [("prod-1".into(), sampled(worse))].into(),
+        })
+    };
+    let first = since + Duration::from_mins(1);
+    let mut passed = world.clone();
+    passed.evidence.insert("errors".to_owned(), (gate.clone(), compared(first, 1)));
+    passed.run(30);
+    assert!(passed.picture().contains("gate.passed errors canary"), "{}", passed.picture());
+    assert_eq!(passed.violations(), []);
+    assert_eq!(replay::replay(&passed.log).difference, None, "{}", passed.picture());
+    // Somebody has changed the samples, but not the decision.
+    for event in &mut passed.log {
+        if let EventKind::GatePassed { evidence: Some(evidence), .. } = &mut event.kind {
+            **evidence = compared(first, 5);
+        }
+    }
+    let text = serde_json::to_string(&passed.log).expect("plain data");
+    let log: Vec<Event> = serde_json::from_str(&text).expect("it was just written");
+    let difference = replay::replay(&log).difference.expect("it is noticed");
+    let recorded = difference.recorded.map(|event| event.kind.name());
+    assert_eq!(recorded, Some("gate.passed"));
+    // Law 5 holds for each sample, not just for the time of the question.
+    let mut early = world.clone();
+    early.evidence.insert("errors".to_owned(), (gate, compared(since, 1)));
+    early.run(30);
+    assert_eq!(early.violations().first().map(|found| found.law), Some(5));
+}

@@ -1,0 +1,76 @@
+//! Gates that ask somebody else, over real clusters.
+
+use std::time::Duration;
+
+use super::fleet::Fleet;
+use super::run::eventually;
+use crate::prometheus::Prometheus;
+
+/// Until nothing is under way.
+const ONCE: &str = "controller --once --pace 200ms --interval 1s --listen off";
+/// Until it is ended.
+const ON: &str = "controller --pace 200ms --interval 1s --resync 1s --listen off";
+
+/// A fleet with `web` on every cluster, under a policy whose first stage has a gate.
+fn gated(gate: &str) -> Option<Fleet> {
+    let fleet = Fleet::web()?;
+    fleet.fitout("apply --all --yes").succeeded();
+    let policy = format!(
+        "apiVersion: fitout.dev/v1alpha1\nkind: RolloutPolicy\nmetadata: {{name: gated}}\nspec:\n  \
+         stages:\n    - name: staging\n      clusters: {{matchLabels: {{environment: staging}}}}\n      \
+         gates: [{gate}]\n    - {{name: prod, clusters: {{matchLabels: {{environment: prod}}}}}}\n  \
+         progressDeadline: 20s\n"
+    );
+    fleet.env.write("policies/gated.yaml", &policy);
+    let values = "    - file: values.yaml\n";
+    let with_policy = format!("{values}  rollout: {{policy: gated}}\n");
+    fleet.env.replace("addons/web/addon.yaml", values, &with_policy);
+    fleet.env.commit("A policy with a gate");
+    Some(fleet)
+}
+
+#[test]
+fn a_canary_that_is_worse_than_control_is_stopped_and_one_that_is_not_passes() {
+    let prometheus = Prometheus::start();
+    let gate = format!(
+        "{{prometheus: {{name: errors, url: \"{}\", query: 'errors{{cluster=~\"$clusters|$control\"}}', \
+         compareTo: control, interval: 1s}}}}",
+        prometheus.url()
+    );
+    let Some(fleet) = gated(&gate) else { return };
+    // Nothing is known of production.
+    prometheus.sees(&[("stg-01", 0.01)]);
+    fleet.set("motd: hello", "motd: changed");
+    let mut controller = fleet.spawn(ON);
+    let limit = Duration::from_mins(1);
+    let why = || fleet.fitout("why stg-01 web").out;
+    let told = "gate errors: the query has no data of the clusters to compare with";
+    eventually("it waits for data", limit, || why().contains(told));
+    // Production is a little better: within the tolerance.
+    prometheus.sees(&[("stg-01", 0.0104), ("prod-01", 0.01), ("prod-02", 0.01)]);
+    eventually("it says how much evidence there is", limit, || {
+        why().contains(
+            "gate errors: undecided: stg-01 was worse than control by more than 10% in 0 of",
+        )
+    });
+    controller.kill().expect("it is our child");
+    controller.wait().expect("it is our child");
+    // A controller that begins anew has the same samples.
+    fleet.fitout(ONCE).succeeded();
+    let shown = fleet.fitout("rollout show web-1").succeeded();
+    shown.says("errors gate passed: no worse than control: stg-01 was by more than 10% in 0 of");
+    fleet.fitout("rollout replay web-1").succeeded().says("all as recorded");
+
+    prometheus.sees(&[("stg-01", 0.2), ("prod-01", 0.01), ("prod-02", 0.01)]);
+    fleet.set("motd: changed", "motd: worse");
+    fleet.fitout(ONCE).exited(5);
+    let shown = fleet.fitout("rollout show web-2").succeeded();
+    shown
+        .says("errors gate broken: stg-01 is worse than control, by more than 10% in")
+        .says("rolled back");
+    fleet.fitout("rollout replay web-2").succeeded().says("all as recorded");
+    for cluster in &fleet.clusters.all {
+        let motd = cluster.field("configmap web -n web", ".data.motd");
+        assert_eq!(motd, "changed", "{}", cluster.name);
+    }
+}
