@@ -14,7 +14,7 @@ use crate::fleet::model::ImmutablePolicy;
 use crate::graph::order;
 use crate::k8s::ClusterClient;
 use crate::live::{ReleaseId, releases};
-use crate::object::manifest;
+use crate::object::{manifest, secret};
 
 /// Which tests are run, and how.
 #[derive(Clone, Debug)]
@@ -86,6 +86,26 @@ pub async fn test(
     }
     let not_run = due[results.len()..].iter().map(|hook| hook.manifest.key.name.clone());
     Ok(Tested { release_revision: head.revision, not_run: not_run.collect(), results, failure })
+}
+
+/// The values of the Secrets of a release, as its newest record has them: what logs of its namespace may not show.
+///
+/// # Errors
+/// What keeps the record from being read.
+pub async fn secrets_of(
+    client: &ClusterClient,
+    id: &ReleaseId,
+) -> Result<secret::Values, ApplyError> {
+    let heads = releases::heads(client, id).await;
+    let heads = heads.map_err(failed(client, "reading the release records"))?;
+    let Some(head) = heads.last() else { return Ok(secret::Values::of([])) };
+    let record = releases::record(client, head).await;
+    let record = record.map_err(|error| records_failed(client, error))?;
+    let Some(record) = record else { return Ok(secret::Values::of([])) };
+    let objects = manifest::parse(&record.manifest, &record.namespace)?;
+    let hooks = hooks_of(&record)?;
+    let hooks = hooks.iter().map(|hook| &*hook.manifest.object);
+    Ok(secret::Values::of(objects.iter().map(|manifest| &*manifest.object).chain(hooks)))
 }
 
 /// The test hooks of these names, in the order they run in.

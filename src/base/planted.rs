@@ -12,6 +12,8 @@ pub enum Planted {
     StaleGate,
     /// Samples from before a change are evidence of the change.
     OldSamples,
+    /// The Job of an earlier change is one of the present change.
+    OldRun,
     /// What would be sure if one looked once is looked at again and again.
     Peeking,
     /// One cluster more than the batch allows.

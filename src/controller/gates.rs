@@ -1,5 +1,6 @@
-//! Gates that ask somebody else: Prometheus, or a service of the user's own.
+//! Gates that ask somebody else: Prometheus, a service of the user's own, or a Job on a cluster.
 
+mod job;
 mod prometheus;
 mod webhook;
 
@@ -13,9 +14,9 @@ use serde_json::Value as Json;
 
 use super::tick::Reconciler;
 use crate::base::clock::Timestamp;
-use crate::base::ids::AddonName;
+use crate::base::ids::{AddonName, ClusterName};
 use crate::base::planted::{Planted, is_planted};
-use crate::fleet::model::Gate;
+use crate::fleet::model::{AskedGate, Gate};
 use crate::net::http::{Answer, HttpError};
 use crate::report::errors::chain;
 use crate::rollout::{Evidence, GateSeen, MemberState, Phase, Rollout, RolloutId, Verdict};
@@ -27,6 +28,9 @@ const ANSWER_BYTES_MAX: usize = 32 << 20;
 
 /// What gates have said, by rollout, stage and gate.
 pub(super) type Answers = BTreeMap<(RolloutId, usize, String), GateSeen>;
+
+/// Jobs of gates that were seen, by cluster, namespace and name.
+pub(super) type KnownJobs = BTreeMap<(ClusterName, String, String), job::Seen>;
 
 impl Reconciler {
     /// What the gates of each rollout's present stage say, by their names. Each is asked once in its
@@ -41,7 +45,11 @@ impl Reconciler {
         let Some(changed_at) = to_be_asked(rollout) else { return BTreeMap::new() };
         let stage = rollout.policy.stages.get(rollout.stage);
         let gates = stage.into_iter().flat_map(|stage| &stage.gates);
-        let asked = gates.filter_map(|gate| Some((gate, gate.asked()?)));
+        let passed = rollout.stages.get(rollout.stage).map(|stage| &stage.gates);
+        let is_due = |(_, asked): &(&Gate, AskedGate<'_>)| {
+            !(asked.is_once && passed.is_some_and(|passed| passed.contains(asked.name)))
+        };
+        let asked = gates.filter_map(|gate| Some((gate, gate.asked()?))).filter(is_due);
         let seen = asked.map(|(gate, asked)| async move {
             let key = (rollout.id.clone(), rollout.stage, asked.name.to_owned());
             let now = self.options.clock.now();
@@ -52,12 +60,13 @@ impl Reconciler {
                 None if self.is_onlooker && gate.webhook.is_some() => {
                     GateSeen::new(now, Verdict::Unknown("the controller asks for it".to_owned()))
                 }
-                None => match &gate.rollout {
-                    Some(other) => {
+                None => match (&gate.rollout, &gate.job) {
+                    (Some(other), _) => {
                         let newest = self.rollouts().newest(&other.addon);
                         GateSeen::new(now, done(newest, &other.addon))
                     }
-                    None => self.options.gates.ask(gate, rollout, now).await,
+                    (None, Some(job)) => self.ask_jobs(gate, job, rollout, now).await,
+                    (None, None) => self.options.gates.ask(gate, rollout, now).await,
                 },
             };
             self.answers().insert(key, answer.clone());

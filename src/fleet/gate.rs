@@ -6,9 +6,10 @@ use std::time::Duration;
 use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use super::model::{Credentials, HumanDuration, RolloutPolicySpec};
-use crate::base::ids::AddonName;
+use crate::base::ids::{AddonName, ClusterName};
 
 /// What must hold before the next stage: exactly one of the fields.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +27,62 @@ pub struct Gate {
     /// Another addon's rollout is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutGate>,
+    /// A Job succeeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobGate>,
+}
+
+/// A Job that is run once the stage's clusters are healthy, once for each change, on each cluster that the
+/// stage has changed. If one fails the rollout stops.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct JobGate {
+    /// What it is called, where a stage has several.
+    #[serde(default = "job")]
+    pub name: String,
+    /// A file with a Job, relative to the policy's file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// A Job written here. Its name is given by fitout; its namespace is the release's unless it says another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<serde_json::Map<String, Json>>,
+    /// The one cluster that it is run on instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterName>,
+    /// So long after the stage's soak it is broken unless it has succeeded; 10 minutes by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<HumanDuration>,
+}
+
+impl JobGate {
+    /// How long after the stage's soak it may take.
+    pub fn deadline(&self) -> Duration {
+        self.deadline.map_or(Duration::from_mins(10), |deadline| deadline.0)
+    }
+
+    /// What is wrong with a Job, if anything.
+    pub fn flaw(job: &serde_json::Map<String, Json>) -> Option<&'static str> {
+        let text = |field: &str| job.get(field).and_then(Json::as_str);
+        if (text("apiVersion"), text("kind")) != (Some("batch/v1"), Some("Job")) {
+            return Some("it is no `Job` of `batch/v1`");
+        }
+        let pod = job.get("spec").map(|spec| &spec["template"]["spec"]);
+        let Some(pod) = pod.filter(|pod| pod["containers"].is_array()) else {
+            return Some("it has no `spec.template.spec.containers`");
+        };
+        let metadata = job.get("metadata").unwrap_or(&Json::Null);
+        let is_mapping = |value: &Json| value.is_null() || value.is_object();
+        if ![metadata, &metadata["labels"], &metadata["annotations"]].into_iter().all(is_mapping) {
+            return Some("its `metadata` is none");
+        }
+        let restarts = pod["restartPolicy"].as_str();
+        (!matches!(restarts, Some("Never" | "OnFailure")))
+            .then_some("its pods have to have `restartPolicy: Never` or `OnFailure`")
+    }
+}
+
+fn job() -> String {
+    "job".to_owned()
 }
 
 /// Another addon's newest rollout has completed, or there is none of it. What an instance needs on its own
@@ -49,6 +106,8 @@ pub struct AskedGate<'a> {
     pub interval: Duration,
     /// How long after the stage's soak it may take to hold.
     pub deadline: Option<Duration>,
+    /// Whether it holds for good once it has held after a change.
+    pub is_once: bool,
 }
 
 impl Gate {
@@ -61,9 +120,18 @@ impl Gate {
         let rollout = self.rollout.as_ref();
         let soon = Some(HumanDuration(Duration::from_secs(10)));
         let rollout = rollout.map(|gate| (gate.addon.as_str(), soon, gate.deadline));
+        if let Some(gate) = &self.job {
+            return Some(AskedGate {
+                name: &gate.name,
+                interval: Duration::from_secs(5),
+                deadline: Some(gate.deadline()),
+                is_once: true,
+            });
+        }
         let (name, interval, deadline) = prometheus.or(webhook).or(rollout)?;
         let interval = interval.map_or(INTERVAL, |interval| interval.0);
-        Some(AskedGate { name, interval, deadline: deadline.map(|deadline| deadline.0) })
+        let deadline = deadline.map(|deadline| deadline.0);
+        Some(AskedGate { name, interval, deadline, is_once: false })
     }
 }
 

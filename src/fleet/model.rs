@@ -12,8 +12,8 @@ use serde_json::Value as Json;
 
 use super::calendar::{Calendar, Freeze, Window};
 pub use super::gate::{
-    ApprovalGate, AskedGate, CompareTo, Gate, PrometheusGate, RolloutGate, Secret, Tolerance,
-    WebhookGate, Worse,
+    ApprovalGate, AskedGate, CompareTo, Gate, JobGate, PrometheusGate, RolloutGate, Secret,
+    Tolerance, WebhookGate, Worse,
 };
 use super::schema::Kind;
 use crate::base::ids::{AddonName, ClusterName, PolicyName, RepositoryName};

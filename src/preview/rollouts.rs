@@ -205,6 +205,10 @@ fn gate(gate: &Gate) -> Option<String> {
     if let Some(gate) = &gate.rollout {
         return Some(format!("the rollout of {} is done", gate.addon));
     }
+    if let Some(gate) = &gate.job {
+        let on = gate.cluster.as_ref().map_or(String::new(), |name| format!(" on {name}"));
+        return Some(format!("job {} succeeds{on}", gate.name));
+    }
     let approval = gate.approval.as_ref()?;
     let mut told = match approval.count {
         1 => "an approval".to_owned(),

@@ -171,6 +171,7 @@ impl<'a> Turn<'a> {
             for (name, member) in self.present() {
                 self.look_at(&name, &member);
             }
+            self.pass_asked(|gate| gate.is_once);
             if self.stop_if_over_budget() || self.stop_if_a_gate_is_broken() {
                 self.back();
                 return;
@@ -419,6 +420,9 @@ impl<'a> Turn<'a> {
 
     /// What is missing of a gate: it holds by an answer that is not old.
     fn missing(&self, gate: AskedGate<'_>) -> Option<String> {
+        if gate.is_once && self.has_passed(gate) {
+            return None;
+        }
         let Some(seen) = self.evidence(gate) else {
             return Some("it has not been asked since the change".to_owned());
         };
@@ -429,6 +433,11 @@ impl<'a> Turn<'a> {
             }
             Verdict::Holds(_) => None,
         }
+    }
+
+    /// Whether a gate of the present stage is on record as one that holds.
+    fn has_passed(&self, gate: AskedGate<'_>) -> bool {
+        self.rollout.stages[self.rollout.stage].gates.contains(gate.name)
     }
 
     fn failure_reason(&self) -> String {
@@ -556,7 +565,7 @@ impl<'a> Turn<'a> {
         if is_changed && self.asked().any(|gate| self.missing(gate).is_some()) {
             return false;
         }
-        self.pass_asked();
+        self.pass_asked(|_| true);
         let (have, need) = self.rollout.approvals();
         if have + usize::from(is_planted(Planted::ApprovalOffByOne)) < need {
             return false;
@@ -576,10 +585,11 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Records what the gates that ask somebody else have said.
-    fn pass_asked(&mut self) {
-        let known = &self.rollout.stages[self.rollout.stage].gates;
-        let passed = self.asked().filter(|gate| !known.contains(gate.name)).filter_map(|gate| {
+    /// Records which gates that ask somebody else hold; of those that hold for good at once, so that whatever
+    /// they were asked of may go.
+    fn pass_asked(&mut self, is_due: impl Fn(&AskedGate<'_>) -> bool) {
+        let asked = self.asked().filter(|gate| !self.has_passed(*gate)).filter(is_due);
+        let passed = asked.filter_map(|gate| {
             let GateSeen { observed_at, verdict: Verdict::Holds(reason), evidence } =
                 self.evidence(gate)?
             else {

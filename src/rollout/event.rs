@@ -487,7 +487,9 @@ impl Rollout {
 }
 
 impl StageProgress {
+    /// What held before does not say anything of what is there now.
     fn changed(&mut self, at: Timestamp) {
         self.changed_at = self.changed_at.max(Some(at));
+        self.gates.clear();
     }
 }

@@ -26,6 +26,7 @@ pub mod begin;
 pub mod command;
 pub mod comparison;
 pub mod event;
+pub mod job;
 pub mod laws;
 pub mod model;
 pub mod observation;

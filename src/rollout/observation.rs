@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::advance::Action;
 use super::comparison::{self, Compared};
+use super::job::{self, Jobs};
 use super::model::{Place, RolloutId};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ClusterName, Digest};
@@ -60,6 +61,8 @@ impl GateSeen {
 pub enum Evidence {
     /// Samples of changed clusters and of others.
     Comparison(Compared),
+    /// Jobs on clusters.
+    Jobs(Jobs),
 }
 
 impl Evidence {
@@ -67,14 +70,16 @@ impl Evidence {
     pub fn verdict(&self, gate: &Gate) -> Verdict {
         match (self, &gate.prometheus) {
             (Self::Comparison(seen), Some(gate)) => comparison::verdict(gate, seen),
+            (Self::Jobs(seen), None) if gate.job.is_some() => job::verdict(seen),
             _ => Verdict::Unknown("it is evidence of another gate".to_owned()),
         }
     }
 
-    /// The time of its oldest part.
-    pub fn since(&self) -> Timestamp {
+    /// Whether all of it is of the time after a change.
+    pub fn is_after(&self, changed_at: Timestamp) -> bool {
         match self {
-            Self::Comparison(seen) => seen.from,
+            Self::Comparison(seen) => seen.from > changed_at,
+            Self::Jobs(seen) => seen.runs.values().all(|run| run.begun_for >= changed_at),
         }
     }
 }

@@ -10,8 +10,8 @@ use crate::base::ids::{AddonName, ClusterName, PolicyName};
 use crate::base::span::Span;
 use crate::fleet::calendar::{Freeze, Window};
 use crate::fleet::model::{
-    Amount, Batch, Cluster, Document, Fleet, Gate, Pick, PrometheusGate, RolloutPolicy, Stage,
-    WebhookGate,
+    Amount, Batch, Cluster, Document, Fleet, Gate, JobGate, Pick, PrometheusGate, RolloutPolicy,
+    Stage, WebhookGate,
 };
 use crate::fleet::resolve::is_placed;
 use crate::fleet::schema::Kind;
@@ -164,6 +164,7 @@ impl<'a> Checking<'a> {
             let kind = match gate {
                 Gate { webhook: Some(_), .. } => "webhook",
                 Gate { rollout: Some(_), .. } => "rollout",
+                Gate { job: Some(_), .. } => "job",
                 _ => "prometheus",
             };
             let path = [path.as_slice(), &[kind]].concat();
@@ -176,11 +177,33 @@ impl<'a> Checking<'a> {
             if let Some(other) = &gate.rollout {
                 self.other_rollout(&other.addon, &path);
             }
+            if let Some(job) = &gate.job {
+                self.job(job, &path);
+            }
             self.interval(asked.interval, &path);
             if !names.insert(asked.name) || ["health", "soak", "approval"].contains(&asked.name) {
                 let message = format!("the stage has another gate named `{}`", asked.name);
                 self.error("duplicate-name", message, &path, "give it a `name` of its own");
             }
+        }
+    }
+
+    /// A Job that no cluster would take, or on a cluster that is not there.
+    fn job(&mut self, job: &JobGate, path: &[&str]) {
+        let field = if job.file.is_some() { "file" } else { "manifest" };
+        if let Some(flaw) = job.manifest.as_ref().and_then(JobGate::flaw) {
+            let path = [path, &[field]].concat();
+            self.error("bad-gate", "no cluster would run this".to_owned(), &path, flaw);
+        }
+        let Some(cluster) = &job.cluster else { return };
+        let is_known = self.fleet.clusters.contains_key(cluster)
+            || self.fleet.is_broken(Kind::Cluster, cluster.as_str());
+        if !is_known {
+            let known = self.fleet.clusters.keys().map(ClusterName::as_str);
+            let label = closest(cluster.as_str(), known)
+                .map_or("not in the fleet".to_owned(), |best| format!("did you mean `{best}`?"));
+            let path = [path, &["cluster"]].concat();
+            self.error("bad-gate", format!("there is no cluster `{cluster}`"), &path, &label);
         }
     }
 

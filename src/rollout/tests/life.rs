@@ -262,3 +262,52 @@ fn a_comparison_is_made_again_from_the_samples_in_the_log() {
     early.run(30);
     assert_eq!(early.violations().first().map(|found| found.law), Some(5));
 }
+
+/// Two changes under a policy whose first stage has a Job to pass, which stays on the cluster: the Jobs that were made, and the laws
+/// that are broken.
+fn jobs_of_two_changes() -> (BTreeSet<String>, Vec<laws::Violation>, Vec<Event>) {
+    let manifest = json!({"apiVersion": "batch/v1", "kind": "Job"});
+    let gates = json!([{"job": {"name": "smoke", "manifest": manifest}}]);
+    let mut world = with(json!({"stages": [
+        {"name": "staging", "clusters": {"matchLabels": {"environment": "staging"}}, "gates": gates},
+        {"name": "prod", "clusters": {}},
+    ]}));
+    let gate = world.wish.policy.stages[0].gates[0].clone();
+    let spec = gate.job.clone().expect("a job");
+    let mut made: BTreeMap<String, serde_json::Value> = BTreeMap::new();
+    for (rev, digest) in [("r2", "d2"), ("r3", "d3")] {
+        world.commit(rev, digest);
+        for _ in 0..10 {
+            world.run(1);
+            let rollout = world.newest().expect("it has begun");
+            let runs = job::clusters(&spec, &rollout).into_iter().filter_map(|cluster| {
+                let job = job::make(&spec, &rollout, &cluster, "web")?;
+                let object = made.entry(job.name).or_insert(job.object);
+                object["status"]["conditions"] = json!([{"type": "Complete", "status": "True"}]);
+                Some((cluster, job::read(object)))
+            });
+            let seen = Evidence::Jobs(job::Jobs { runs: runs.collect() });
+            world.evidence.insert("smoke".to_owned(), (gate.clone(), seen));
+        }
+        assert_eq!(world.newest().unwrap().phase, Phase::Completed, "{}", world.picture());
+    }
+    let violations = world.violations();
+    (made.into_keys().collect(), violations, world.log)
+}
+
+#[test]
+fn a_job_is_run_once_for_each_change_and_an_old_one_is_no_evidence() {
+    let (made, violations, log) = jobs_of_two_changes();
+    assert_eq!((made.len(), violations), (4, vec![]), "{made:?}");
+    assert!(made.iter().all(|name| name.starts_with("traefik-smoke-")), "{made:?}");
+    let second = log.iter().position(|event| event.rollout.number == 2).expect("two rollouts");
+    for log in [&log[..second], &log[second..]] {
+        let passed = |event: &&Event| matches!(&event.kind, EventKind::GatePassed { gate, .. } if gate == "smoke");
+        assert_eq!(log.iter().filter(passed).count(), 1);
+        assert_eq!(replay::replay(log).difference, None);
+    }
+    let planted = crate::base::planted::Planted::OldRun;
+    let (made, violations, _) = crate::base::planted::with(Some(planted), jobs_of_two_changes);
+    assert_eq!(made.len(), 2, "{made:?}");
+    assert_eq!(violations.first().map(|found| found.law), Some(5));
+}

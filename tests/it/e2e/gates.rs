@@ -74,3 +74,71 @@ fn a_canary_that_is_worse_than_control_is_stopped_and_one_that_is_not_passes() {
         assert_eq!(motd, "changed", "{}", cluster.name);
     }
 }
+
+/// A Job that says something; a tag with `crash` lets it fail, one with `broken` never begin.
+fn smoke(tag: &str) -> String {
+    format!(
+        "apiVersion: batch/v1
+kind: Job
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+        - name: smoke
+          image: registry.example.org/smoke:{tag}
+          env: [{{name: LOG, value: \"trying\\nno answer with hunter2-first\"}}]
+"
+    )
+}
+
+#[test]
+fn a_job_is_run_once_for_each_change_and_one_that_fails_stops_it() {
+    let Some(fleet) = gated("{job: {name: smoke, file: jobs/smoke.yaml}}") else { return };
+    let staging = fleet.staging();
+    let jobs = || staging.field("jobs -n web", ".items[*].metadata.uid");
+    fleet.env.write("policies/jobs/smoke.yaml", &smoke("1"));
+    fleet.set("motd: hello", "motd: changed");
+    let rbac = fleet.fitout("rbac stg-01").succeeded();
+    rbac.says("- apiGroups: [batch]\n  resources: [jobs]\n  verbs: [get, create, delete]\n");
+    fleet.fitout(ONCE).succeeded();
+    let shown = fleet.fitout("rollout show web-1").succeeded();
+    shown.says("staging  smoke gate passed: the Job succeeded on `stg-01`");
+    fleet.fitout("rollout replay web-1").succeeded().says("all as recorded");
+    assert_eq!(jobs(), "", "it is gone once it has passed");
+
+    fleet.env.write("policies/jobs/smoke.yaml", &smoke("1-crash"));
+    fleet.set("motd: changed", "motd: bad");
+    fleet.fitout(ONCE).exited(5);
+    let shown = fleet.fitout("rollout show web-2").succeeded();
+    assert!(!shown.out.contains("hunter2"), "{shown}");
+    shown
+        .says("smoke gate broken: Job web/web-smoke-")
+        .says("container `smoke` said: trying | no answer with ")
+        .says("rolled back");
+    let failed = jobs();
+    assert_eq!(failed.split_whitespace().count(), 1, "one that has failed stays");
+
+    // One that is not over is waited for, by every controller that begins anew, and is not made again.
+    fleet.env.write("policies/jobs/smoke.yaml", &smoke("1-broken"));
+    fleet.set("motd: bad", "motd: third");
+    let limit = Duration::from_mins(1);
+    let why = || fleet.fitout("why stg-01 web").out;
+    let mut before = String::new();
+    for _ in 0..3 {
+        let mut controller = fleet.spawn(ON);
+        eventually("it says what it waits for", limit, || {
+            why().contains("gate smoke: Job web/web-smoke-") && why().contains("smoke:1-broken")
+        });
+        controller.kill().expect("it is our child");
+        controller.wait().expect("it is our child");
+        let now = jobs();
+        assert_eq!(now.split_whitespace().count(), 2, "the failed one, and one of this change");
+        assert!(before.is_empty() || before == now, "{before} {now}");
+        before = now;
+    }
+    fleet.fitout("rollout promote web-3 --reason looked-at-it").succeeded();
+    fleet.fitout(ONCE).succeeded();
+    fleet.is_settled();
+}
