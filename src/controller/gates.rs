@@ -1,6 +1,6 @@
 //! Gates that ask somebody else: Prometheus, a service of the user's own, or a Job on a cluster.
 
-mod job;
+pub(super) mod job;
 mod prometheus;
 mod webhook;
 
@@ -38,6 +38,7 @@ impl Reconciler {
     pub(super) async fn ask_gates(&self, rollouts: &[Rollout]) -> Vec<BTreeMap<String, GateSeen>> {
         let is_active = |id: &RolloutId| rollouts.iter().any(|rollout| rollout.id == *id);
         self.answers().retain(|(id, _, _), _| is_active(id));
+        self.known_tests().retain(|(id, _, _), _| is_active(id));
         join_all(rollouts.iter().map(|rollout| self.ask_gates_of(rollout))).await
     }
 

@@ -67,6 +67,8 @@ pub struct Reconciler {
     pub(super) answers: std::sync::Mutex<super::gates::Answers>,
     /// Jobs of gates that may have to be deleted.
     pub(super) jobs: std::sync::Mutex<super::gates::KnownJobs>,
+    /// Tests that gates have begun.
+    pub(super) tests: super::gates::job::KnownTests,
     held: BTreeMap<AddonName, String>,
     /// Addons with a rollout to a commit that others have read and this one has not.
     unread: BTreeSet<AddonName>,
@@ -113,6 +115,7 @@ impl Reconciler {
             is_onlooker: false,
             answers: std::sync::Mutex::default(),
             jobs: std::sync::Mutex::default(),
+            tests: Arc::default(),
             held: BTreeMap::new(),
             unread: BTreeSet::new(),
             still: BTreeMap::new(),

@@ -27,13 +27,13 @@ pub struct Gate {
     /// Another addon's rollout is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutGate>,
-    /// A Job succeeds.
+    /// A Job, or the tests of the release, succeeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobGate>,
 }
 
-/// A Job that is run once the stage's clusters are healthy, once for each change, on each cluster that the
-/// stage has changed. If one fails the rollout stops.
+/// A Job, or the tests of the release, run once the stage's clusters are healthy, once for each change, on each cluster
+/// that the stage has changed. If one fails the rollout stops.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct JobGate {
@@ -46,6 +46,9 @@ pub struct JobGate {
     /// A Job written here. Its name is given by fitout; its namespace is the release's unless it says another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<serde_json::Map<String, Json>>,
+    /// `true`: the test hooks of the release instead, as `helm test` runs them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub helm_test: bool,
     /// The one cluster that it is run on instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<ClusterName>,

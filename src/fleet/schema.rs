@@ -137,7 +137,7 @@ const EXACTLY_ONE: [(&str, &[&str]); 5] = [
     ("ChartSource", &["repository", "path", "git", "oci"]),
     ("ValuesLayer", &["file", "secrets", "inline"]),
     ("Gate", &["approval", "prometheus", "webhook", "rollout", "job"]),
-    ("JobGate", &["file", "manifest"]),
+    ("JobGate", &["file", "manifest", "helmTest"]),
 ];
 
 fn build<T: schemars::JsonSchema>(kind: Kind) -> Json {

@@ -207,7 +207,8 @@ fn gate(gate: &Gate) -> Option<String> {
     }
     if let Some(gate) = &gate.job {
         let on = gate.cluster.as_ref().map_or(String::new(), |name| format!(" on {name}"));
-        return Some(format!("job {} succeeds{on}", gate.name));
+        let what = if gate.helm_test { "tests of the release succeed" } else { "a Job succeeds" };
+        return Some(format!("{what}{on}"));
     }
     let approval = gate.approval.as_ref()?;
     let mut told = match approval.count {

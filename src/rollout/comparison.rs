@@ -156,8 +156,10 @@ impl fmt::Display for Figure {
 /// The clusters that a rollout's present stage has changed, and those that still have what was there before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Groups<'a> {
-    /// Changed.
+    /// Changed, and as far as is known well.
     pub changed: Vec<&'a ClusterName>,
+    /// Changed, and failed: they count as failures, and need not have any data.
+    pub failed: Vec<&'a ClusterName>,
     /// Still as before.
     pub control: Vec<&'a ClusterName>,
 }
@@ -165,13 +167,16 @@ pub struct Groups<'a> {
 impl<'a> Groups<'a> {
     /// Those of a rollout's present stage.
     pub fn of(rollout: &'a Rollout) -> Self {
-        let changed = rollout.changing(rollout.stage);
-        let changed = changed.filter(|(_, member)| member.state.is_touched());
+        let touched = rollout.changing(rollout.stage);
+        let touched = touched.filter(|(_, member)| member.state.is_touched());
+        let (failed, changed): (Vec<_>, Vec<_>) =
+            touched.partition(|(_, member)| matches!(member.state, MemberState::Failed { .. }));
         let control = rollout.members.iter().filter(|(_, member)| {
             member.state == MemberState::Waiting && member.stage.is_none_or(|at| at > rollout.stage)
         });
         Self {
-            changed: changed.map(|(name, _)| name).collect(),
+            changed: changed.into_iter().map(|(name, _)| name).collect(),
+            failed: failed.into_iter().map(|(name, _)| name).collect(),
             control: control.map(|(name, _)| name).collect(),
         }
     }

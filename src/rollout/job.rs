@@ -1,4 +1,4 @@
-//! Jobs that clusters run for a gate. Pure: which Job is made, and what one that is there says.
+//! Jobs, and tests of releases, that clusters run for a gate. Pure: which Job is made, and what one that is there says.
 //!
 //! A Job is made for one change: its name is drawn from the rollout, the commit, the stage, the gate, the cluster and
 //! the time of the stage's last change. So whoever looks for it finds the one of this change or none; a
@@ -40,9 +40,9 @@ pub struct Jobs {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
-    /// Its namespace and name.
-    pub job: String,
-    /// The change of the stage that it was made for.
+    /// What is run: `Job NAMESPACE/NAME`, or the tests of a release.
+    pub what: String,
+    /// The change of the stage that it was made for; of tests that were found to have been run, when they began.
     pub begun_for: Timestamp,
     /// How it is.
     pub state: RunState,
@@ -136,11 +136,11 @@ pub fn make(
 /// What a Job that is there says.
 pub fn read(object: &Json) -> Run {
     let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
-    let job = format!("{}/{}", text("namespace"), text("name"));
+    let what = format!("Job {}/{}", text("namespace"), text("name"));
     let begun_for = object["metadata"]["annotations"][CHANGED_AT].as_str();
     let Some(begun_for) = begun_for.and_then(|text| text.parse().ok()) else {
         let state = RunState::Open("is there, and none of fitout's".to_owned());
-        return Run { job, begun_for: Timestamp::MIN, state };
+        return Run { what, begun_for: Timestamp::MIN, state };
     };
     let health = health::of(object);
     let state = match health.condition {
@@ -148,27 +148,25 @@ pub fn read(object: &Json) -> Run {
         Condition::Failed => RunState::Failed(health.message),
         _ => RunState::Open(health.message),
     };
-    Run { job, begun_for, state }
+    Run { what, begun_for, state }
 }
 
 /// What Jobs say together. One that failed is enough; none is no pass.
 pub fn verdict(seen: &Jobs) -> Verdict {
     let failed = seen.runs.iter().find_map(|(cluster, run)| match &run.state {
-        RunState::Failed(reason) => Some(format!("Job {} on {cluster} {reason}", run.job)),
+        RunState::Failed(reason) => Some(format!("{} on {cluster} {reason}", run.what)),
         _ => None,
     });
     let open = seen.runs.iter().find_map(|(cluster, run)| match &run.state {
-        RunState::Open(reason) => Some(format!("Job {} on {cluster}: {reason}", run.job)),
+        RunState::Open(reason) => Some(format!("{} on {cluster}: {reason}", run.what)),
         _ => None,
     });
     let names: Vec<&str> = seen.runs.keys().map(ClusterName::as_str).collect();
     match (failed, open) {
         (Some(failed), _) => Verdict::Broken(failed),
         (None, Some(open)) => Verdict::Unknown(open),
-        (None, None) if names.is_empty() => {
-            Verdict::Unknown("no cluster to run the Job on".to_owned())
-        }
-        (None, None) => Verdict::Holds(format!("the Job succeeded on {}", few(&names))),
+        (None, None) if names.is_empty() => Verdict::Unknown("no cluster to run it on".to_owned()),
+        (None, None) => Verdict::Holds(format!("succeeded on {}", few(&names))),
     }
 }
 
@@ -177,7 +175,7 @@ mod tests {
     use super::*;
 
     fn run(state: RunState) -> Run {
-        Run { job: "web/web-smoke-1".to_owned(), begun_for: Timestamp::UNIX_EPOCH, state }
+        Run { what: "Job web/web-smoke-1".to_owned(), begun_for: Timestamp::UNIX_EPOCH, state }
     }
 
     #[test]
@@ -192,8 +190,8 @@ mod tests {
             (RunState::Failed("failed: x".into()), RunState::Open("0 of 1".into()));
         let said = |text: &str| format!("Job web/web-smoke-1 on {text}");
         for (states, expected) in [
-            (vec![], Verdict::Unknown("no cluster to run the Job on".to_owned())),
-            (vec![RunState::Succeeded], Verdict::Holds("the Job succeeded on `c0`".to_owned())),
+            (vec![], Verdict::Unknown("no cluster to run it on".to_owned())),
+            (vec![RunState::Succeeded], Verdict::Holds("succeeded on `c0`".to_owned())),
             (vec![RunState::Succeeded, open.clone()], Verdict::Unknown(said("c1: 0 of 1"))),
             (vec![open, failed], Verdict::Broken(said("c1 failed: x"))),
         ] {

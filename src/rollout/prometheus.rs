@@ -21,7 +21,7 @@ pub fn query(gate: &PrometheusGate, rollout: &Rollout) -> Result<String, String>
     let groups = Groups::of(rollout);
     let is_compared = gate.compare_to.is_some() || gate.query.contains(PrometheusGate::CONTROL);
     let groups = if is_compared { groups.with_control()? } else { groups };
-    let clusters = alternatives(&groups.changed);
+    let clusters = alternatives(&[groups.changed, groups.failed].concat());
     let control = alternatives(&groups.control);
     let query = gate.query.replace(PrometheusGate::CLUSTERS, &clusters);
     Ok(query.replace(PrometheusGate::CONTROL, &control))

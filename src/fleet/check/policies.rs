@@ -195,6 +195,10 @@ impl<'a> Checking<'a> {
             let path = [path, &[field]].concat();
             self.error("bad-gate", "no cluster would run this".to_owned(), &path, flaw);
         }
+        if job.file.is_none() && job.manifest.is_none() && !job.helm_test {
+            let path = [path, &["helmTest"]].concat();
+            self.error("bad-gate", "nothing would be run".to_owned(), &path, "has to be `true`");
+        }
         let Some(cluster) = &job.cluster else { return };
         let is_known = self.fleet.clusters.contains_key(cluster)
             || self.fleet.is_broken(Kind::Cluster, cluster.as_str());

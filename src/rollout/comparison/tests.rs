@@ -39,7 +39,11 @@ fn told(gate: &PrometheusGate, changed: &[&str], answer: &Json, count: u32) -> S
     let names =
         |names: &[&str]| -> Vec<ClusterName> { names.iter().map(|name| (*name).into()).collect() };
     let (changed, control) = (names(changed), names(&["x", "y", "z"]));
-    let groups = Groups { changed: changed.iter().collect(), control: control.iter().collect() };
+    let groups = Groups {
+        changed: changed.iter().collect(),
+        control: control.iter().collect(),
+        ..Groups::default()
+    };
     match compared(gate, &groups, times(count), answer).map(|seen| verdict(gate, &seen)) {
         Ok(Verdict::Holds(text)) => format!("holds: {text}"),
         Ok(Verdict::Broken(text)) => format!("broken: {text}"),

@@ -311,3 +311,24 @@ fn a_job_is_run_once_for_each_change_and_an_old_one_is_no_evidence() {
     assert_eq!(made.len(), 2, "{made:?}");
     assert_eq!(violations.first().map(|found| found.law), Some(5));
 }
+
+#[test]
+fn a_cluster_that_has_failed_is_not_compared_with_control() {
+    let mut world = with(json!({"maxFailures": 2}));
+    let failed = cluster("staging-1");
+    world.clusters.get_mut(&failed).expect("it is there").bad.insert("d2".into());
+    let is_failed = |member: &Member| matches!(member.state, MemberState::Failed { .. });
+    let mut rollout = world.newest();
+    for _ in 0..30 {
+        world.run(1);
+        rollout = world.newest();
+        if rollout.as_ref().is_some_and(|rollout| is_failed(&rollout.members[&failed])) {
+            break;
+        }
+    }
+    let mut rollout = rollout.expect("it has begun");
+    rollout.stage = 0;
+    let groups = comparison::Groups::of(&rollout);
+    assert_eq!(groups.failed, [&failed], "{}", world.picture());
+    assert_eq!(groups.changed, [&cluster("staging-2")]);
+}

@@ -104,15 +104,14 @@ fn a_job_is_run_once_for_each_change_and_one_that_fails_stops_it() {
     rbac.says("- apiGroups: [batch]\n  resources: [jobs]\n  verbs: [get, create, delete]\n");
     fleet.fitout(ONCE).succeeded();
     let shown = fleet.fitout("rollout show web-1").succeeded();
-    shown.says("staging  smoke gate passed: the Job succeeded on `stg-01`");
+    shown.says("staging  smoke gate passed: succeeded on `stg-01`");
     fleet.fitout("rollout replay web-1").succeeded().says("all as recorded");
     assert_eq!(jobs(), "", "it is gone once it has passed");
 
     fleet.env.write("policies/jobs/smoke.yaml", &smoke("1-crash"));
     fleet.set("motd: changed", "motd: bad");
     fleet.fitout(ONCE).exited(5);
-    let shown = fleet.fitout("rollout show web-2").succeeded();
-    assert!(!shown.out.contains("hunter2"), "{shown}");
+    let shown = fleet.fitout("rollout show web-2").succeeded().hides("hunter2");
     shown
         .says("smoke gate broken: Job web/web-smoke-")
         .says("container `smoke` said: trying | no answer with ")
@@ -141,4 +140,35 @@ fn a_job_is_run_once_for_each_change_and_one_that_fails_stops_it() {
     fleet.fitout("rollout promote web-3 --reason looked-at-it").succeeded();
     fleet.fitout(ONCE).succeeded();
     fleet.is_settled();
+}
+
+#[test]
+fn the_tests_of_a_release_let_a_stage_pass_or_stop_it() {
+    let Some(fleet) = gated("{job: {name: tests, helmTest: true}}") else { return };
+    let staging = fleet.staging();
+    let says = "asking\nno answer with hunter2-first";
+    let test = super::hooks::hook(
+        "Job",
+        "name: check",
+        "helm.sh/hook: test",
+        "{{ .Values.testTag }}",
+        says,
+    );
+    fleet.env.write("addons/web/chart/templates/test.yaml", &test);
+    fleet.set("motd: hello", "motd: changed\ntestTag: \"1\"");
+    fleet.fitout(ONCE).succeeded();
+    let shown = fleet.fitout("rollout show web-1").succeeded();
+    shown.says("staging  tests gate passed: succeeded on `stg-01`");
+    fleet.fitout("rollout replay web-1").succeeded().says("all as recorded");
+    let status = staging.helm("status web -n web");
+    assert!(status.contains("TEST SUITE:     check") && status.contains("Succeeded"), "{status}");
+
+    fleet.set("testTag: \"1\"", "testTag: 1-crash");
+    fleet.fitout(ONCE).exited(5);
+    let shown = fleet.fitout("rollout show web-2").succeeded().hides("hunter2");
+    shown
+        .says("tests gate broken: the tests of web/web on stg-01 failed: test `check` failed: ")
+        .says("container `a` said: asking | no answer with ")
+        .says("rolled back");
+    fleet.fitout("rollout replay web-2").succeeded().says("all as recorded");
 }
