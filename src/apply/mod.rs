@@ -66,7 +66,7 @@ pub use hand_over::{HandedOver, hand_over};
 pub use hooks::HookResult;
 pub use rollback::rollback;
 pub use target::Rules;
-pub use test::{Tested, Tests, test};
+pub use test::{Tested, Tests, secrets_of, test, tests_of};
 pub use uninstall::{Allowance, Removal, compare_uninstall, removal, uninstall};
 pub use wait::{WaitError, wait};
 

@@ -13,8 +13,9 @@ use crate::chart::model::Hook;
 use crate::fleet::model::ImmutablePolicy;
 use crate::graph::order;
 use crate::k8s::ClusterClient;
+use crate::live::record::{HookRun, RecordedHook, ReleaseRecord};
 use crate::live::{ReleaseId, releases};
-use crate::object::manifest;
+use crate::object::{manifest, secret};
 
 /// Which tests are run, and how.
 #[derive(Clone, Debug)]
@@ -86,6 +87,45 @@ pub async fn test(
     }
     let not_run = due[results.len()..].iter().map(|hook| hook.manifest.key.name.clone());
     Ok(Tested { release_revision: head.revision, not_run: not_run.collect(), results, failure })
+}
+
+/// The test hooks of a release by name, and how they went last, as its newest record has them.
+///
+/// # Errors
+/// What keeps the record from being read.
+pub async fn tests_of(
+    client: &ClusterClient,
+    id: &ReleaseId,
+) -> Result<Vec<(String, HookRun)>, ApplyError> {
+    let Some(record) = newest_record(client, id).await? else { return Ok(Vec::new()) };
+    let is_test = |hook: &&RecordedHook| hook.events.iter().any(|event| event == "test");
+    let hooks = record.hooks.iter().filter(is_test);
+    Ok(hooks.map(|hook| (hook.name.clone(), hook.last_run.clone())).collect())
+}
+
+/// The values of the Secrets of a release, as its newest record has them: what logs of its namespace may not show.
+///
+/// # Errors
+/// What keeps the record from being read.
+pub async fn secrets_of(
+    client: &ClusterClient,
+    id: &ReleaseId,
+) -> Result<secret::Values, ApplyError> {
+    let Some(record) = newest_record(client, id).await? else { return Ok(secret::Values::of([])) };
+    let objects = manifest::parse(&record.manifest, &record.namespace)?;
+    let hooks = hooks_of(&record)?;
+    let hooks = hooks.iter().map(|hook| &*hook.manifest.object);
+    Ok(secret::Values::of(objects.iter().map(|manifest| &*manifest.object).chain(hooks)))
+}
+
+async fn newest_record(
+    client: &ClusterClient,
+    id: &ReleaseId,
+) -> Result<Option<ReleaseRecord>, ApplyError> {
+    let heads = releases::heads(client, id).await;
+    let heads = heads.map_err(failed(client, "reading the release records"))?;
+    let Some(head) = heads.last() else { return Ok(None) };
+    releases::record(client, head).await.map_err(|error| records_failed(client, error))
 }
 
 /// The test hooks of these names, in the order they run in.

@@ -10,6 +10,12 @@ pub enum Planted {
     StaleEvidence,
     /// What a gate said before a change is evidence of the change.
     StaleGate,
+    /// Samples from before a change are evidence of the change.
+    OldSamples,
+    /// The Job of an earlier change is one of the present change.
+    OldRun,
+    /// What would be sure if one looked once is looked at again and again.
+    Peeking,
     /// One cluster more than the batch allows.
     BatchOffByOne,
     /// One failure more than the policy allows.

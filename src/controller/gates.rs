@@ -1,5 +1,6 @@
-//! Gates that ask somebody else: Prometheus, or a service of the user's own.
+//! Gates that ask somebody else: Prometheus, a service of the user's own, or a Job on a cluster.
 
+pub(super) mod job;
 mod prometheus;
 mod webhook;
 
@@ -13,20 +14,23 @@ use serde_json::Value as Json;
 
 use super::tick::Reconciler;
 use crate::base::clock::Timestamp;
-use crate::base::ids::AddonName;
+use crate::base::ids::{AddonName, ClusterName};
 use crate::base::planted::{Planted, is_planted};
-use crate::fleet::model::Gate;
+use crate::fleet::model::{AskedGate, Gate};
 use crate::net::http::{Answer, HttpError};
 use crate::report::errors::chain;
-use crate::rollout::{GateSeen, MemberState, Phase, Rollout, RolloutId, Verdict};
+use crate::rollout::{Evidence, GateSeen, MemberState, Phase, Rollout, RolloutId, Verdict};
 
 /// A gate that does not answer within this says nothing.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// The longest answer that is read: thousands of samples.
-const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// The longest answer that is read: a million samples.
+const ANSWER_BYTES_MAX: usize = 32 << 20;
 
 /// What gates have said, by rollout, stage and gate.
 pub(super) type Answers = BTreeMap<(RolloutId, usize, String), GateSeen>;
+
+/// Jobs of gates that were seen, by cluster, namespace and name.
+pub(super) type KnownJobs = BTreeMap<(ClusterName, String, String), job::Seen>;
 
 impl Reconciler {
     /// What the gates of each rollout's present stage say, by their names. Each is asked once in its
@@ -34,6 +38,7 @@ impl Reconciler {
     pub(super) async fn ask_gates(&self, rollouts: &[Rollout]) -> Vec<BTreeMap<String, GateSeen>> {
         let is_active = |id: &RolloutId| rollouts.iter().any(|rollout| rollout.id == *id);
         self.answers().retain(|(id, _, _), _| is_active(id));
+        self.known_tests().retain(|(id, _, _), _| is_active(id));
         join_all(rollouts.iter().map(|rollout| self.ask_gates_of(rollout))).await
     }
 
@@ -41,7 +46,11 @@ impl Reconciler {
         let Some(changed_at) = to_be_asked(rollout) else { return BTreeMap::new() };
         let stage = rollout.policy.stages.get(rollout.stage);
         let gates = stage.into_iter().flat_map(|stage| &stage.gates);
-        let asked = gates.filter_map(|gate| Some((gate, gate.asked()?)));
+        let passed = rollout.stages.get(rollout.stage).map(|stage| &stage.gates);
+        let is_due = |(_, asked): &(&Gate, AskedGate<'_>)| {
+            !(asked.is_once && passed.is_some_and(|passed| passed.contains(asked.name)))
+        };
+        let asked = gates.filter_map(|gate| Some((gate, gate.asked()?))).filter(is_due);
         let seen = asked.map(|(gate, asked)| async move {
             let key = (rollout.id.clone(), rollout.stage, asked.name.to_owned());
             let now = self.options.clock.now();
@@ -50,16 +59,16 @@ impl Reconciler {
             let answer = match known {
                 Some(known) => known,
                 None if self.is_onlooker && gate.webhook.is_some() => {
-                    let verdict = Verdict::Unknown("the controller asks for it".to_owned());
-                    GateSeen { observed_at: now, verdict }
+                    GateSeen::new(now, Verdict::Unknown("the controller asks for it".to_owned()))
                 }
-                None => {
-                    let verdict = match &gate.rollout {
-                        Some(other) => done(self.rollouts().newest(&other.addon), &other.addon),
-                        None => self.options.gates.ask(gate, rollout, now).await,
-                    };
-                    GateSeen { observed_at: now, verdict }
-                }
+                None => match (&gate.rollout, &gate.job) {
+                    (Some(other), _) => {
+                        let newest = self.rollouts().newest(&other.addon);
+                        GateSeen::new(now, done(newest, &other.addon))
+                    }
+                    (None, Some(job)) => self.ask_jobs(gate, job, rollout, now).await,
+                    (None, None) => self.options.gates.ask(gate, rollout, now).await,
+                },
             };
             self.answers().insert(key, answer.clone());
             (asked.name.to_owned(), answer)
@@ -112,7 +121,7 @@ fn is_recent(known: &GateSeen, interval: Duration, changed_at: Timestamp, now: T
 /// Asks the services behind gates.
 pub trait AsksGates: Send + Sync {
     /// What a gate says of the stage that a rollout is in; [`Verdict::Unknown`] without an answer.
-    fn ask(&self, gate: &Gate, rollout: &Rollout, now: Timestamp) -> BoxFuture<'static, Verdict>;
+    fn ask(&self, gate: &Gate, rollout: &Rollout, now: Timestamp) -> BoxFuture<'static, GateSeen>;
 }
 
 /// Asks by HTTP.
@@ -120,12 +129,17 @@ pub trait AsksGates: Send + Sync {
 pub struct HttpGates;
 
 impl AsksGates for HttpGates {
-    fn ask(&self, gate: &Gate, rollout: &Rollout, now: Timestamp) -> BoxFuture<'static, Verdict> {
+    fn ask(&self, gate: &Gate, rollout: &Rollout, now: Timestamp) -> BoxFuture<'static, GateSeen> {
         let (asked, rollout) = (gate.clone(), rollout.clone());
+        let said = move |verdict: Verdict| GateSeen::new(now, verdict);
         let answer =
             tokio::task::spawn_blocking(move || match (&asked.prometheus, &asked.webhook) {
-                (Some(gate), _) => prometheus::ask(gate, &rollout),
-                (None, Some(gate)) => webhook::ask(gate, &rollout, now),
+                (Some(gate), _) if gate.compare_to.is_some() => {
+                    let seen = prometheus::compare(gate, &rollout, now)?;
+                    Ok(GateSeen::by(now, &asked, Evidence::Comparison(seen)))
+                }
+                (Some(gate), _) => prometheus::ask(gate, &rollout).map(said),
+                (None, Some(gate)) => webhook::ask(gate, &rollout, now).map(said),
                 (None, None) => Err("the gate asks nobody".to_owned()),
             });
         async move {
@@ -133,7 +147,7 @@ impl AsksGates for HttpGates {
                 Ok(answer) => answer.map_err(|error| error.to_string()).flatten(),
                 Err(_) => Err(format!("there was no answer within {} s", TIMEOUT.as_secs())),
             };
-            answer.unwrap_or_else(Verdict::Unknown)
+            answer.unwrap_or_else(|reason| said(Verdict::Unknown(reason)))
         }
         .boxed()
     }

@@ -65,6 +65,10 @@ pub struct Reconciler {
     pub(super) is_onlooker: bool,
     /// What gates have said.
     pub(super) answers: std::sync::Mutex<super::gates::Answers>,
+    /// Jobs of gates that may have to be deleted.
+    pub(super) jobs: std::sync::Mutex<super::gates::KnownJobs>,
+    /// Tests that gates have begun.
+    pub(super) tests: super::gates::job::KnownTests,
     held: BTreeMap<AddonName, String>,
     /// Addons with a rollout to a commit that others have read and this one has not.
     unread: BTreeSet<AddonName>,
@@ -110,6 +114,8 @@ impl Reconciler {
             tries: BTreeMap::new(),
             is_onlooker: false,
             answers: std::sync::Mutex::default(),
+            jobs: std::sync::Mutex::default(),
+            tests: Arc::default(),
             held: BTreeMap::new(),
             unread: BTreeSet::new(),
             still: BTreeMap::new(),
@@ -180,6 +186,7 @@ impl Reconciler {
         self.name_releases();
         self.begin(&made, &looks)?;
         let wake_at = self.advance_all(&head, &looks).await?;
+        self.clear_jobs().await;
         self.heal_if_due(&head, &looks).await;
         self.metrics.ticked(&self.rollouts, &looks);
         Ok(self.rest(wake_at))

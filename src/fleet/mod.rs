@@ -5,6 +5,7 @@
 pub mod calendar;
 mod check;
 pub mod findings;
+pub mod gate;
 pub mod instance;
 pub mod layers;
 pub mod model;

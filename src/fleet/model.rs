@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::calendar::{Calendar, Freeze, Window};
+pub use super::gate::{
+    ApprovalGate, AskedGate, CompareTo, Gate, JobGate, PrometheusGate, RolloutGate, Secret,
+    Tolerance, WebhookGate, Worse,
+};
 use super::schema::Kind;
 use crate::base::ids::{AddonName, ClusterName, PolicyName, RepositoryName};
 use crate::base::limits::RELEASE_HISTORY_MAX;
@@ -661,162 +665,6 @@ pub struct Batch {
     pub percent: Option<u32>,
     /// Never more than this.
     pub at_most: Option<u32>,
-}
-
-/// What must hold before the next stage: exactly one of the fields.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Gate {
-    /// Somebody says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub approval: Option<ApprovalGate>,
-    /// A query of Prometheus says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prometheus: Option<PrometheusGate>,
-    /// A service of your own says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub webhook: Option<WebhookGate>,
-    /// Another addon's rollout is done.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rollout: Option<RolloutGate>,
-}
-
-/// Another addon's newest rollout has completed, or there is none of it. What an instance needs on its own
-/// cluster is for `dependsOn` of the addon to say.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct RolloutGate {
-    /// The addon, after which the gate is called.
-    pub addon: AddonName,
-    /// So long after the stage's soak it is broken unless it holds; it is waited for without.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deadline: Option<HumanDuration>,
-}
-
-/// A gate that asks somebody else, again and again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AskedGate<'a> {
-    /// What it is called.
-    pub name: &'a str,
-    /// How often it is asked.
-    pub interval: std::time::Duration,
-    /// How long after the stage's soak it may take to hold.
-    pub deadline: Option<std::time::Duration>,
-}
-
-impl Gate {
-    /// The gate, if it asks somebody else.
-    pub fn asked(&self) -> Option<AskedGate<'_>> {
-        let prometheus = self.prometheus.as_ref();
-        let prometheus = prometheus.map(|gate| (gate.name.as_str(), gate.interval, gate.deadline));
-        let webhook = self.webhook.as_ref();
-        let webhook = webhook.map(|gate| (gate.name.as_str(), gate.interval, gate.deadline));
-        let rollout = self.rollout.as_ref();
-        let soon = Some(HumanDuration(std::time::Duration::from_secs(10)));
-        let rollout = rollout.map(|gate| (gate.addon.as_str(), soon, gate.deadline));
-        let (name, interval, deadline) = prometheus.or(webhook).or(rollout)?;
-        let interval = interval.map_or(std::time::Duration::from_mins(1), |interval| interval.0);
-        Some(AskedGate { name, interval, deadline: deadline.map(|deadline| deadline.0) })
-    }
-}
-
-/// A service that answers `pass`, `fail` or `wait`, asked again and again from when the stage's clusters
-/// are healthy. `fail` stops the rollout; without an answer it waits.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct WebhookGate {
-    /// What it is called, where a stage has several.
-    #[serde(default = "webhook")]
-    pub name: String,
-    /// Where it is asked, by POST; https, or on this machine.
-    pub url: String,
-    /// What questions are signed with.
-    pub secret: Secret,
-    /// How often it is asked; every minute by default.
-    pub interval: Option<HumanDuration>,
-    /// So long after the stage's soak it is broken unless it holds; it is waited for without.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deadline: Option<HumanDuration>,
-}
-
-/// A secret that is not in git.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Secret {
-    /// An environment variable that holds it.
-    pub env: String,
-}
-
-fn webhook() -> String {
-    "webhook".to_owned()
-}
-
-/// A query whose every value has to be within bounds, asked again and again from when the stage's
-/// clusters are healthy. A value out of bounds stops the rollout; without data it waits.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct PrometheusGate {
-    /// What it is called, where a stage has several.
-    #[serde(default = "prometheus")]
-    pub name: String,
-    /// Where Prometheus answers, such as `https://prometheus.example.org`.
-    pub url: String,
-    /// PromQL that gives a vector or a scalar. `$clusters` stands for the clusters that the stage has
-    /// changed and `$control` for those that still have what was there before, both as a regular
-    /// expression: `{cluster=~"$clusters"}`.
-    pub query: String,
-    /// No value may be less.
-    pub min: Option<f64>,
-    /// No value may be more.
-    pub max: Option<f64>,
-    /// How often it is asked; every minute by default.
-    pub interval: Option<HumanDuration>,
-    /// So long after the stage's soak it is broken unless it holds; it is waited for without.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deadline: Option<HumanDuration>,
-    /// Sent with each query.
-    pub credentials: Option<Credentials>,
-}
-
-impl PrometheusGate {
-    /// Stands for the clusters that the stage has changed, as a regular expression.
-    pub const CLUSTERS: &str = "$clusters";
-    /// Stands for the clusters that still have what was there before.
-    pub const CONTROL: &str = "$control";
-}
-
-fn prometheus() -> String {
-    "prometheus".to_owned()
-}
-
-/// Somebody says so.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct ApprovalGate {
-    /// How many different people; 1 by default.
-    #[serde(default = "one_approval")]
-    pub count: u32,
-    /// Whose approvals count: people, or groups of the policy; anybody's by default.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub from: Vec<String>,
-    /// Whether the author of the commit may not approve it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub not_author: bool,
-}
-
-impl ApprovalGate {
-    /// The people whose approvals count; none where anybody's do.
-    pub fn people<'a>(&'a self, policy: &'a RolloutPolicySpec) -> Option<BTreeSet<&'a str>> {
-        let named = self.from.iter().flat_map(|name| match policy.groups.get(name) {
-            Some(people) => people.iter().map(String::as_str).collect(),
-            None => vec![name.as_str()],
-        });
-        (!self.from.is_empty()).then(|| named.collect())
-    }
-}
-
-fn one_approval() -> u32 {
-    1
 }
 
 /// A number, or a percentage such as `10%`.

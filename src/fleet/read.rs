@@ -45,6 +45,7 @@ pub fn read(source: &Source) -> Checked<Fleet> {
             Err(diagnostic) => reading.diagnostics.push(diagnostic),
         }
     }
+    reading.take_jobs(source);
     Checked { value: reading.fleet, diagnostics: reading.diagnostics }
 }
 
@@ -141,6 +142,34 @@ impl Reading {
         self.diagnostics.extend(inserted.err());
     }
 
+    /// Puts the files that gates name into their policies, so that a policy is whole by itself. One whose file
+    /// cannot be read is none.
+    fn take_jobs(&mut self, source: &Source) {
+        let mut broken = Vec::new();
+        for (name, policy) in &mut self.fleet.policies {
+            let stages = policy.value.spec.stages.iter_mut().enumerate();
+            for (stage, one) in stages {
+                for (at, gate) in one.gates.iter_mut().enumerate() {
+                    let Some(job) = &mut gate.job else { continue };
+                    let Some(file) = &job.file else { continue };
+                    let (stage, at) = (stage.to_string(), at.to_string());
+                    let path = ["spec", "stages", &stage, "gates", &at, "job", "file"];
+                    match read_job(source, file, policy.node.span_at(&path)) {
+                        Ok(manifest) => job.manifest = Some(manifest),
+                        Err(found) => {
+                            self.diagnostics.push(found);
+                            broken.push(name.clone());
+                        }
+                    }
+                }
+            }
+        }
+        for name in broken {
+            self.fleet.policies.remove(&name);
+            self.fleet.broken.insert((Kind::RolloutPolicy, name.as_str().to_owned()));
+        }
+    }
+
     /// The kind of a document, or `None` after saying why it is none of ours.
     fn kind(&mut self, document: &Node) -> Option<Kind> {
         let at = shape::first_key(document);
@@ -200,6 +229,32 @@ impl Reading {
     }
 }
 
+/// The one mapping of a file that a document names.
+fn read_job(
+    source: &Source,
+    file: &str,
+    named: &Span,
+) -> Result<serde_json::Map<String, Json>, Diagnostic> {
+    let path = join(folder_of(&named.file.path), file).ok_or_else(|| {
+        Diagnostic::error("bad-path", format!("`{file}` is not in the repository"))
+            .label(named, "leads out of it")
+            .help("a path is relative to the file it is written in")
+    })?;
+    let bytes = source.files.get(&path).ok_or_else(|| {
+        Diagnostic::error("missing-file", format!("there is no file `{path}`"))
+            .label(named, "named here")
+    })?;
+    let text = String::from_utf8_lossy(bytes);
+    let mut documents = parse::parse(&SourceFile::new(&path, &*text))?.into_iter();
+    let (first, second) = (documents.next(), documents.next());
+    let value = first.filter(|_| second.is_none()).map(|node| strict::to_json(&node).value);
+    match value {
+        Some(Json::Object(manifest)) => Ok(manifest),
+        _ => Err(Diagnostic::error("bad-gate", format!("`{path}` is not one document"))
+            .label(named, "a file with a Job, and nothing else")),
+    }
+}
+
 fn is_document(node: &Node) -> bool {
     node.get("apiVersion").and_then(Node::text).is_some_and(|version| version.starts_with(GROUP))
 }
@@ -222,14 +277,28 @@ fn insert<K: Ord, T: DeserializeOwned>(
     Ok(())
 }
 
-/// Files that the values layers of Addons name. What stands between `{{` and `}}` in a name can
+/// Files that the values layers of Addons and the Jobs of policies name. What stands between `{{` and `}}` in a name can
 /// be anything but a `/`.
 fn layer_files<'a>(files: impl Iterator<Item = &'a Vec<Node>>) -> GlobSet {
     let mut globs = GlobSetBuilder::new();
-    let addons = files
-        .flatten()
-        .filter(|node| node.get("kind").and_then(Node::text) == Some(Kind::Addon.name()));
-    for addon in addons {
+    let files: Vec<&Node> = files.flatten().collect();
+    let of_kind = |kind: Kind| {
+        let is_one =
+            move |node: &&&Node| node.get("kind").and_then(Node::text) == Some(kind.name());
+        files.iter().filter(is_one)
+    };
+    for policy in of_kind(Kind::RolloutPolicy) {
+        let folder = folder_of(&policy.span.file.path);
+        let stages = policy.at(&["spec", "stages"]).map(Node::items).unwrap_or_default();
+        let gates = stages.iter().filter_map(|stage| stage.get("gates")).flat_map(Node::items);
+        for file in gates.filter_map(|gate| gate.at(&["job", "file"])?.text()) {
+            let glob = join(folder, file).map(|path| globset::escape(&path));
+            if let Some(glob) = glob.and_then(|glob| GlobBuilder::new(&glob).build().ok()) {
+                globs.add(glob);
+            }
+        }
+    }
+    for addon in of_kind(Kind::Addon) {
         let folder = folder_of(&addon.span.file.path);
         let layers = addon.at(&["spec", "values"]).map(Node::items).unwrap_or_default();
         for layer in layers {

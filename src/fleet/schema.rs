@@ -106,6 +106,7 @@ pub(super) static FORMS: LazyLock<[Form; 4]> = LazyLock::new(|| {
                 ("PolicyMetadata", "name"),
                 ("WaiverMetadata", "name"),
                 ("Stage", "name"),
+                ("JobGate", "name"),
                 ("AddonSpec", "namespace"),
             ],
         },
@@ -131,11 +132,12 @@ pub(super) static FORMS: LazyLock<[Form; 4]> = LazyLock::new(|| {
 });
 
 /// Types of which exactly one of the fields must be given.
-const EXACTLY_ONE: [(&str, &[&str]); 4] = [
+const EXACTLY_ONE: [(&str, &[&str]); 5] = [
     ("Connection", &["context", "kubeconfigFile", "kubeconfigSecret", "inCluster", "simulated"]),
     ("ChartSource", &["repository", "path", "git", "oci"]),
     ("ValuesLayer", &["file", "secrets", "inline"]),
-    ("Gate", &["approval", "prometheus", "webhook", "rollout"]),
+    ("Gate", &["approval", "prometheus", "webhook", "rollout", "job"]),
+    ("JobGate", &["file", "manifest", "helmTest"]),
 ];
 
 fn build<T: schemars::JsonSchema>(kind: Kind) -> Json {

@@ -14,12 +14,7 @@ use crate::yaml::node::{Node, NodeKind, ScalarStyle};
 use crate::yaml::strict;
 
 /// What the design knows and this version does not do: kind, field, and what to say.
-const UNSUPPORTED: [(Kind, &str, &str); 3] = [
-    (
-        Kind::RolloutPolicy,
-        "spec.stages[].gates[].prometheus.compareTo",
-        "a test against a control is not supported yet: compare with `$control` in the query",
-    ),
+const UNSUPPORTED: [(Kind, &str, &str); 2] = [
     (Kind::Addon, "spec.rollout.strategy", "only the strategy `inPlace` is supported yet"),
     (Kind::ChartRepository, "spec.verify.signature", "signatures are not supported yet"),
 ];

@@ -21,9 +21,9 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use crate::base::ids::{AddonName, OWN_NAMESPACE};
+use crate::base::ids::{AddonName, ClusterName, OWN_NAMESPACE};
 use crate::chart::model::{Hook, Manifest};
-use crate::fleet::model::{CrdPolicy, ImmutablePolicy, SecretKeyRef, UpgradeSpec};
+use crate::fleet::model::{CrdPolicy, Fleet, ImmutablePolicy, SecretKeyRef, UpgradeSpec};
 use crate::health;
 use crate::object::access;
 use crate::object::manifest::each;
@@ -185,6 +185,8 @@ pub enum Purpose {
     Tests,
     /// The annotation with which a cluster holds rollouts off.
     Hold,
+    /// The Jobs of gates.
+    Gates,
 }
 
 impl Purpose {
@@ -212,6 +214,7 @@ impl Purpose {
             Self::Reasons => Some("what fails is told without events and without last log lines"),
             Self::Tests => Some("`fitout test` cannot run the tests of the chart"),
             Self::Hold => Some("the cluster cannot hold rollouts off"),
+            Self::Gates => Some("a gate that runs a Job does not pass"),
         }
     }
 }
@@ -235,6 +238,7 @@ impl fmt::Display for Purpose {
             Self::Reasons => "why something fails",
             Self::Tests => "tests of the chart",
             Self::Hold => "whether the cluster holds rollouts off",
+            Self::Gates => "Jobs of gates",
         })
     }
 }
@@ -340,6 +344,33 @@ pub fn needs(releases: &[Wanted<'_>], catalog: &Catalog) -> Vec<Need> {
         gathered.of_release(release);
     }
     grants::gather(releases, &mut gathered);
+    gathered.needs.into_values().collect()
+}
+
+/// As [`needs`], with what the Jobs of gates take: those of the policies that the releases go by.
+pub fn needs_with_gates(
+    releases: &[Wanted<'_>],
+    catalog: &Catalog,
+    (fleet, cluster): (&Fleet, &ClusterName),
+) -> Vec<Need> {
+    let needs = needs(releases, catalog).into_iter();
+    let needs = needs.map(|need| (need.permission.clone(), need)).collect();
+    let mut gathered = Gathered { catalog, brought: BTreeSet::new(), needs };
+    for release in releases {
+        let addon = fleet.addons.get(release.addon).map(|addon| &addon.value.spec.rollout);
+        let policy = addon.and_then(|rollout| fleet.policies.get(rollout.policy.as_ref()?));
+        let stages = policy.into_iter().flat_map(|policy| &policy.value.spec.stages);
+        let jobs = stages.flat_map(|stage| &stage.gates).filter_map(|gate| gate.job.as_ref());
+        for job in jobs.filter(|job| job.cluster.as_ref().is_none_or(|one| one == cluster)) {
+            let own =
+                job.manifest.as_ref().and_then(|job| job.get("metadata")?["namespace"].as_str());
+            let scope = gathered.scope(own.unwrap_or(release.namespace));
+            let target = Target::resource("batch", "jobs", "");
+            let verbs = ["get", "create", "delete"];
+            gathered.add_all((&scope, &target), &verbs, Purpose::Gates, release.addon);
+            gathered.of_pods(&scope, release.addon);
+        }
+    }
     gathered.needs.into_values().collect()
 }
 

@@ -197,13 +197,18 @@ fn planned_stage(
 
 fn gate(gate: &Gate) -> Option<String> {
     if let Some(gate) = &gate.prometheus {
-        return Some(format!("{} {}", gate.name, prometheus::Bounds(gate)));
+        return Some(format!("{} {}", gate.name, prometheus::Asks(gate)));
     }
     if let Some(gate) = &gate.webhook {
         return Some(format!("{} says so", gate.name));
     }
     if let Some(gate) = &gate.rollout {
         return Some(format!("the rollout of {} is done", gate.addon));
+    }
+    if let Some(gate) = &gate.job {
+        let on = gate.cluster.as_ref().map_or(String::new(), |name| format!(" on {name}"));
+        let what = if gate.helm_test { "tests of the release succeed" } else { "a Job succeeds" };
+        return Some(format!("{what}{on}"));
     }
     let approval = gate.approval.as_ref()?;
     let mut told = match approval.count {

@@ -171,6 +171,7 @@ impl<'a> Turn<'a> {
             for (name, member) in self.present() {
                 self.look_at(&name, &member);
             }
+            self.pass_asked(|gate| gate.is_once);
             if self.stop_if_over_budget() || self.stop_if_a_gate_is_broken() {
                 self.back();
                 return;
@@ -374,9 +375,9 @@ impl<'a> Turn<'a> {
                 }
                 _ => return None,
             };
-            Some((gate.name.to_owned(), seen.observed_at, reason))
+            Some((gate.name.to_owned(), seen.clone(), reason))
         });
-        let Some((gate, observed_at, reason)) = broken else {
+        let Some((gate, seen, reason)) = broken else {
             let deadlines: Vec<_> = self.asked().filter_map(|gate| self.due(gate)).collect();
             for due in deadlines {
                 self.wake(due);
@@ -384,7 +385,9 @@ impl<'a> Turn<'a> {
             return false;
         };
         let told = format!("gate {gate}: {reason}");
-        self.emit(EventKind::GateFailed { gate, observed_at }, None, Some(reason));
+        let GateSeen { observed_at, evidence, .. } = seen;
+        let evidence = evidence.map(Box::new);
+        self.emit(EventKind::GateFailed { gate, observed_at, evidence }, None, Some(reason));
         self.stop(told)
     }
 
@@ -417,6 +420,9 @@ impl<'a> Turn<'a> {
 
     /// What is missing of a gate: it holds by an answer that is not old.
     fn missing(&self, gate: AskedGate<'_>) -> Option<String> {
+        if gate.is_once && self.has_passed(gate) {
+            return None;
+        }
         let Some(seen) = self.evidence(gate) else {
             return Some("it has not been asked since the change".to_owned());
         };
@@ -427,6 +433,11 @@ impl<'a> Turn<'a> {
             }
             Verdict::Holds(_) => None,
         }
+    }
+
+    /// Whether a gate of the present stage is on record as one that holds.
+    fn has_passed(&self, gate: AskedGate<'_>) -> bool {
+        self.rollout.stages[self.rollout.stage].gates.contains(gate.name)
     }
 
     fn failure_reason(&self) -> String {
@@ -554,7 +565,7 @@ impl<'a> Turn<'a> {
         if is_changed && self.asked().any(|gate| self.missing(gate).is_some()) {
             return false;
         }
-        self.pass_asked();
+        self.pass_asked(|_| true);
         let (have, need) = self.rollout.approvals();
         if have + usize::from(is_planted(Planted::ApprovalOffByOne)) < need {
             return false;
@@ -568,21 +579,25 @@ impl<'a> Turn<'a> {
 
     fn pass_gate(&mut self, gate: &str) {
         if !self.rollout.stages[self.rollout.stage].gates.contains(gate) {
-            let kind = EventKind::GatePassed { gate: gate.to_owned(), observed_at: None };
+            let gate = gate.to_owned();
+            let kind = EventKind::GatePassed { gate, observed_at: None, evidence: None };
             self.emit(kind, None, None);
         }
     }
 
-    /// Records what the gates that ask somebody else have said.
-    fn pass_asked(&mut self) {
-        let known = &self.rollout.stages[self.rollout.stage].gates;
-        let passed = self.asked().filter(|gate| !known.contains(gate.name)).filter_map(|gate| {
-            let GateSeen { observed_at, verdict: Verdict::Holds(reason) } = self.evidence(gate)?
+    /// Records which gates that ask somebody else hold; of those that hold for good at once, so that whatever
+    /// they were asked of may go.
+    fn pass_asked(&mut self, is_due: impl Fn(&AskedGate<'_>) -> bool) {
+        let asked = self.asked().filter(|gate| !self.has_passed(*gate)).filter(is_due);
+        let passed = asked.filter_map(|gate| {
+            let GateSeen { observed_at, verdict: Verdict::Holds(reason), evidence } =
+                self.evidence(gate)?
             else {
                 return None;
             };
             let (gate, observed_at) = (gate.name.to_owned(), Some(*observed_at));
-            Some((EventKind::GatePassed { gate, observed_at }, reason.clone()))
+            let evidence = evidence.clone().map(Box::new);
+            Some((EventKind::GatePassed { gate, observed_at, evidence }, reason.clone()))
         });
         for (kind, reason) in passed.collect::<Vec<_>>() {
             self.emit(kind, None, Some(reason));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::model::{Member, MemberState, Phase, Place, Rollout, RolloutId, StageProgress};
+use super::observation::Evidence;
 use crate::base::author::Author;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AddonName, ClusterName, PolicyName, Rev};
@@ -127,6 +128,9 @@ pub enum EventKind {
         /// When that one was asked.
         #[serde(default, rename = "observedAt", skip_serializing_if = "Option::is_none")]
         observed_at: Option<Timestamp>,
+        /// What it was decided by, where that is more than the reason.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<Box<Evidence>>,
     },
     /// A gate of the stage is broken.
     #[serde(rename = "gate.failed", rename_all = "camelCase")]
@@ -135,6 +139,9 @@ pub enum EventKind {
         gate: String,
         /// When it was asked.
         observed_at: Timestamp,
+        /// What it was decided by, where that is more than the reason.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<Box<Evidence>>,
     },
     /// Somebody has approved.
     #[serde(rename = "gate.approved")]
@@ -480,7 +487,9 @@ impl Rollout {
 }
 
 impl StageProgress {
+    /// What held before does not say anything of what is there now.
     fn changed(&mut self, at: Timestamp) {
         self.changed_at = self.changed_at.max(Some(at));
+        self.gates.clear();
     }
 }

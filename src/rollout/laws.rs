@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::event::{Event, EventKind};
 use super::model::{MemberState, Phase, Rollout};
+use super::observation::Evidence;
 use super::stages::allowed;
 
 /// A law that a log breaks.
@@ -49,11 +50,16 @@ pub fn check_next(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
             found.extend(check_evidence(rollout, event, *observed_at).map(|what| (5, what)));
             found.extend(check_soak(rollout, event).map(|what| (1, what)));
         }
-        EventKind::GatePassed { gate, observed_at: Some(at) }
-        | EventKind::GateFailed { gate, observed_at: at } => {
+        EventKind::GatePassed { gate, observed_at: Some(at), evidence }
+        | EventKind::GateFailed { gate, observed_at: at, evidence } => {
             let changed_at = rollout.stages.get(rollout.stage).and_then(|stage| stage.changed_at);
             if changed_at.is_none_or(|changed_at| *at <= changed_at) {
                 found.push((5, format!("gate {gate} is judged by an answer of {at}")));
+            }
+            let is_old = |evidence: &Evidence| !changed_at.is_some_and(|at| evidence.is_after(at));
+            if evidence.as_deref().is_some_and(is_old) {
+                found
+                    .push((5, format!("gate {gate} is judged by evidence from before the change")));
             }
         }
         EventKind::StagePassed => {

@@ -24,13 +24,16 @@
 pub mod advance;
 pub mod begin;
 pub mod command;
+pub mod comparison;
 pub mod event;
+pub mod job;
 pub mod laws;
 pub mod model;
 pub mod observation;
 pub mod prometheus;
 pub mod rehearsal;
 pub mod replay;
+pub mod sequential;
 pub mod stages;
 pub mod waiting;
 pub mod webhook;
@@ -46,6 +49,6 @@ pub use command::{Command, Refused, command};
 pub use event::{Event, EventKind, fold};
 pub use model::{Goal, Member, MemberState, Phase, Place, Rollout, RolloutId};
 pub use observation::{
-    Attempt, AttemptResult, GateSeen, Instances, Observation, Readiness, Seen, Verdict,
+    Attempt, AttemptResult, Evidence, GateSeen, Instances, Observation, Readiness, Seen, Verdict,
 };
 pub use waiting::WaitingOn;

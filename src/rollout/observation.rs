@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::advance::Action;
+use super::comparison::{self, Compared};
+use super::job::{self, Jobs};
 use super::model::{Place, RolloutId};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ClusterName, Digest};
+use crate::fleet::model::Gate;
 use crate::health::Health;
 
 /// What a rollout is told.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observation {
     /// Its members.
     pub instances: Instances,
@@ -30,13 +33,55 @@ impl From<Instances> for Observation {
 pub type Instances = BTreeMap<ClusterName, Seen>;
 
 /// What a gate said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GateSeen {
     /// When it was asked.
     pub observed_at: Timestamp,
     /// What it said.
     pub verdict: Verdict,
+    /// What that follows from, where more than an answer was needed.
+    pub evidence: Option<Evidence>,
+}
+
+impl GateSeen {
+    /// One that just says something.
+    pub fn new(observed_at: Timestamp, verdict: Verdict) -> Self {
+        Self { observed_at, verdict, evidence: None }
+    }
+
+    /// One whose verdict follows from evidence.
+    pub fn by(observed_at: Timestamp, gate: &Gate, evidence: Evidence) -> Self {
+        Self { observed_at, verdict: evidence.verdict(gate), evidence: Some(evidence) }
+    }
+}
+
+/// What a verdict follows from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Evidence {
+    /// Samples of changed clusters and of others.
+    Comparison(Compared),
+    /// Jobs on clusters.
+    Jobs(Jobs),
+}
+
+impl Evidence {
+    /// What follows from it for a gate.
+    pub fn verdict(&self, gate: &Gate) -> Verdict {
+        match (self, &gate.prometheus) {
+            (Self::Comparison(seen), Some(gate)) => comparison::verdict(gate, seen),
+            (Self::Jobs(seen), None) if gate.job.is_some() => job::verdict(seen),
+            _ => Verdict::Unknown("it is evidence of another gate".to_owned()),
+        }
+    }
+
+    /// Whether all of it is of the time after a change.
+    pub fn is_after(&self, changed_at: Timestamp) -> bool {
+        match self {
+            Self::Comparison(seen) => seen.from > changed_at,
+            Self::Jobs(seen) => seen.runs.values().all(|run| run.begun_for >= changed_at),
+        }
+    }
 }
 
 /// What a gate says, and why.

@@ -7,7 +7,8 @@ use std::fmt;
 
 use serde_json::Value as Json;
 
-use super::model::{MemberState, Rollout};
+use super::comparison::{Asked, Groups};
+use super::model::Rollout;
 use super::observation::Verdict;
 use crate::base::ids::ClusterName;
 use crate::fleet::model::PrometheusGate;
@@ -17,32 +18,25 @@ use crate::fleet::model::PrometheusGate;
 /// # Errors
 /// Says so where there is no cluster left to compare with.
 pub fn query(gate: &PrometheusGate, rollout: &Rollout) -> Result<String, String> {
-    let changed = rollout.changing(rollout.stage).filter(|(_, member)| member.state.is_touched());
-    let clusters = alternatives(changed.map(|(name, _)| name));
-    let waiting = rollout.members.iter().filter(|(_, member)| {
-        member.state == MemberState::Waiting && member.stage.is_none_or(|at| at > rollout.stage)
-    });
-    let control = alternatives(waiting.map(|(name, _)| name));
-    if gate.query.contains(PrometheusGate::CONTROL) && control.is_empty() {
-        return Err("no cluster is left to compare with".to_owned());
-    }
+    let groups = Groups::of(rollout);
+    let is_compared = gate.compare_to.is_some() || gate.query.contains(PrometheusGate::CONTROL);
+    let groups = if is_compared { groups.with_control()? } else { groups };
+    let clusters = alternatives(&[groups.changed, groups.failed].concat());
+    let control = alternatives(&groups.control);
     let query = gate.query.replace(PrometheusGate::CLUSTERS, &clusters);
     Ok(query.replace(PrometheusGate::CONTROL, &control))
 }
 
 /// Names of clusters are names of DNS, of which only the dot has a meaning in regular expressions.
 /// The backslash is one of a string of PromQL.
-fn alternatives<'a>(names: impl Iterator<Item = &'a ClusterName>) -> String {
-    names.map(|name| name.as_str().replace('.', "\\\\.")).collect::<Vec<_>>().join("|")
+fn alternatives(names: &[&ClusterName]) -> String {
+    let names = names.iter().map(|name| name.as_str().replace('.', "\\\\."));
+    names.collect::<Vec<_>>().join("|")
 }
 
 /// The verdict on an answer. Nothing, and what is no number, is no pass.
 pub fn verdict(gate: &PrometheusGate, answer: &Json) -> Verdict {
-    if answer["status"] != "success" {
-        let error = answer["error"].as_str().unwrap_or("it is no answer of Prometheus");
-        return Verdict::Unknown(format!("Prometheus refuses the query: {error}"));
-    }
-    let values = match values(&answer["data"]) {
+    let values = match data(answer).and_then(values) {
         Ok(values) => values,
         Err(reason) => return Verdict::Unknown(reason),
     };
@@ -63,7 +57,27 @@ pub fn verdict(gate: &PrometheusGate, answer: &Json) -> Verdict {
     Verdict::Holds(format!("{}, which is {}", Number(worst), Bounds(gate)))
 }
 
-fn is_within(gate: &PrometheusGate, value: f64) -> bool {
+/// The series of an answer of `/api/v1/query_range`.
+///
+/// # Errors
+/// In words, where it is none.
+pub(super) fn matrix(answer: &Json) -> Result<&[Json], String> {
+    match &data(answer)?["result"] {
+        Json::Array(series) if series.is_empty() => Err("the query has no data".to_owned()),
+        Json::Array(series) => Ok(series),
+        _ => Err("the answer has no result".to_owned()),
+    }
+}
+
+fn data(answer: &Json) -> Result<&Json, String> {
+    if answer["status"] == "success" {
+        return Ok(&answer["data"]);
+    }
+    let error = answer["error"].as_str().unwrap_or("it is no answer of Prometheus");
+    Err(format!("Prometheus refuses the query: {error}"))
+}
+
+pub(super) fn is_within(gate: &PrometheusGate, value: f64) -> bool {
     gate.min.is_none_or(|min| value >= min) && gate.max.is_none_or(|max| value <= max)
 }
 
@@ -72,15 +86,17 @@ fn further(gate: &PrometheusGate, a: f64, b: f64) -> f64 {
     if gate.max.is_some() { a.max(b) } else { a.min(b) }
 }
 
+/// The value of a sample: a time and a text.
+pub(super) fn number(sample: &Json) -> Result<f64, String> {
+    let text = sample[1].as_str().ok_or("the answer has a sample without a value")?;
+    match text {
+        "+Inf" => Ok(f64::INFINITY),
+        "-Inf" => Ok(f64::NEG_INFINITY),
+        text => text.parse().map_err(|_| format!("`{text}` is no number")),
+    }
+}
+
 fn values(data: &Json) -> Result<Vec<f64>, String> {
-    let number = |sample: &Json| -> Result<f64, String> {
-        let text = sample[1].as_str().ok_or("the answer has a sample without a value")?;
-        match text {
-            "+Inf" => Ok(f64::INFINITY),
-            "-Inf" => Ok(f64::NEG_INFINITY),
-            text => text.parse().map_err(|_| format!("`{text}` is no number")),
-        }
-    };
     match (data["resultType"].as_str(), &data["result"]) {
         (Some("vector"), Json::Array(samples)) => {
             samples.iter().map(|sample| number(&sample["value"])).collect()
@@ -94,13 +110,28 @@ fn values(data: &Json) -> Result<Vec<f64>, String> {
 }
 
 /// A number, short.
-struct Number(f64);
+pub(super) struct Number(pub(super) f64);
 
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rounded = format!("{:.4}", self.0);
         let short = rounded.trim_end_matches('0').trim_end_matches('.');
         f.write_str(if short == "0" && self.0 != 0.0 { "nearly 0" } else { short })
+    }
+}
+
+/// What a gate asks for: `at most 0.01`, `no worse than control by more than 10%`, or both.
+pub struct Asks<'a>(pub &'a PrometheusGate);
+
+impl fmt::Display for Asks<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(gate) = self;
+        let is_bound = gate.min.is_some() || gate.max.is_some();
+        match gate.compare_to {
+            None => Bounds(gate).fmt(f),
+            Some(_) if is_bound => write!(f, "{}, and {}", Bounds(gate), Asked(gate)),
+            Some(_) => Asked(gate).fmt(f),
+        }
     }
 }
 

@@ -196,7 +196,7 @@ impl<'a> Model<'a> {
         };
         let gates = act.part.wish.policy.stages.iter().flat_map(|stage| &stage.gates);
         let names = gates.filter_map(|gate| Some(gate.asked()?.name.to_owned()));
-        let seen = GateSeen { observed_at: self.now, verdict };
+        let seen = GateSeen::new(self.now, verdict);
         names.map(|name| (name, seen.clone())).collect()
     }
 

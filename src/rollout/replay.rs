@@ -7,7 +7,9 @@
 use super::advance::{Action, advance};
 use super::event::{Event, EventKind, fold};
 use super::model::{Member, MemberState, Place, Rollout};
-use super::observation::{Attempt, AttemptResult, GateSeen, Observation, Readiness, Seen, Verdict};
+use super::observation::{
+    Attempt, AttemptResult, Evidence, GateSeen, Observation, Readiness, Seen, Verdict,
+};
 use crate::base::clock::Timestamp;
 use crate::health::Health;
 
@@ -112,18 +114,17 @@ fn observation(rollout: &Rollout, step: &[Event]) -> Observation {
     let known = rollout.stages.get(rollout.stage).into_iter().flat_map(|stage| &stage.gates);
     for gate in known {
         let verdict = Verdict::Holds(String::new());
-        seen.gates.insert(gate.clone(), GateSeen { observed_at: now, verdict });
+        seen.gates.insert(gate.clone(), GateSeen::new(now, verdict));
     }
     for event in step {
         let reason = event.reason.clone().unwrap_or_default();
         match (&event.kind, &event.cluster) {
-            (EventKind::GatePassed { gate, observed_at: Some(at) }, _) => {
-                let verdict = Verdict::Holds(reason);
-                seen.gates.insert(gate.clone(), GateSeen { observed_at: *at, verdict });
+            (EventKind::GatePassed { gate, observed_at: Some(at), evidence }, _) => {
+                let said = said(rollout, gate, *at, Verdict::Holds(reason), evidence.as_deref());
+                seen.gates.insert(gate.clone(), said);
             }
-            (EventKind::GateFailed { gate, observed_at }, _) => {
-                let verdict = Verdict::Broken(reason);
-                let said = GateSeen { observed_at: *observed_at, verdict };
+            (EventKind::GateFailed { gate, observed_at: at, evidence }, _) => {
+                let said = said(rollout, gate, *at, Verdict::Broken(reason), evidence.as_deref());
                 seen.gates.insert(gate.clone(), said);
             }
             (_, Some(cluster)) => {
@@ -136,6 +137,22 @@ fn observation(rollout: &Rollout, step: &[Event]) -> Observation {
         }
     }
     seen
+}
+
+/// What a gate said: what follows from the evidence, where the log has some.
+fn said(
+    rollout: &Rollout,
+    name: &str,
+    at: Timestamp,
+    recorded: Verdict,
+    evidence: Option<&Evidence>,
+) -> GateSeen {
+    let gates = rollout.policy.stages.get(rollout.stage).into_iter().flat_map(|stage| &stage.gates);
+    let gate = gates.into_iter().find(|gate| gate.asked().is_some_and(|asked| asked.name == name));
+    match (gate, evidence) {
+        (Some(gate), Some(evidence)) => GateSeen::by(at, gate, evidence.clone()),
+        _ => GateSeen::new(at, recorded),
+    }
 }
 
 /// A look that shows nothing.

@@ -10,12 +10,13 @@ use super::stages::Labels;
 use super::*;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ClusterName, Digest};
-use crate::fleet::model::RolloutPolicySpec;
+use crate::fleet::model::{Gate, RolloutPolicySpec};
 use crate::health::Health;
 
 mod life;
 
 /// A fleet of instances of one addon, with a clock, whose attempts succeed or fail as told.
+#[derive(Clone)]
 struct World {
     now: Timestamp,
     clusters: BTreeMap<ClusterName, Instance>,
@@ -24,6 +25,8 @@ struct World {
     waiting: BTreeMap<ClusterName, WaitingOn>,
     /// What gates that ask somebody else say, and when they did if that is not just now.
     gates: BTreeMap<String, (Option<Timestamp>, Verdict)>,
+    /// What others of them say by evidence.
+    evidence: BTreeMap<String, (Gate, Evidence)>,
 }
 
 /// One instance and how it behaves.
@@ -83,6 +86,7 @@ impl World {
             log: Vec::new(),
             waiting: BTreeMap::new(),
             gates: BTreeMap::new(),
+            evidence: BTreeMap::new(),
         };
         world.commit("r1", "d1");
         world
@@ -148,8 +152,12 @@ impl World {
         let seen = self.observe();
         let gates = self.gates.iter().map(|(name, (at, verdict))| {
             let observed_at = at.unwrap_or(self.now);
-            (name.clone(), GateSeen { observed_at, verdict: verdict.clone() })
+            (name.clone(), GateSeen::new(observed_at, verdict.clone()))
         });
+        let by = |(name, (gate, evidence)): (&String, &(Gate, Evidence))| {
+            (name.clone(), GateSeen::by(self.now, gate, evidence.clone()))
+        };
+        let gates = gates.chain(self.evidence.iter().map(by));
         let seen = Observation { instances: seen, gates: gates.collect() };
         let step = advance(&rollout, &seen, self.now);
         for event in &step.events {

@@ -104,6 +104,12 @@ fn shown() -> Vec<Shown> {
             "url": "https://example.org", "query": "q", "max": 1, "interval": "1h",
          }}]},
     ]});
+    let compares = json!({"stages": [
+        {"name": "staging", "clusters": {"matchLabels": {"ring": "staging"}}, "gates": [
+            {"prometheus": {"url": "https://example.org", "query": "q", "compareTo": "control"}},
+        ]},
+        {"name": "all", "clusters": {}},
+    ]});
     let drop = Deed::Commit(Edit::Drop { addon: "net".to_owned() });
     let mistake = Deed::Commit(Edit::Mistake { addon: Some("log".to_owned()) });
     let freeze = Deed::Commit(Edit::Freeze { is_on: true });
@@ -116,6 +122,7 @@ fn shown() -> Vec<Shown> {
     };
     vec![
         (Planted::StaleGate, 5, soaks, vec![]),
+        (Planted::OldSamples, 5, compares, vec![]),
         (Planted::BatchOffByOne, 2, usual(), vec![]),
         (Planted::BudgetOffByOne, 2, usual(), vec![(late, version("v2-broken", 8)), waits()]),
         (Planted::NoSoak, 1, usual(), vec![]),

@@ -22,6 +22,7 @@ mod graph;
 mod guardrails;
 mod parity;
 mod preview;
+mod prometheus;
 mod readme;
 mod reference;
 mod remotes;

@@ -16,6 +16,8 @@ type Handler = Box<dyn Fn(&Posted) -> String + Send>;
 
 /// What somebody has sent.
 pub(crate) struct Posted {
+    /// What is behind `?`.
+    pub(crate) query: String,
     pub(crate) body: String,
     /// By their names in lower case.
     pub(crate) headers: BTreeMap<String, String>,
@@ -59,7 +61,7 @@ impl Web {
         self.shared.files.lock().unwrap().insert(path.to_owned(), bytes.into());
     }
 
-    /// Answers what is sent to a path.
+    /// Answers what is sent to a path, whatever its query is.
     pub(crate) fn on(&self, path: &str, handler: impl Fn(&Posted) -> String + Send + 'static) {
         self.shared.handlers.lock().unwrap().insert(path.to_owned(), Box::new(handler));
     }
@@ -110,9 +112,11 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         shared.asked.lock().unwrap().push(format!("{path}{mark}"));
         let wanted = shared.authorization.lock().unwrap().clone();
         let file = shared.files.lock().unwrap().get(&path).cloned();
-        let posted = Posted { body: String::from_utf8_lossy(&body).into_owned(), headers };
+        let (bare, query) = path.split_once('?').unwrap_or((&path, ""));
+        let body = String::from_utf8_lossy(&body).into_owned();
+        let posted = Posted { query: query.to_owned(), body, headers };
         let handlers = shared.handlers.lock().unwrap();
-        let made = handlers.get(&path).map(|handler| handler(&posted).into_bytes());
+        let made = handlers.get(bare).map(|handler| handler(&posted).into_bytes());
         drop(handlers);
         let (status, body) = match made.or(file) {
             _ if wanted.is_some() && wanted != given => ("401 Unauthorized", Vec::new()),

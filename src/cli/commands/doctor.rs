@@ -19,11 +19,11 @@ use crate::cli::exit::Exit;
 use crate::cli::load;
 use crate::cli::selection::{InstanceArgs, instances_on};
 use crate::fleet::Desired;
-use crate::fleet::model::SecretKeyRef;
+use crate::fleet::model::{Fleet, SecretKeyRef};
 use crate::k8s::{
     ClusterClient, ConnectError, ConnectOptions, RequestError, Resource, connect_hub,
 };
-use crate::permissions::{Allowed, Catalog, Need, Permission, Scope, Wanted, needs};
+use crate::permissions::{Allowed, Catalog, Need, Permission, Scope, Wanted, needs_with_gates};
 use crate::render::{Release, RenderOptions};
 use crate::report;
 use crate::report::diagnostics;
@@ -59,7 +59,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         let (desired, options) = (&desired, &options);
         async move {
             match connection {
-                Ok(client) => examine(&client, &releases, &expected).await,
+                Ok(client) => examine(&client, &releases, &expected, &desired.fleet).await,
                 Err(error) => {
                     let secret = desired.fleet.clusters.get(&name).and_then(|cluster| {
                         cluster.value.spec.connection.kubeconfig_secret.as_ref()
@@ -136,9 +136,14 @@ async fn not_connected(
     }
 }
 
-async fn examine(client: &ClusterClient, releases: &[&Release], expected: &Expected) -> Checkup {
+async fn examine(
+    client: &ClusterClient,
+    releases: &[&Release],
+    expected: &Expected,
+    fleet: &Fleet,
+) -> Checkup {
     let all: Vec<Wanted<'_>> = releases.iter().map(|release| Wanted::from(*release)).collect();
-    match look(client, &all, expected).await {
+    match look(client, &all, expected, fleet).await {
         Ok(seen) => judge(expected, &seen),
         Err(error) => Checkup::unreachable(expected, chain(&error)),
     }
@@ -152,6 +157,7 @@ async fn look(
     client: &ClusterClient,
     all: &[Wanted<'_>],
     expected: &Expected,
+    fleet: &Fleet,
 ) -> Result<Seen, RequestError> {
     let mut seen = Seen { has_accepted: true, ..Seen::default() };
     let (before, began) = (SystemClock.now(), Instant::now());
@@ -179,7 +185,8 @@ async fn look(
     let mut catalog = Catalog::of(all);
     kinds(client, &meant, &mut catalog, &mut seen).await?;
     namespaces(client, &meant, &mut seen).await?;
-    permissions(client, needs(&meant, &catalog), &mut seen).await?;
+    let needs = needs_with_gates(&meant, &catalog, (fleet, &expected.cluster));
+    permissions(client, needs, &mut seen).await?;
     Ok(seen)
 }
 

@@ -7,10 +7,9 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::load;
 use crate::cli::selection::{InstanceArgs, instances_on};
-
 use crate::fleet::model::{Fleet, SecretKeyRef};
 use crate::permissions::{
-    Catalog, Need, Permission, Policy, Purpose, Scope, Subject, Wanted, needs,
+    Catalog, Need, Permission, Policy, Purpose, Scope, Subject, Wanted, needs_with_gates,
 };
 use crate::render::RenderOptions;
 use crate::report::diagnostics;
@@ -56,7 +55,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
             releases.into_iter().filter(|one| addons.contains(one.addon)).collect();
         warn_of_guesses(cluster, &catalog.guessed(&meant), context)?;
         namespaces.extend(meant.iter().map(|one| one.namespace.to_owned()));
-        all.extend(needs(&meant, &catalog));
+        all.extend(needs_with_gates(&meant, &catalog, (&desired.fleet, cluster)));
     }
     all.retain(|need| {
         // The namespaces are printed, so that nobody has to be allowed to make any.

@@ -10,8 +10,8 @@ use crate::base::ids::{AddonName, ClusterName, PolicyName};
 use crate::base::span::Span;
 use crate::fleet::calendar::{Freeze, Window};
 use crate::fleet::model::{
-    Amount, Batch, Cluster, Document, Fleet, Gate, Pick, PrometheusGate, RolloutPolicy, Stage,
-    WebhookGate,
+    Amount, Batch, Cluster, Document, Fleet, Gate, JobGate, Pick, PrometheusGate, RolloutPolicy,
+    Stage, WebhookGate,
 };
 use crate::fleet::resolve::is_placed;
 use crate::fleet::schema::Kind;
@@ -164,6 +164,7 @@ impl<'a> Checking<'a> {
             let kind = match gate {
                 Gate { webhook: Some(_), .. } => "webhook",
                 Gate { rollout: Some(_), .. } => "rollout",
+                Gate { job: Some(_), .. } => "job",
                 _ => "prometheus",
             };
             let path = [path.as_slice(), &[kind]].concat();
@@ -176,11 +177,37 @@ impl<'a> Checking<'a> {
             if let Some(other) = &gate.rollout {
                 self.other_rollout(&other.addon, &path);
             }
+            if let Some(job) = &gate.job {
+                self.job(job, &path);
+            }
             self.interval(asked.interval, &path);
             if !names.insert(asked.name) || ["health", "soak", "approval"].contains(&asked.name) {
                 let message = format!("the stage has another gate named `{}`", asked.name);
                 self.error("duplicate-name", message, &path, "give it a `name` of its own");
             }
+        }
+    }
+
+    /// A Job that no cluster would take, or on a cluster that is not there.
+    fn job(&mut self, job: &JobGate, path: &[&str]) {
+        let field = if job.file.is_some() { "file" } else { "manifest" };
+        if let Some(flaw) = job.manifest.as_ref().and_then(JobGate::flaw) {
+            let path = [path, &[field]].concat();
+            self.error("bad-gate", "no cluster would run this".to_owned(), &path, flaw);
+        }
+        if job.file.is_none() && job.manifest.is_none() && !job.helm_test {
+            let path = [path, &["helmTest"]].concat();
+            self.error("bad-gate", "nothing would be run".to_owned(), &path, "has to be `true`");
+        }
+        let Some(cluster) = &job.cluster else { return };
+        let is_known = self.fleet.clusters.contains_key(cluster)
+            || self.fleet.is_broken(Kind::Cluster, cluster.as_str());
+        if !is_known {
+            let known = self.fleet.clusters.keys().map(ClusterName::as_str);
+            let label = closest(cluster.as_str(), known)
+                .map_or("not in the fleet".to_owned(), |best| format!("did you mean `{best}`?"));
+            let path = [path, &["cluster"]].concat();
+            self.error("bad-gate", format!("there is no cluster `{cluster}`"), &path, &label);
         }
     }
 
@@ -228,8 +255,8 @@ impl<'a> Checking<'a> {
 
     fn prometheus(&mut self, gate: &PrometheusGate, path: &[&str], is_last: bool) {
         let at = |field: &'static str| [path, &[field]].concat();
-        if gate.min.is_none() && gate.max.is_none() {
-            let message = "a gate of Prometheus needs `min` or `max`".to_owned();
+        if gate.min.is_none() && gate.max.is_none() && gate.compare_to.is_none() {
+            let message = "a gate of Prometheus needs `min`, `max` or `compareTo`".to_owned();
             self.error("bad-gate", message, path, "any value would pass");
         }
         if gate.min.zip(gate.max).is_some_and(|(min, max)| min > max) {
@@ -245,6 +272,56 @@ impl<'a> Checking<'a> {
         }
         if let Err(error) = Url::parse(&gate.url) {
             self.error("bad-url", error.to_string(), &at("url"), "not a URL");
+        }
+        if gate.compare_to.is_some() {
+            self.comparison(gate, path, is_last);
+        } else {
+            self.no_comparison(gate, path);
+        }
+    }
+
+    /// A comparison whose decisions would not be as sure as it says, or that could not be made.
+    fn comparison(&mut self, gate: &PrometheusGate, path: &[&str], is_last: bool) {
+        let at = |field: &'static str| [path, &[field]].concat();
+        if is_last {
+            let message = "in the last stage no cluster is left to compare with".to_owned();
+            self.error("bad-gate", message, &at("compareTo"), "let an earlier stage compare");
+        }
+        if gate.error_rate.is_some_and(|rate| !(0.000_001..=0.5).contains(&rate)) {
+            let message = "the error rate is more than 0 and at most 0.5".to_owned();
+            self.error("bad-number", message, &at("errorRate"), "such as `0.05`");
+        }
+        let is_tolerance =
+            gate.tolerance().of(1.0).is_some_and(|much| (0.0..1e300).contains(&much));
+        if !is_tolerance {
+            let message = "a tolerance is a number or a percentage, and not negative".to_owned();
+            self.error("bad-percentage", message, &at("tolerance"), "such as `0.01` or `10%`");
+        }
+        let (window, interval) = (gate.window(), gate.interval());
+        if window > interval {
+            let [window, interval] = [window, interval].map(humantime::format_duration);
+            let message = format!(
+                "the query looks at {window} and is sampled every {interval}: the same time would count \
+                 several times"
+            );
+            let label = format!("an `interval` of {window} or more keeps the samples apart");
+            self.error("bad-gate", message, &at("query"), &label);
+        }
+    }
+
+    /// What only a comparison goes by.
+    fn no_comparison(&mut self, gate: &PrometheusGate, path: &[&str]) {
+        let given = [
+            ("clusterLabel", gate.cluster_label.is_some()),
+            ("tolerance", gate.tolerance.is_some()),
+            ("worse", gate.worse.is_some()),
+            ("errorRate", gate.error_rate.is_some()),
+            ("atLeast", gate.at_least.is_some()),
+        ];
+        for (field, _) in given.into_iter().filter(|(_, is_given)| *is_given) {
+            let message = format!("`{field}` is of a comparison");
+            let path = [path, &[field]].concat();
+            self.error("bad-gate", message, &path, "says nothing without `compareTo: control`");
         }
     }
 

@@ -214,3 +214,121 @@ fn decisions_are_made_again_from_the_log_and_one_that_is_not_is_named() {
     let recorded = difference.recorded.map(|event| event.kind.name());
     assert_eq!((recorded, difference.decided), (Some("gate.passed"), None), "without evidence");
 }
+
+#[test]
+fn a_comparison_is_made_again_from_the_samples_in_the_log() {
+    let mut world = World::new(gated(), 1, 3);
+    let stage = &mut world.wish.policy.stages[1];
+    let compares = json!([{"prometheus": {
+        "name": "errors", "url": "http://localhost", "query": "x", "compareTo": "control",
+    }}]);
+    stage.gates = serde_json::from_value(compares).expect("a gate");
+    let gate = stage.gates[0].clone();
+    world.commit("r2", "d2");
+    world.run(90);
+    let since = world.newest().unwrap().stages[1].changed_at.expect("it has begun");
+    let sampled =
+        |worse| comparison::Sampled { samples: 12, worse, value: comparison::Figure(1.0) };
+    let compared = |from, worse| {
+        Evidence::Comparison(comparison::Compared {
+            from,
+            to: world.now,
+            control: 2,
+            median: comparison::Figure(1.0),
+            clusters: [("prod-1".into(), sampled(worse))].into(),
+        })
+    };
+    let first = since + Duration::from_mins(1);
+    let mut passed = world.clone();
+    passed.evidence.insert("errors".to_owned(), (gate.clone(), compared(first, 1)));
+    passed.run(30);
+    assert!(passed.picture().contains("gate.passed errors canary"), "{}", passed.picture());
+    assert_eq!(passed.violations(), []);
+    assert_eq!(replay::replay(&passed.log).difference, None, "{}", passed.picture());
+    // Somebody has changed the samples, but not the decision.
+    for event in &mut passed.log {
+        if let EventKind::GatePassed { evidence: Some(evidence), .. } = &mut event.kind {
+            **evidence = compared(first, 5);
+        }
+    }
+    let text = serde_json::to_string(&passed.log).expect("plain data");
+    let log: Vec<Event> = serde_json::from_str(&text).expect("it was just written");
+    let difference = replay::replay(&log).difference.expect("it is noticed");
+    let recorded = difference.recorded.map(|event| event.kind.name());
+    assert_eq!(recorded, Some("gate.passed"));
+    // Law 5 holds for each sample, not just for the time of the question.
+    let mut early = world.clone();
+    early.evidence.insert("errors".to_owned(), (gate, compared(since, 1)));
+    early.run(30);
+    assert_eq!(early.violations().first().map(|found| found.law), Some(5));
+}
+
+/// Two changes under a policy whose first stage has a Job to pass, which stays on the cluster: the Jobs that were made, and the laws
+/// that are broken.
+fn jobs_of_two_changes() -> (BTreeSet<String>, Vec<laws::Violation>, Vec<Event>) {
+    let manifest = json!({"apiVersion": "batch/v1", "kind": "Job"});
+    let gates = json!([{"job": {"name": "smoke", "manifest": manifest}}]);
+    let mut world = with(json!({"stages": [
+        {"name": "staging", "clusters": {"matchLabels": {"environment": "staging"}}, "gates": gates},
+        {"name": "prod", "clusters": {}},
+    ]}));
+    let gate = world.wish.policy.stages[0].gates[0].clone();
+    let spec = gate.job.clone().expect("a job");
+    let mut made: BTreeMap<String, serde_json::Value> = BTreeMap::new();
+    for (rev, digest) in [("r2", "d2"), ("r3", "d3")] {
+        world.commit(rev, digest);
+        for _ in 0..10 {
+            world.run(1);
+            let rollout = world.newest().expect("it has begun");
+            let runs = job::clusters(&spec, &rollout).into_iter().filter_map(|cluster| {
+                let job = job::make(&spec, &rollout, &cluster, "web")?;
+                let object = made.entry(job.name).or_insert(job.object);
+                object["status"]["conditions"] = json!([{"type": "Complete", "status": "True"}]);
+                Some((cluster, job::read(object)))
+            });
+            let seen = Evidence::Jobs(job::Jobs { runs: runs.collect() });
+            world.evidence.insert("smoke".to_owned(), (gate.clone(), seen));
+        }
+        assert_eq!(world.newest().unwrap().phase, Phase::Completed, "{}", world.picture());
+    }
+    let violations = world.violations();
+    (made.into_keys().collect(), violations, world.log)
+}
+
+#[test]
+fn a_job_is_run_once_for_each_change_and_an_old_one_is_no_evidence() {
+    let (made, violations, log) = jobs_of_two_changes();
+    assert_eq!((made.len(), violations), (4, vec![]), "{made:?}");
+    assert!(made.iter().all(|name| name.starts_with("traefik-smoke-")), "{made:?}");
+    let second = log.iter().position(|event| event.rollout.number == 2).expect("two rollouts");
+    for log in [&log[..second], &log[second..]] {
+        let passed = |event: &&Event| matches!(&event.kind, EventKind::GatePassed { gate, .. } if gate == "smoke");
+        assert_eq!(log.iter().filter(passed).count(), 1);
+        assert_eq!(replay::replay(log).difference, None);
+    }
+    let planted = crate::base::planted::Planted::OldRun;
+    let (made, violations, _) = crate::base::planted::with(Some(planted), jobs_of_two_changes);
+    assert_eq!(made.len(), 2, "{made:?}");
+    assert_eq!(violations.first().map(|found| found.law), Some(5));
+}
+
+#[test]
+fn a_cluster_that_has_failed_is_not_compared_with_control() {
+    let mut world = with(json!({"maxFailures": 2}));
+    let failed = cluster("staging-1");
+    world.clusters.get_mut(&failed).expect("it is there").bad.insert("d2".into());
+    let is_failed = |member: &Member| matches!(member.state, MemberState::Failed { .. });
+    let mut rollout = world.newest();
+    for _ in 0..30 {
+        world.run(1);
+        rollout = world.newest();
+        if rollout.as_ref().is_some_and(|rollout| is_failed(&rollout.members[&failed])) {
+            break;
+        }
+    }
+    let mut rollout = rollout.expect("it has begun");
+    rollout.stage = 0;
+    let groups = comparison::Groups::of(&rollout);
+    assert_eq!(groups.failed, [&failed], "{}", world.picture());
+    assert_eq!(groups.changed, [&cluster("staging-2")]);
+}

@@ -14,7 +14,7 @@ fn trace(event: &str) -> String {
 }
 
 /// A Job or a Pod that is a hook and says something.
-fn hook(kind: &str, metadata: &str, annotations: &str, tag: &str, says: &str) -> String {
+pub(super) fn hook(kind: &str, metadata: &str, annotations: &str, tag: &str, says: &str) -> String {
     let pod = format!(
         "restartPolicy: Never, containers: [{{name: a, image: \"registry.example.org/a:{tag}\", \
          env: [{{name: LOG, value: {says:?}}}]}}]"

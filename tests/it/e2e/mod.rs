@@ -14,6 +14,7 @@ mod diff;
 mod drift;
 mod example;
 mod fleet;
+mod gates;
 mod guardrails;
 mod helm;
 mod hooks;
