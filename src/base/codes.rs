@@ -236,7 +236,8 @@ pub const CODES: &[Code] = &[
     ),
     code(
         "matches-nothing",
-        "A selector matches no cluster, so that an addon, a variant or a stage has no effect.",
+        "A selector matches no cluster, or none that others leave, so that an addon, a variant, a stage or a \
+         step of a stage's `order` has no effect.",
         "Check labels and values against those of the clusters.",
     ),
     code(
@@ -315,6 +316,11 @@ pub const CODES: &[Code] = &[
         "Let one of them have it.",
     ),
     code(
+        "order-without-batch",
+        "A stage says in which order its clusters begin, and lets all of them begin at once.",
+        "Bound how many begin at a time with `batch`, or leave `order` out.",
+    ),
+    code(
         "release-conflict",
         "Two addons are the same Helm release on a cluster and would undo one another.",
         "Give one of them another `releaseName` or `namespace`.",
@@ -385,6 +391,11 @@ pub const CODES: &[Code] = &[
         "unknown-value",
         "A field has a value that is none of its choices.",
         "Take one of those that are listed.",
+    ),
+    code(
+        "unused-budget",
+        "A stage has its own `maxFailures` and goes on whatever fails, so that it never counts.",
+        "Set `onFailure: rollback` or `pause` for the stage, or leave `maxFailures` out.",
     ),
     code(
         "values-invalid",

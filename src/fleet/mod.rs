@@ -11,6 +11,7 @@ pub mod layers;
 pub mod model;
 pub mod origin;
 pub mod path;
+mod policy;
 pub mod range;
 pub mod read;
 pub mod resolve;

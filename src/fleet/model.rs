@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::calendar::{Calendar, Freeze, Window};
+use super::calendar::{Freeze, Window};
 pub use super::gate::{
     ApprovalGate, AskedGate, CompareTo, Gate, JobGate, PrometheusGate, RolloutGate, Secret,
     Tolerance, WebhookGate, Worse,
@@ -606,6 +606,10 @@ pub struct Stage {
     pub pick: Option<Pick>,
     /// How many at a time; all by default.
     pub batch: Option<Batch>,
+    /// Who is begun first where not all are begun at once: clusters that the first of these matches, then
+    /// those of the second and so on, then the others; by name among equals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<Selector>,
     /// How long a batch must stay healthy.
     pub soak: Option<HumanDuration>,
     /// What must hold besides health before the next stage.
@@ -617,31 +621,19 @@ pub struct Stage {
     /// In place of the policy's freezes; `[]` is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freezes: Option<Vec<Freeze>>,
-}
-
-impl RolloutPolicySpec {
-    /// When a stage may begin new clusters.
-    pub fn calendar<'a>(&'a self, stage: &'a Stage) -> Calendar<'a> {
-        Calendar {
-            windows: stage.windows.as_deref().unwrap_or(&self.windows),
-            freezes: stage.freezes.as_deref().unwrap_or(&self.freezes),
-        }
-    }
-
-    /// The same with the windows and freezes of another; those of stages by their names.
-    #[must_use]
-    pub fn with_calendar_of(&self, other: &Self) -> Self {
-        let mut policy = self.clone();
-        policy.windows.clone_from(&other.windows);
-        policy.freezes.clone_from(&other.freezes);
-        for stage in &mut policy.stages {
-            if let Some(other) = other.stages.iter().find(|other| other.name == stage.name) {
-                stage.windows.clone_from(&other.windows);
-                stage.freezes.clone_from(&other.freezes);
-            }
-        }
-        policy
-    }
+    /// In place of the policy's: failed clusters of this stage, or a share of its clusters. They do not
+    /// count against the policy's.
+    #[serde(default, rename = "maxFailures", skip_serializing_if = "Option::is_none")]
+    pub max_failures: Option<Amount>,
+    /// In place of the policy's.
+    #[serde(default, rename = "progressDeadline", skip_serializing_if = "Option::is_none")]
+    pub progress_deadline: Option<HumanDuration>,
+    /// In place of the policy's.
+    #[serde(default, rename = "onFailure", skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<OnFailure>,
+    /// In place of the policy's.
+    #[serde(default, rename = "onUnreachable", skip_serializing_if = "Option::is_none")]
+    pub on_unreachable: Option<OnUnreachable>,
 }
 
 /// A representative sample of a stage's clusters.

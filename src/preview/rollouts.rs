@@ -36,14 +36,16 @@ pub struct PlannedRollout {
 pub struct PlannedStage {
     /// Its name.
     pub name: String,
-    /// Clusters that change in it.
-    pub clusters: BTreeSet<ClusterName>,
+    /// Clusters that change in it, in the order in which they begin.
+    pub clusters: Vec<ClusterName>,
     /// How many of them at a time.
     pub at_a_time: usize,
     /// What has to hold before the next stage, in words.
     pub gates: Vec<String>,
     /// When it may begin clusters.
     pub calendar: PlannedCalendar,
+    /// How many failures stop the rollout in it, and what happens then, where the stage says so itself.
+    pub own_failures: Option<(usize, OnFailure)>,
 }
 
 /// When a stage may begin clusters.
@@ -157,9 +159,13 @@ fn rollout(
     let labels = labels(head, addon, changing);
     let assigned = assign(&policy, &labels, changing);
     let stages = policy.stages.iter().enumerate().filter_map(|(index, stage)| {
-        let clusters: BTreeSet<ClusterName> =
-            changing.iter().filter(|name| assigned.get(*name) == Some(&index)).cloned().collect();
-        (!clusters.is_empty()).then(|| planned_stage(&policy, stage, clusters, now))
+        let seats = changing.iter().filter_map(|name| Some((assigned.get(name)?, name)));
+        let mut seats: Vec<_> = seats.filter(|(seat, _)| seat.stage == index).collect();
+        seats.sort_by_key(|(seat, _)| seat.order);
+        let clusters: Vec<_> = seats.into_iter().map(|(_, name)| name.clone()).collect();
+        let own_failures = own_failures(&policy, stage, clusters.len(), changing.len());
+        (!clusters.is_empty())
+            .then(|| PlannedStage { own_failures, ..planned_stage(&policy, stage, clusters, now) })
     });
     Some(PlannedRollout {
         addon: addon.clone(),
@@ -175,7 +181,7 @@ fn rollout(
 fn planned_stage(
     policy: &RolloutPolicySpec,
     stage: &Stage,
-    clusters: BTreeSet<ClusterName>,
+    clusters: Vec<ClusterName>,
     now: Timestamp,
 ) -> PlannedStage {
     let calendar = policy.calendar(stage);
@@ -185,6 +191,7 @@ fn planned_stage(
     PlannedStage {
         name: stage.name.clone(),
         at_a_time: allowed(stage.batch.as_ref(), clusters.len()),
+        own_failures: None,
         gates: std::iter::once(health).chain(stage.gates.iter().filter_map(gate)).collect(),
         clusters,
         calendar: PlannedCalendar {
@@ -193,6 +200,21 @@ fn planned_stage(
             closed: calendar.closed(now),
         },
     }
+}
+
+/// What a stage says itself about failures, of its `clusters` among all that change.
+fn own_failures(
+    policy: &RolloutPolicySpec,
+    stage: &Stage,
+    clusters: usize,
+    changing: usize,
+) -> Option<(usize, OnFailure)> {
+    let max = match &stage.max_failures {
+        Some(own) => failures_max(Some(own), clusters),
+        None if stage.on_failure.is_some() => failures_max(policy.max_failures.as_ref(), changing),
+        None => return None,
+    };
+    Some((max, policy.on_failure(Some(stage))))
 }
 
 fn gate(gate: &Gate) -> Option<String> {

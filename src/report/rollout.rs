@@ -8,6 +8,7 @@ use crate::base::clock::moment;
 use crate::base::diagnostic::counted;
 use crate::base::ids::ClusterName;
 use crate::rollout::replay::Replay;
+use crate::rollout::stages::{allowed, failures_max};
 use crate::rollout::{Event, EventKind, Member, MemberState, Phase, Rollout, RolloutId, WaitingOn};
 
 /// A list, newest last: a line each.
@@ -103,8 +104,12 @@ pub fn show(
     let _ = writeln!(text, "{}", paint.strong(&title));
     let _ = writeln!(text, "commit {}, {policy}\n", rollout.rev);
     for (index, stage) in rollout.policy.stages.iter().enumerate() {
-        let _ = writeln!(text, "{} {}", stage_mark(rollout, index), paint.strong(&stage.name));
-        for (name, member) in rollout.changing(index) {
+        let mark = stage_mark(rollout, index);
+        let told = paint.faint(&stage_told(rollout, index));
+        let _ = writeln!(text, "{mark} {}{told}", paint.strong(&stage.name));
+        let mut members: Vec<_> = rollout.changing(index).collect();
+        members.sort_by_key(|(_, member)| member.order);
+        for (name, member) in members {
             let _ = writeln!(text, "    {}", member_line(name, member, waiting, paint));
         }
     }
@@ -138,6 +143,32 @@ fn phase(phase: &Phase) -> String {
     }
 }
 
+/// What is special about a stage: a sample, a pace, failures of its own.
+fn stage_told(rollout: &Rollout, index: usize) -> String {
+    let Some(stage) = rollout.policy.stages.get(index) else { return String::new() };
+    let mut told = Vec::new();
+    let of = rollout.changing(index).find_map(|(_, member)| Some(member.picked.as_ref()?.of));
+    if let Some((pick, of)) = stage.pick.as_ref().zip(of) {
+        let percent = pick.percent.map(|percent| format!("{percent} %"));
+        let least = pick.at_least.map(|least| format!("at least {least}"));
+        let spread = (!pick.spread_by.is_empty())
+            .then(|| format!("spread over {}", pick.spread_by.join(" and ")));
+        let how: Vec<String> = [percent, least, spread].into_iter().flatten().collect();
+        let (size, of) = (rollout.changing(index).count(), counted(of, "cluster"));
+        told.push(format!("{size} of {of} picked: {}", how.join(", ")));
+    }
+    let total = rollout.changing(index).count();
+    let allowed = allowed(stage.batch.as_ref(), total);
+    if allowed < total {
+        told.push(format!("{allowed} at a time"));
+    }
+    if let Some(max) = &stage.max_failures {
+        let max = counted(failures_max(Some(max), total), "failure");
+        told.push(format!("stops at {max} of its own"));
+    }
+    if told.is_empty() { String::new() } else { format!("  ({})", told.join("; ")) }
+}
+
 fn stage_mark(rollout: &Rollout, index: usize) -> &'static str {
     let stage = &rollout.stages[index];
     match (stage.passed_at, stage.started_at) {
@@ -168,10 +199,14 @@ fn member_line(
         }
         _ => state.to_owned(),
     };
-    match waiting.get(name) {
-        Some(waits) => format!("{name}  {state} {}", paint.faint(&format!("({waits})"))),
-        None => format!("{name}  {state}"),
+    let waits = waiting.get(name).map(|waits| format!("({waits})"));
+    let picked = member.picked.as_ref().filter(|one| !one.covers.is_empty());
+    let picked = picked.map(|one| format!("[for {}]", one.covers.join(", ")));
+    let notes: Vec<String> = waits.into_iter().chain(picked).collect();
+    if notes.is_empty() {
+        return format!("{name}  {state}");
     }
+    format!("{name}  {state} {}", paint.faint(&notes.join(" ")))
 }
 
 /// An event as a line of a timeline.

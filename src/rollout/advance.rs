@@ -124,11 +124,12 @@ impl<'a> Turn<'a> {
     }
 
     fn stage(&self) -> Option<&Stage> {
-        self.rollout.policy.stages.get(self.rollout.stage)
+        self.rollout.present_stage()
     }
 
     fn deadline(&self) -> Duration {
-        self.rollout.policy.progress_deadline.map_or(PROGRESS_DEADLINE, |deadline| deadline.0)
+        let deadline = self.rollout.policy.progress_deadline(self.stage());
+        deadline.map_or(PROGRESS_DEADLINE, |deadline| deadline.0)
     }
 
     /// When a member has failed: the deadline counts from its last progress.
@@ -324,7 +325,7 @@ impl<'a> Turn<'a> {
     fn stop_if_over_budget(&mut self) -> bool {
         let Some(max) = self.rollout.failures_max() else { return false };
         let one_more = usize::from(is_planted(Planted::BudgetOffByOne));
-        let failures = self.rollout.failures.len().saturating_sub(one_more);
+        let failures = self.rollout.failures_counted().count().saturating_sub(one_more);
         if failures < max || matches!(self.rollout.phase, Phase::Stopped { .. }) {
             return false;
         }
@@ -354,7 +355,7 @@ impl<'a> Turn<'a> {
 
     /// Stops as the policy says. Tells whether it goes back.
     fn stop(&mut self, reason: String) -> bool {
-        let goes_back = self.rollout.policy.on_failure == OnFailure::Rollback;
+        let goes_back = self.rollout.policy.on_failure(self.stage()) == OnFailure::Rollback;
         self.decisions.clear();
         self.emit(EventKind::RolloutStopped { goes_back }, None, Some(reason));
         goes_back
@@ -441,7 +442,7 @@ impl<'a> Turn<'a> {
     }
 
     fn failure_reason(&self) -> String {
-        let failed = self.rollout.failures.iter().filter_map(|name| {
+        let failed = self.rollout.failures_counted().filter_map(|name| {
             match &self.rollout.members.get(name)?.state {
                 MemberState::Failed { reason } => Some(format!("{name}: {reason}")),
                 _ => None,
@@ -457,7 +458,8 @@ impl<'a> Turn<'a> {
 
     /// Begins as many members as the batch has room for.
     fn begin_members(&mut self) {
-        let members = self.present();
+        let mut members = self.present();
+        members.sort_by_key(|(_, member)| member.order);
         let batch = self.stage().and_then(|stage| stage.batch.as_ref());
         let allowed =
             allowed(batch, members.len()) + usize::from(is_planted(Planted::BatchOffByOne));
@@ -622,7 +624,7 @@ impl<'a> Turn<'a> {
                 _ => {}
             }
         }
-        let on_unreachable = self.rollout.policy.on_unreachable;
+        let on_unreachable = self.rollout.policy.on_unreachable(self.stage());
         if silent.is_empty() || on_unreachable == OnUnreachable::Wait {
             return true;
         }

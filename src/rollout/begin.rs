@@ -176,9 +176,12 @@ fn follow(rollout: &Rollout, wish: &Wish, seen: &Instances, now: Timestamp) -> E
     }
     for (name, goal) in wish.goals.iter().filter(|(name, _)| !rollout.members.contains_key(*name)) {
         let labels = wish.labels.get(name).cloned().unwrap_or_default();
+        let seat = assign_late(&rollout.policy, &labels, rollout.stage);
         let member = Member {
             goal: goal.clone(),
-            stage: assign_late(&rollout.policy, &labels, rollout.stage),
+            stage: seat.as_ref().map(|seat| seat.stage),
+            order: seat.map_or(0, |seat| seat.order),
+            picked: None,
             from: None,
             state: begins_as(seen.get(name), goal),
         };
@@ -220,14 +223,17 @@ fn begin(newest: Option<&Rollout>, wish: &Wish, seen: &Instances, now: Timestamp
         })
         .map(|(name, _)| name.clone())
         .collect();
-    let stages = assign(&wish.policy, &wish.labels, &changing);
+    let seats = assign(&wish.policy, &wish.labels, &changing);
     let member = |(name, goal): (&ClusterName, &Goal)| {
         let is_changing = changing.contains(name);
+        let seat = seats.get(name);
         let kept = given_up.get(name).map(|member| member.state.clone());
         let kept = kept.filter(|_| begins_as(seen.get(name), goal) == MemberState::Waiting);
         let member = Member {
             goal: goal.clone(),
-            stage: stages.get(name).copied(),
+            stage: seat.map(|seat| seat.stage),
+            order: seat.map_or(0, |seat| seat.order),
+            picked: seat.and_then(|seat| seat.picked.clone()),
             from: unproven.get(name).cloned(),
             state: match kept {
                 Some(state) => state,

@@ -104,8 +104,9 @@ fn check_start(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
     if in_flight >= allowed {
         found.push((2, format!("{cluster} starts with {in_flight} of {allowed} in flight")));
     }
-    if rollout.failures_max().is_some_and(|max| rollout.failures.len() >= max) {
-        found.push((2, format!("{cluster} starts after {} failures", rollout.failures.len())));
+    if rollout.failures_max().is_some_and(|max| rollout.failures_counted().count() >= max) {
+        let failures = rollout.failures_counted().count();
+        found.push((2, format!("{cluster} starts after {failures} failures")));
     }
     found
 }

@@ -5,11 +5,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::stages::failures_max;
+use super::stages::{Picked, failures_max};
 use crate::base::author::Author;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AddonName, ClusterName, Digest, PolicyName, Rev};
-use crate::fleet::model::{ApprovalGate, OnFailure, RolloutPolicySpec};
+use crate::fleet::model::{Amount, ApprovalGate, OnFailure, RolloutPolicySpec, Stage};
 
 /// `ADDON-N`: the N-th rollout of an addon.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -203,12 +203,23 @@ pub struct Member {
     pub goal: Goal,
     /// The index of its stage; none when no stage of the policy takes it.
     pub stage: Option<usize>,
+    /// Of its stage's clusters, the lower is begun first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub order: usize,
+    /// Why it was picked, where its stage takes a sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picked: Option<Picked>,
     /// Where it goes back to; settled when it is begun, or handed on by a superseded rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Option<Place>>,
     /// How far it is.
     #[serde(default)]
     pub state: MemberState,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(order: &usize) -> bool {
+    *order == 0
 }
 
 /// How far a member is.
@@ -383,11 +394,39 @@ impl Rollout {
         self.stages.get(stage).is_some_and(|stage| stage.promoted_by.is_some())
     }
 
-    /// How many failures stop it; none where the policy goes on whatever fails.
+    /// The stage that is under way, as the policy has it; none past the last.
+    pub fn present_stage(&self) -> Option<&Stage> {
+        self.policy.stages.get(self.stage)
+    }
+
+    /// The present stage's own budget of failures, in place of the policy's.
+    fn own_budget(&self) -> Option<&Amount> {
+        self.present_stage()?.max_failures.as_ref()
+    }
+
+    /// How many failures stop it in the present stage; none where the policy goes on whatever fails.
     pub fn failures_max(&self) -> Option<usize> {
-        let policy = &self.policy;
-        let max = failures_max(policy.max_failures.as_ref(), self.changing_count());
-        (policy.on_failure != OnFailure::Continue).then_some(max)
+        let max = match self.own_budget() {
+            Some(own) => failures_max(Some(own), self.changing(self.stage).count()),
+            None => failures_max(self.policy.max_failures.as_ref(), self.changing_count()),
+        };
+        let on_failure = self.policy.on_failure(self.present_stage());
+        (on_failure != OnFailure::Continue).then_some(max)
+    }
+
+    /// Failures that count against that: those of the stage where it has a budget of its own, else those of all
+    /// stages that have none.
+    pub fn failures_counted(&self) -> impl Iterator<Item = &ClusterName> {
+        let has_own = move |stage: Option<usize>| {
+            let stage = stage.and_then(|stage| self.policy.stages.get(stage));
+            stage.is_some_and(|stage| stage.max_failures.is_some())
+        };
+        let is_own = self.own_budget().is_some();
+        let counts = move |name: &&ClusterName| {
+            let stage = self.members.get(*name).and_then(|member| member.stage);
+            if is_own { stage == Some(self.stage) } else { !has_own(stage) }
+        };
+        self.failures.iter().filter(counts)
     }
 
     /// How many members it changes, over all stages.

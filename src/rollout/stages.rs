@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
 use crate::base::ids::{ClusterName, PolicyName, hex};
@@ -18,10 +19,15 @@ pub fn without_policy() -> RolloutPolicySpec {
             clusters: crate::fleet::model::Selector::default(),
             pick: None,
             batch: None,
+            order: Vec::new(),
             soak: None,
             gates: Vec::new(),
             windows: None,
             freezes: None,
+            max_failures: None,
+            progress_deadline: None,
+            on_failure: None,
+            on_unreachable: None,
         }],
         max_failures: None,
         progress_deadline: None,
@@ -48,6 +54,28 @@ pub fn policy_of<'a>(
     Ok((Some(name.clone()), policy.value.spec.clone()))
 }
 
+/// A cluster's place in a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seat {
+    /// The index of its stage.
+    pub stage: usize,
+    /// Of its stage's clusters, the lower is begun first.
+    pub order: usize,
+    /// Why it was picked, where its stage takes a sample.
+    pub picked: Option<Picked>,
+}
+
+/// Why a cluster is in a sample.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Picked {
+    /// Of how many.
+    pub of: usize,
+    /// Values of the `spreadBy` labels that it was the first of the sample to have, as `key=value`. With
+    /// none, it was its turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub covers: Vec<String>,
+}
+
 /// The stage of each cluster: the first that takes it. Clusters that no stage takes are left out.
 ///
 /// A `pick` is a sample of the clusters that are to be changed and that no earlier stage takes.
@@ -56,8 +84,8 @@ pub fn assign(
     policy: &RolloutPolicySpec,
     clusters: &BTreeMap<ClusterName, Labels>,
     changing: &BTreeSet<ClusterName>,
-) -> BTreeMap<ClusterName, usize> {
-    let mut assigned = BTreeMap::new();
+) -> BTreeMap<ClusterName, Seat> {
+    let mut assigned: BTreeMap<ClusterName, Seat> = BTreeMap::new();
     for (index, stage) in policy.stages.iter().enumerate() {
         let mut taken: BTreeMap<&ClusterName, &Labels> = clusters
             .iter()
@@ -65,29 +93,39 @@ pub fn assign(
                 !assigned.contains_key(*name) && stage.clusters.matches(labels)
             })
             .collect();
+        let mut sampled = BTreeMap::new();
         if let Some(pick) = &stage.pick {
             taken.retain(|name, _| changing.contains(*name));
-            let sample = sample(pick, &taken);
-            taken.retain(|name, _| sample.contains(*name));
+            sampled = sample(pick, &taken);
+            taken.retain(|name, _| sampled.contains_key(*name));
         }
-        assigned.extend(taken.into_keys().map(|name| (name.clone(), index)));
+        assigned.extend(taken.into_iter().map(|(name, labels)| {
+            let (order, picked) = (stage.rank(labels), sampled.remove(name));
+            (name.clone(), Seat { stage: index, order, picked })
+        }));
     }
     assigned
 }
 
 /// The stage of a cluster that comes while a rollout is under way: the first whole one that takes
 /// it, but none that has passed. Samples are not drawn again.
-pub fn assign_late(policy: &RolloutPolicySpec, labels: &Labels, present: usize) -> Option<usize> {
+pub fn assign_late(policy: &RolloutPolicySpec, labels: &Labels, present: usize) -> Option<Seat> {
     let is_taker = |stage: &&(usize, &Stage)| stage.1.clusters.matches(labels);
     let takers: Vec<_> = policy.stages.iter().enumerate().collect();
     let whole = takers.iter().filter(is_taker).find(|(_, stage)| stage.pick.is_none());
-    whole.or_else(|| takers.iter().rfind(is_taker)).map(|(index, _)| (*index).max(present))
+    let (index, _) = whole.or_else(|| takers.iter().rfind(is_taker))?;
+    let stage = (*index).max(present);
+    let order = policy.stages.get(stage).map_or(0, |stage| stage.rank(labels));
+    Some(Seat { stage, order, picked: None })
 }
 
 /// A representative sample: each next cluster is the one that has the most values of the
 /// `spreadBy` labels that the sample lacks; among equals a hash of the name decides, so that a
 /// cluster's rank does not depend on which others there are.
-fn sample(pick: &Pick, clusters: &BTreeMap<&ClusterName, &Labels>) -> BTreeSet<ClusterName> {
+fn sample(
+    pick: &Pick,
+    clusters: &BTreeMap<&ClusterName, &Labels>,
+) -> BTreeMap<ClusterName, Picked> {
     let percent = pick.percent.map_or(0, |percent| share(percent, clusters.len()));
     let size = percent.max(pick.at_least.unwrap_or(0) as usize).max(1).min(clusters.len());
     let mut ranked: Vec<(String, &ClusterName, &Labels)> = clusters
@@ -95,7 +133,7 @@ fn sample(pick: &Pick, clusters: &BTreeMap<&ClusterName, &Labels>) -> BTreeSet<C
         .map(|(name, labels)| (hex(&sha2::Sha256::digest(name.as_str())), *name, *labels))
         .collect();
     ranked.sort();
-    let mut sample = BTreeSet::new();
+    let mut sample = BTreeMap::new();
     let mut covered: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     while sample.len() < size {
         // Fewest of its values seen so far comes first, then the rank.
@@ -108,15 +146,20 @@ fn sample(pick: &Pick, clusters: &BTreeMap<&ClusterName, &Labels>) -> BTreeSet<C
         };
         let next = ranked
             .iter()
-            .filter(|(_, name, _)| !sample.contains(*name))
+            .filter(|(_, name, _)| !sample.contains_key(*name))
             .min_by_key(|(_, _, labels)| seen(labels));
         let Some((_, name, labels)) = next else { break };
-        sample.insert((*name).clone());
+        let mut covers = Vec::new();
         for key in &pick.spread_by {
             if let Some(value) = labels.get(key) {
-                *covered.entry((key.as_str(), value.as_str())).or_default() += 1;
+                let before = covered.entry((key.as_str(), value.as_str())).or_default();
+                if *before == 0 {
+                    covers.push(format!("{key}={value}"));
+                }
+                *before += 1;
             }
         }
+        sample.insert((*name).clone(), Picked { of: clusters.len(), covers });
     }
     sample
 }
@@ -171,7 +214,48 @@ mod tests {
     }
 
     fn picked(pick: &Pick, clusters: &BTreeMap<ClusterName, Labels>) -> BTreeSet<ClusterName> {
-        sample(pick, &clusters.iter().collect())
+        sample(pick, &clusters.iter().collect()).into_keys().collect()
+    }
+
+    #[test]
+    fn who_is_picked_says_what_for() {
+        let spread_by = vec!["region".to_owned(), "flavour".to_owned()];
+        let pick = Pick { percent: None, at_least: Some(3), spread_by };
+        let clusters = fleet();
+        let sample = sample(&pick, &clusters.iter().collect());
+        let mut covers: Vec<&str> =
+            sample.values().flat_map(|one| &one.covers).map(String::as_str).collect();
+        covers.sort_unstable();
+        let each = ["flavour=cpu", "flavour=gpu", "region=meyrin", "region=prevessin"];
+        assert_eq!(covers, each);
+        assert!(sample.values().all(|one| one.of == 8));
+        // The third has nothing new to show.
+        assert!(sample.values().any(|one| one.covers.is_empty()));
+    }
+
+    #[test]
+    fn clusters_are_ranked_by_the_first_selector_that_matches_them() {
+        let stage: Stage = serde_json::from_value(serde_json::json!({
+            "name": "prod", "clusters": {},
+            "order": [{"matchLabels": {"flavour": "cpu"}}, {"matchLabels": {"region": "meyrin"}}],
+        }))
+        .unwrap();
+        let policy = RolloutPolicySpec { stages: vec![stage], ..without_policy() };
+        let ranks: Vec<_> = assign(&policy, &fleet(), &BTreeSet::new())
+            .into_iter()
+            .map(|(name, seat)| (seat.order, name.to_string()))
+            .collect();
+        for (order, name) in &ranks {
+            let expected = match name {
+                name if name.contains("cpu") => 0,
+                name if name.contains("meyrin") => 1,
+                _ => 2,
+            };
+            assert_eq!(*order, expected, "{name}");
+        }
+        // One that comes late is ranked as if it had been there.
+        let late = labels(&[("region", "meyrin"), ("flavour", "gpu")]);
+        assert_eq!(assign_late(&policy, &late, 0).unwrap().order, 1);
     }
 
     #[test]
@@ -228,6 +312,21 @@ mod tests {
             let after = picked(&pick, &clusters);
             let kept: BTreeSet<_> = before.iter().filter(|one| **one != name).cloned().collect();
             prop_assert!(after.is_superset(&kept));
+        }
+
+        #[test]
+        fn a_cluster_outside_the_sample_may_come_and_go_without_changing_it(
+            gone in 0_usize..8, at_least in 1_u32..8,
+        ) {
+            let spread_by = vec!["region".to_owned(), "flavour".to_owned()];
+            let pick = Pick { percent: None, at_least: Some(at_least), spread_by };
+            let mut clusters = fleet();
+            let before = picked(&pick, &clusters);
+            let name = clusters.keys().nth(gone).unwrap().clone();
+            clusters.remove(&name);
+            if !before.contains(&name) {
+                prop_assert_eq!(picked(&pick, &clusters), before);
+            }
         }
     }
 }

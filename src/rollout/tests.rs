@@ -64,8 +64,10 @@ impl World {
         let mut labels: BTreeMap<ClusterName, Labels> = BTreeMap::new();
         for (environment, count) in [("staging", staging), ("prod", prod)] {
             for number in 1..=count {
+                let name = format!("{environment}-{number}");
                 let label = ("environment".to_owned(), environment.to_owned());
-                labels.insert(format!("{environment}-{number}").into(), Labels::from([label]));
+                let own = ("name".to_owned(), name.clone());
+                labels.insert(name.into(), Labels::from([label, own]));
             }
         }
         let place =
@@ -694,8 +696,12 @@ fn any_policy() -> impl Strategy<Value = RolloutPolicySpec> {
     let on_failure = prop::sample::select(vec!["rollback", "pause", "continue"]);
     let on_unreachable = prop::sample::select(vec!["skip", "wait", "fail"]);
     let on = (on_failure, on_unreachable);
-    (batch, 0..15_u32, 1..3_u32, on, any::<bool>(), any::<bool>()).prop_map(
+    let own = prop_oneof![Just(None), (1..3_u32).prop_map(Some)];
+    let in_prod = prop_oneof![Just(None), Just(Some("pause")), Just(Some("continue"))];
+    let failures = (1..3_u32, own, in_prod);
+    (batch, 0..15_u32, failures, on, any::<bool>(), any::<bool>()).prop_map(
         |(batch, soak, failures, (on_failure, on_unreachable), asks, has_windows)| {
+            let (failures, own, in_prod) = failures;
             let hours = if has_windows { 0..24 } else { 0..0 };
             let half_of_each =
                 |hour| json!({"from": format!("{hour:02}:00"), "to": format!("{hour:02}:30")});
@@ -705,11 +711,12 @@ fn any_policy() -> impl Strategy<Value = RolloutPolicySpec> {
             policy(json!({
                 "stages": [
                     {"name": "staging", "clusters": {"matchLabels": {"environment": "staging"}},
-                     "soak": format!("{soak}m"), "batch": batch, "gates": gates},
+                     "soak": format!("{soak}m"), "batch": batch, "gates": gates, "maxFailures": own},
                     {"name": "canary", "clusters": {"matchLabels": {"environment": "prod"}},
                      "pick": {"atLeast": 1}, "soak": format!("{soak}m")},
                     {"name": "prod", "clusters": {"matchLabels": {"environment": "prod"}},
-                     "batch": batch, "soak": "1m"},
+                     "batch": batch, "soak": "1m", "onFailure": in_prod, "progressDeadline": "5m",
+                     "order": [{"matchLabels": {"name": "prod-3"}}]},
                 ],
                 "maxFailures": failures,
                 "progressDeadline": "8m",

@@ -170,7 +170,9 @@ impl Scenario {
     /// The history of a seed.
     pub fn draw(seed: u64) -> Self {
         let mut dice = Dice::seed_from_u64(seed);
-        let fleet = draw_fleet(&mut dice);
+        let mut fleet = draw_fleet(&mut dice);
+        // Drawn apart, so that what else a seed gives does not depend on it.
+        refine(&mut fleet.policy, &mut Dice::seed_from_u64(!seed));
         let mut drawer = Drawer { dice, fleet: &fleet, version: 1 };
         let acts = drawer.acts();
         Self { seed, fleet, acts }
@@ -247,6 +249,31 @@ fn draw_policy(dice: &mut Dice) -> serde_json::Value {
         "onFailure": if dice.random_bool(0.7) { "rollback" } else { "pause" },
         "limits": {"deletedObjects": dice.random_range(0..=4)},
     })
+}
+
+/// What some policies have besides: an order in a stage, and its own say in what fails.
+fn refine(policy: &mut serde_json::Value, dice: &mut Dice) {
+    let stages = policy["stages"].as_array_mut().into_iter().flatten();
+    for stage in stages {
+        if dice.random_bool(0.2) {
+            let ring = RINGS.choose(dice).expect("there are some");
+            stage["order"] = json!([{"matchLabels": {"ring": ring}}]);
+        }
+        if dice.random_bool(0.2) {
+            stage["maxFailures"] = json!(dice.random_range(1..=3));
+        }
+        if dice.random_bool(0.2) {
+            let ways = ["rollback", "pause", "continue"];
+            stage["onFailure"] = json!(ways.choose(dice).expect("there are some"));
+        }
+        if dice.random_bool(0.2) {
+            stage["progressDeadline"] = json!(format!("{}m", dice.random_range(2..=8)));
+        }
+        if dice.random_bool(0.2) {
+            let ways = ["skip", "wait", "fail"];
+            stage["onUnreachable"] = json!(ways.choose(dice).expect("there are some"));
+        }
+    }
 }
 
 /// Draws the acts.

@@ -459,6 +459,27 @@ fn what_waits_for_its_window_ends_a_single_run() {
 }
 
 #[test]
+fn a_rollout_says_how_its_sample_was_picked_and_who_begins_first() {
+    let env = fleet();
+    let _clusters = serve(&env, 3);
+    env.write(
+        "policies/quick.yaml",
+        "apiVersion: fitout.dev/v1alpha1\nkind: RolloutPolicy\nmetadata: {name: quick}\nspec:\n  stages:\n    \
+         - {name: canary, clusters: {}, pick: {percent: 10, atLeast: 1, spreadBy: [environment]}}\n    \
+         - {name: rest, clusters: {}, batch: {atMost: 1}, maxFailures: 2, order: [{matchLabels: {criticality: low}}]}\n",
+    );
+    env.replace("clusters/sim-03.yaml", "labels: {", "labels: {criticality: low, ");
+    env.commit("A sample first, then what matters least");
+    assert_eq!(settle(&env), 0);
+    let shown = told(&env, "rollout show base-1");
+    let stages = shown.split("\n\n").nth(1).unwrap_or_default();
+    assert_snapshot!(stages);
+    let begun = |cluster: &str| shown.find(&format!("  rest  {cluster}  begins"));
+    assert!(begun("sim-03").is_some() && begun("sim-03") < begun("sim-02"), "{shown}");
+    check_laws(&env, &["base-1", "web-1"]);
+}
+
+#[test]
 fn a_policy_that_cannot_be_read_holds_its_addons() {
     let env = fleet();
     let _clusters = serve(&env, 3);

@@ -303,6 +303,8 @@ mod forms {
             "stages: [{name: a, clusters: {}, pick: {spreadBy: [regoin, environment]}}]",
             "stages: [{name: a, clusters: {}, batch: {percent: 0}, soak: soon}]",
             "stages: [{name: a, clusters: {}, batch: {atMost: 0}}]",
+            "stages: [{name: a, clusters: {}, order: [{matchLabels: {regoin: x}}, {}, {matchLabels: {environment: prod}}]}]",
+            "stages: [{name: a, clusters: {}, batch: {atMost: 1}, maxFailures: 0}, {name: b, clusters: {}, maxFailures: 10, onFailure: continue}]",
             "stages: [{name: a, clusters: {}, gates: [{approval: {count: 0}}, {}]}]",
             "stages: [{name: a, clusters: {matchLabels: {environment: prod}}}]",
             "{maxFailures: 0, stages: [{name: a, clusters: {}}]}",

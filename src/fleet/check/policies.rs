@@ -10,8 +10,8 @@ use crate::base::ids::{AddonName, ClusterName, PolicyName};
 use crate::base::span::Span;
 use crate::fleet::calendar::{Freeze, Window};
 use crate::fleet::model::{
-    Amount, Batch, Cluster, Document, Fleet, Gate, JobGate, Pick, PrometheusGate, RolloutPolicy,
-    Stage, WebhookGate,
+    Amount, Batch, Cluster, Document, Fleet, Gate, JobGate, OnFailure, Pick, PrometheusGate,
+    RolloutPolicy, Selector, Stage, WebhookGate,
 };
 use crate::fleet::resolve::is_placed;
 use crate::fleet::schema::Kind;
@@ -20,8 +20,8 @@ use crate::net::http::Url;
 pub(super) fn check(fleet: &Fleet, found: &mut Vec<Diagnostic>) {
     for (name, policy) in &fleet.policies {
         let mut checking = Checking { fleet, name, policy, found };
-        checking.budget();
         let spec = &policy.value.spec;
+        checking.budget(spec.max_failures.as_ref(), &["spec"]);
         checking.calendar(&spec.windows, &spec.freezes, &["spec"]);
         checking.stages();
         checking.coverage();
@@ -41,9 +41,9 @@ impl<'a> Checking<'a> {
         self.found.push(Diagnostic::error(code, message).label(span, label));
     }
 
-    fn budget(&mut self) {
-        let path = ["spec", "maxFailures"];
-        match &self.policy.value.spec.max_failures {
+    fn budget(&mut self, max_failures: Option<&Amount>, path: &[&str]) {
+        let path = [path, &["maxFailures"]].concat();
+        match max_failures {
             Some(Amount::Number(0)) => self.error(
                 "bad-number",
                 "`maxFailures` is at least 1".to_owned(),
@@ -88,6 +88,8 @@ impl<'a> Checking<'a> {
             if let Some(batch) = &stage.batch {
                 self.batch(batch, &[at.as_slice(), &["batch"]].concat());
             }
+            self.order(stage, &at);
+            self.overrides(stage, &at);
             let windows = stage.windows.as_deref().unwrap_or_default();
             self.calendar(windows, stage.freezes.as_deref().unwrap_or_default(), &at);
             self.gates(&stage.gates, &at, is_last);
@@ -95,6 +97,61 @@ impl<'a> Checking<'a> {
             if stage.pick.is_none() {
                 taken.extend(matching);
             }
+        }
+    }
+
+    /// An order of clusters that all begin at once, and selectors that put nobody in it.
+    fn order(&mut self, stage: &Stage, path: &[&str]) {
+        let path = [path, &["order"]].concat();
+        let mut before: BTreeSet<&ClusterName> = BTreeSet::new();
+        for (at, selector) in stage.order.iter().enumerate() {
+            let at = at.to_string();
+            let Some(node) = self.policy.node.at(&[path.as_slice(), &[&at]].concat()) else {
+                continue;
+            };
+            let known = self.found.len();
+            selectors::check(self.fleet, selector, node, self.found);
+            let of_stage = matching(self.fleet, &stage.clusters);
+            let is_taken = |name: &&ClusterName| {
+                selector.matches(&self.fleet.clusters[*name].value.metadata.labels)
+            };
+            let taken: Vec<&ClusterName> = of_stage.filter(is_taken).collect();
+            let is_told = self.found.len() > known || self.fleet.clusters.is_empty();
+            if !is_told && taken.iter().all(|name| before.contains(name)) {
+                let label = if taken.is_empty() {
+                    "matches no cluster of the stage"
+                } else {
+                    "earlier ones match all of these"
+                };
+                let message =
+                    format!("`order` of stage `{}` has one that says nothing", stage.name);
+                let warning =
+                    Diagnostic::warning("matches-nothing", message).label(&node.span, label);
+                self.found.push(warning);
+            }
+            before.extend(taken);
+        }
+        if !stage.order.is_empty() && stage.batch.is_none() {
+            let message = format!("all clusters of stage `{}` begin at once", stage.name);
+            let span = self.policy.node.span_at(&path);
+            let warning = Diagnostic::warning("order-without-batch", message);
+            let help = "bound how many begin at a time: `batch: {atMost: 1}`, or leave `order` out";
+            self.found.push(warning.label(span, "an order without a `batch`").help(help));
+        }
+    }
+
+    /// What a stage says in place of the policy.
+    fn overrides(&mut self, stage: &Stage, path: &[&str]) {
+        self.budget(stage.max_failures.as_ref(), path);
+        let on_failure = self.policy.value.spec.on_failure(Some(stage));
+        if stage.max_failures.is_some() && on_failure == OnFailure::Continue {
+            let message = format!("stage `{}` goes on whatever fails", stage.name);
+            let span = self.policy.node.span_at(&[path, &["maxFailures"]].concat());
+            let warning = Diagnostic::warning("unused-budget", message);
+            let help =
+                "set `onFailure: rollback` or `pause` for the stage, or leave `maxFailures` out";
+            self.found
+                .push(warning.label(span, "never counts with `onFailure: continue`").help(help));
         }
     }
 
@@ -351,7 +408,7 @@ impl<'a> Checking<'a> {
         let Some(node) = self.policy.node.at(path) else { return Vec::new() };
         let before = self.found.len();
         selectors::check(self.fleet, &stage.clusters, node, self.found);
-        let matching: Vec<&'a ClusterName> = matching(self.fleet, stage).collect();
+        let matching: Vec<&'a ClusterName> = matching(self.fleet, &stage.clusters).collect();
         let is_told = self.found.len() > before || self.fleet.clusters.is_empty();
         let label = if matching.is_empty() {
             "matches no cluster"
@@ -411,9 +468,13 @@ impl<'a> Checking<'a> {
     }
 }
 
-fn matching<'a>(fleet: &'a Fleet, stage: &Stage) -> impl Iterator<Item = &'a ClusterName> {
+fn matching<'a>(
+    fleet: &'a Fleet,
+    selector: &Selector,
+) -> impl Iterator<Item = &'a ClusterName> + use<'a> {
+    let selector = selector.clone();
     let clusters = fleet.clusters.iter();
     clusters
-        .filter(|(_, cluster)| stage.clusters.matches(&cluster.value.metadata.labels))
+        .filter(move |(_, cluster)| selector.matches(&cluster.value.metadata.labels))
         .map(|(name, _)| name)
 }

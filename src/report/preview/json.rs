@@ -207,6 +207,7 @@ struct RolloutView {
 #[serde(rename_all = "camelCase")]
 struct StageView {
     name: String,
+    /// In the order in which they begin.
     clusters: Vec<String>,
     at_a_time: usize,
     gates: Vec<String>,
@@ -218,6 +219,10 @@ struct StageView {
     closed: Option<String>,
     /// When it opens next.
     opens_at: Option<String>,
+    /// So many failed clusters stop the rollout in it, where the stage says something about failures itself.
+    failures_max: Option<usize>,
+    /// What happens then.
+    on_failure: Option<Json>,
 }
 
 /// The JSON Schema of the report.
@@ -363,6 +368,8 @@ fn rollout(one: &PlannedRollout) -> RolloutView {
         windows: texts(&stage.calendar.windows),
         freezes: texts(&stage.calendar.freezes),
         closed: stage.calendar.closed.as_ref().map(|closed| closed.reason.clone()),
+        failures_max: stage.own_failures.map(|(max, _)| max),
+        on_failure: stage.own_failures.map(|(_, on_failure)| to_json(&on_failure)),
         opens_at: stage.calendar.closed.as_ref().and_then(|one| one.until).map(|at| at.to_string()),
     };
     RolloutView {

@@ -144,14 +144,19 @@ fn rollout_title(rollout: &PlannedRollout) -> String {
         Some(policy) => format!("by policy {policy}"),
         None => "without a policy".to_owned(),
     };
-    let failures = counted(rollout.failures_max, "failure");
     let clusters = counted(rollout.clusters, "cluster");
-    let then = match rollout.on_failure {
+    let then = on_failures(rollout.on_failure, rollout.failures_max);
+    clean(&format!("{} {policy}: {clusters}; {then}", rollout.addon))
+}
+
+/// What becomes of it when so many have failed.
+fn on_failures(on_failure: OnFailure, max: usize) -> String {
+    let failures = counted(max, "failure");
+    match on_failure {
         OnFailure::Continue => "goes on without what fails".to_owned(),
         OnFailure::Rollback => format!("goes back at {failures}"),
         OnFailure::Pause => format!("pauses at {failures}"),
-    };
-    clean(&format!("{} {policy}: {clusters}; {then}", rollout.addon))
+    }
 }
 
 /// A stage: who is first, how many at a time, what has to hold before the next one.
@@ -169,7 +174,10 @@ fn stage_line(stage: &PlannedStage) -> String {
     };
     let gates = stage.gates.join(", ");
     let when = calendar(&stage.calendar);
-    clean(&format!("{}: {} ({pace}){when}; then {gates}", stage.name, counted(total, "cluster")))
+    let own = stage.own_failures.map(|(max, then)| format!("; {}", on_failures(then, max)));
+    let own = own.unwrap_or_default();
+    let clusters = counted(total, "cluster");
+    clean(&format!("{}: {clusters} ({pace}){when}; then {gates}{own}", stage.name))
 }
 
 /// When a stage may begin clusters: `, Mon–Thu 08:00–16:00 Europe/Zurich, not before …`.

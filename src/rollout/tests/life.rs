@@ -332,3 +332,75 @@ fn a_cluster_that_has_failed_is_not_compared_with_control() {
     assert_eq!(groups.failed, [&failed], "{}", world.picture());
     assert_eq!(groups.changed, [&cluster("staging-2")]);
 }
+
+#[test]
+fn a_batch_begins_clusters_in_the_order_of_its_stage() {
+    let stage = |order: serde_json::Value| json!({"stages": [{"name": "all", "clusters": {}, "batch": {"atMost": 1}, "order": order}]});
+    let begun = |world: &World| -> Vec<String> {
+        let begins = |event: &&Event| matches!(event.kind, EventKind::InstanceStarted { .. });
+        let names = world.log.iter().filter(begins).filter_map(|event| event.cluster.as_ref());
+        names.map(ToString::to_string).collect()
+    };
+    let staging = json!({"matchLabels": {"environment": "staging"}});
+    let mut world = with(stage(json!([{"matchLabels": {"name": "prod-2"}}, staging])));
+    world.run(30);
+    assert_eq!(begun(&world), ["prod-2", "staging-1", "staging-2", "prod-1"]);
+    // One that cannot be begun holds nobody up, and one that comes late has its place.
+    let mut world = with(stage(json!([staging])));
+    world.instance("staging-1").is_blocked = true;
+    world.run(2);
+    world.befall(&Chance::Join);
+    world.instance("staging-1").is_blocked = false;
+    world.run(30);
+    let begun = begun(&world);
+    assert_eq!(begun[..4], ["staging-2", "prod-1", "staging-1", "prod-2"], "{begun:?}");
+    assert!(begun[4].starts_with("prod-late"), "{begun:?}");
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn a_stage_may_have_its_own_say_in_what_fails() {
+    let stages = |staging: serde_json::Value, prod: serde_json::Value| {
+        let mut stages = with(json!({})).wish.policy.stages;
+        for (stage, own) in stages.iter_mut().zip([staging, prod]) {
+            let mut whole = serde_json::to_value(&*stage).expect("plain data");
+            for (field, value) in own.as_object().expect("fields of a stage") {
+                whole[field] = value.clone();
+            }
+            *stage = serde_json::from_value(whole).expect("a stage");
+        }
+        with(json!({"stages": stages}))
+    };
+    // One failure that staging puts up with does not count against the policy's budget of one.
+    let mut world = stages(json!({"maxFailures": 2}), json!({}));
+    world.instance("staging-1").bad.insert("d2".into());
+    world.run(60);
+    assert_eq!(world.newest().unwrap().phase, Phase::Completed, "{}", world.picture());
+    // The policy's budget counts in production, and what production says happens then.
+    let mut world = stages(json!({"maxFailures": 2}), json!({"onFailure": "pause"}));
+    for name in ["staging-1", "prod-1"] {
+        world.instance(name).bad.insert("d2".into());
+    }
+    world.run(60);
+    let Phase::Stopped { reason, .. } = world.newest().unwrap().phase else {
+        panic!("{}", world.picture())
+    };
+    assert!(reason.starts_with("prod-1: not healthy after 10m"), "{reason}");
+    // A share is one of the stage's clusters.
+    let mut world = stages(json!({"maxFailures": "50%"}), json!({}));
+    world.instance("staging-1").bad.insert("d2".into());
+    world.run(60);
+    assert!(matches!(world.newest().unwrap().phase, Phase::RolledBack { .. }));
+    assert_eq!(world.violations(), []);
+    // Its own deadline, and its own patience with what does not answer.
+    let mut world = stages(json!({"progressDeadline": "1h"}), json!({"onUnreachable": "wait"}));
+    world.instance("staging-1").bad.insert("d2".into());
+    world.instance("prod-1").is_down = true;
+    world.run(50);
+    assert_eq!(world.newest().unwrap().phase, Phase::Running, "{}", world.picture());
+    world.instance("staging-1").bad.clear();
+    world.run(120);
+    let rollout = world.newest().unwrap();
+    assert_eq!((rollout.stage, &rollout.phase), (1, &Phase::Running), "{}", world.picture());
+    assert_eq!(world.violations(), []);
+}
