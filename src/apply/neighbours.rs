@@ -43,11 +43,8 @@ pub fn settle(all: &mut [Neighbour<'_>]) {
 fn refuse_claims(all: &mut [Neighbour<'_>]) {
     let mut claims: BTreeMap<ObjectKey, Vec<(usize, String)>> = BTreeMap::new();
     for (index, one) in all.iter().enumerate() {
-        let rendered = &one.release.rendered;
-        let scopes = Scopes::of(rendered);
-        for manifest in &rendered.manifests {
-            let claim = (index, manifest.source.to_string());
-            claims.entry(scopes.settle(&manifest.key)).or_default().push(claim);
+        for (object, template) in claims_of(one.release) {
+            claims.entry(object).or_default().push((index, template));
         }
     }
     for (object, claims) in claims {
@@ -82,16 +79,66 @@ fn refuse_claims(all: &mut [Neighbour<'_>]) {
     }
 }
 
+/// The objects that a release writes, each with its template.
+fn claims_of(release: &Release) -> impl Iterator<Item = (ObjectKey, String)> {
+    let scopes = Scopes::of(&release.rendered);
+    let manifests = release.rendered.manifests.iter();
+    manifests.map(move |one| (scopes.settle(&one.key), one.source.to_string()))
+}
+
+/// The first object that a release shares with others that git wants on its cluster.
+///
+/// # Errors
+/// The object, and which releases have it.
+pub fn alone<'a>(
+    release: &Release,
+    others: impl Iterator<Item = &'a Release>,
+) -> Result<(), Refused> {
+    let id = ReleaseId::of(&release.instance);
+    let mut mine: BTreeMap<ObjectKey, (String, BTreeSet<String>)> =
+        claims_of(release).map(|(key, template)| (key, (template, BTreeSet::new()))).collect();
+    for other in others.filter(|other| ReleaseId::of(&other.instance) != id) {
+        for (key, _) in claims_of(other) {
+            if let Some((_, others)) = mine.get_mut(&key) {
+                others.insert(ReleaseId::of(&other.instance).to_string());
+            }
+        }
+    }
+    let shared = mine.into_iter().find(|(_, (_, others))| !others.is_empty());
+    shared.map_or(Ok(()), |(object, (template, others))| {
+        Err(Refused::Claimed { object, template, others: others.into_iter().collect() })
+    })
+}
+
 /// Group and kind.
 type Kind = (String, String);
+
+/// The kinds that a release brings CRDs of.
+fn kinds_of(release: &Release) -> impl Iterator<Item = Kind> {
+    let is_skipped = release.instance.upgrade.crds == CrdPolicy::Skip;
+    let of_folder = release.rendered.crds.manifests.iter().filter(|_| !is_skipped);
+    crds::defined(of_folder.chain(&release.rendered.manifests)).into_keys()
+}
+
+/// Takes the objects away that a cluster does not serve, but one of these releases brings the kind
+/// of. Gives the rest.
+pub fn without_brought<'a>(
+    unserved: Vec<NotServed>,
+    releases: impl Iterator<Item = &'a Release>,
+) -> Vec<NotServed> {
+    if unserved.is_empty() {
+        return unserved;
+    }
+    let brought: BTreeSet<Kind> = releases.flat_map(kinds_of).collect();
+    let is_brought =
+        |one: &NotServed| brought.contains(&(one.object.group.clone(), one.object.kind.clone()));
+    unserved.into_iter().filter(|one| !is_brought(one)).collect()
+}
 
 fn order_by_kinds(all: &mut [Neighbour<'_>]) {
     let mut brought: BTreeMap<Kind, usize> = BTreeMap::new();
     for (index, one) in all.iter().enumerate() {
-        let rendered = &one.release.rendered;
-        let is_skipped = one.release.instance.upgrade.crds == CrdPolicy::Skip;
-        let of_folder = rendered.crds.manifests.iter().filter(|_| !is_skipped);
-        for kind in crds::defined(of_folder.chain(&rendered.manifests)).into_keys() {
+        for kind in kinds_of(one.release) {
             brought.entry(kind).or_insert(index);
         }
     }

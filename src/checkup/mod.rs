@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::base::clock::Timestamp;
 use crate::base::diagnostic::Severity;
 use crate::base::ids::{AddonName, ClusterName, Digest};
+use crate::fleet::model::SecretKeyRef;
 use crate::fleet::range::{self, Range};
 use crate::permissions::{
     Need, Permission, Policy, Purpose, Scope, Subject, Target, in_verb_order,
@@ -146,32 +147,24 @@ impl Checkup {
 
     /// Of a cluster whose kubeconfig is in a Secret of the hub that this user of the hub may not
     /// read.
-    pub fn behind_secret(
-        expected: &Expected,
-        (namespace, name): (&str, &str),
-        user: Option<&str>,
-    ) -> Self {
-        let permission = Permission {
-            scope: Scope::Namespace(namespace.to_owned()),
-            target: Target::Resource {
-                group: String::new(),
-                resource: "secrets".to_owned(),
-                name: name.to_owned(),
-            },
-            verb: "get".to_owned(),
-        };
+    pub fn behind_secret(expected: &Expected, secret: &SecretKeyRef, user: Option<&str>) -> Self {
         let mut checkup = Self::empty(expected);
         checkup.findings.push(Finding {
             check: Check::Permissions,
             severity: Severity::Error,
             message: format!(
-                "may not get `secrets` ({name}) in namespace `{namespace}` of the hub"
+                "may not get `secrets` ({}) in namespace `{}` of the hub",
+                secret.name, secret.namespace
             ),
             why: "the Secret has the kubeconfig of the cluster".to_owned(),
             help: "let an administrator of the hub apply the RBAC that is printed".to_owned(),
         });
         let subject = user.filter(|user| !user.is_empty()).map(Subject::of_user);
-        checkup.rbac = named_after_rules(&Policy::of([&permission]), subject.as_ref(), &[].into());
+        checkup.rbac = named_after_rules(
+            &Policy::of([&Permission::of_secret(secret)]),
+            subject.as_ref(),
+            &[].into(),
+        );
         checkup.rbac.insert_str(0, "# Not there, but on the hub\n");
         checkup
     }

@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 
 use super::*;
+use crate::fleet::model::SecretKeyRef;
 
 fn expected() -> Expected {
     Expected {
@@ -142,7 +143,9 @@ fn a_kind_that_is_not_served_and_what_cannot_be_asked_are_told() {
 
 #[test]
 fn a_secret_of_the_hub_that_may_not_be_read_is_told_with_what_gives_it() {
-    let checkup = Checkup::behind_secret(&expected(), ("fleet", "prod-01-kubeconfig"), Some("ada"));
+    let (namespace, name) = ("fleet".to_owned(), "prod-01-kubeconfig".to_owned());
+    let secret = SecretKeyRef { namespace, name, key: None };
+    let checkup = Checkup::behind_secret(&expected(), &secret, Some("ada"));
     assert!(!checkup.is_reachable && checkup.has_errors());
     assert_snapshot!(checkup.rbac);
 }

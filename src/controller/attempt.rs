@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::head::{Head, Revisions};
 use crate::apply::{
-    self, Allowance, ApplyError, ApplyOptions, Rules, mark_failed, realize, rollback, uninstall,
+    self, Allowance, ApplyError, ApplyOptions, Rules, mark_failed, neighbours, realize, rollback,
+    uninstall,
 };
 use crate::base::clock::Clock;
 use crate::base::ids::{Digest, InstanceKey, Rev};
@@ -128,9 +129,24 @@ impl Workshop {
 
     async fn to_goal(&self, goal: &Goal, limits: &Limits) -> Result<AttemptResult, AttemptResult> {
         match &goal.digest {
-            Some(digest) => self.to_release(&goal.rev, digest).await,
+            Some(digest) => {
+                self.alone(digest)?;
+                self.to_release(&goal.rev, digest).await
+            }
             None => self.off(limits).await,
         }
+    }
+
+    /// Nothing is begun on objects that git has in another release of the cluster as well: each
+    /// would undo what the other does.
+    fn alone(&self, digest: &Digest) -> Result<(), AttemptResult> {
+        let releases = &self.head.releases;
+        let Some(release) = releases.get(&self.key).filter(|one| one.digest == *digest) else {
+            return Ok(());
+        };
+        let of_cluster = releases.iter().filter(|(key, _)| key.cluster == self.key.cluster);
+        let alone = neighbours::alone(release, of_cluster.map(|(_, other)| other));
+        alone.map_err(|refused| AttemptResult::Final(chain(&refused)))
     }
 
     async fn to_release(&self, rev: &Rev, digest: &Digest) -> Result<AttemptResult, AttemptResult> {

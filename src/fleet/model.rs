@@ -4,6 +4,7 @@
 //! what documents are checked against. Spans are found through [`Document::node`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -90,7 +91,7 @@ pub struct ClusterSpec {
     pub addons: Vec<ClusterAddon>,
 }
 
-/// How a cluster is reached: exactly one of the fields.
+/// How a cluster is reached: exactly one of the first five fields.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Connection {
@@ -104,6 +105,9 @@ pub struct Connection {
     pub in_cluster: Option<InCluster>,
     /// An embedded simulated cluster.
     pub simulated: Option<Simulated>,
+    /// Requests that may begin in a second, a short burst aside. As many as the server answers by
+    /// default: it shares its time by API priority and fairness.
+    pub requests_per_second: Option<NonZeroU32>,
 }
 
 /// A key of a Secret.

@@ -9,6 +9,7 @@ pub(super) fn health(object: &Json) -> Health {
     match condition(object, "Available") {
         Some(available) if available.is_true() => Health::ready("is available"),
         Some(available) => Health::progressing(format!("is not available: {}", available.words())),
-        None => Health::ready("is there"),
+        None if object["spec"]["service"].is_null() => Health::ready("is served by the API server"),
+        None => Health::progressing("is not looked at yet by the API server"),
     }
 }

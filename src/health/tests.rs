@@ -227,6 +227,17 @@ fn kinds_that_nothing_waits_for_say_what_is_wrong_with_them() {
         "is not available: no endpoints",
     );
     check(
+        json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+               "spec": {"service": {"name": "metrics", "namespace": "kube-system"}}}),
+        Condition::Progressing,
+        "is not looked at yet by the API server",
+    );
+    check(
+        json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService"}),
+        Condition::Ready,
+        "is served by the API server",
+    );
+    check(
         json!({"apiVersion": "v1", "kind": "ReplicationController", "spec": {"replicas": 2},
                "status": {"availableReplicas": 1}}),
         Condition::Progressing,

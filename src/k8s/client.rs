@@ -1,6 +1,7 @@
 //! Requests to one cluster: bounded in number and time, retried where that is harmless.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::connection::Connection;
 use super::discovery::{Resource, Resources};
 use super::error::RequestError;
 use super::lost;
+use super::pace::Pace;
 use crate::base::ids::ClusterName;
 use crate::base::planted::{Planted, is_planted};
 use crate::object::noise::FIELD_MANAGER;
@@ -57,6 +59,8 @@ pub struct ClusterClient {
     pub(super) resources: Arc<Resources>,
     pass: Option<Arc<Pass>>,
     permits: Arc<Semaphore>,
+    /// As fast as the server answers when not given.
+    pace: Option<Arc<Pace>>,
     pub(super) timeout: Duration,
     /// Of a simulated cluster in this process: the cluster, and where it is kept.
     simulated: Option<(SimCluster, SimFleet)>,
@@ -100,6 +104,7 @@ impl ClusterClient {
             resources: Arc::default(),
             pass: None,
             permits: Arc::new(Semaphore::new(REQUESTS_IN_PARALLEL)),
+            pace: None,
             timeout,
             simulated: None,
         }
@@ -114,6 +119,13 @@ impl ClusterClient {
     ) -> Self {
         let client = cluster.client();
         Self { simulated: Some((cluster, fleet)), ..Self::new(name, client, timeout) }
+    }
+
+    /// The same client, that begins at most so many requests in a second where that is given, the
+    /// tries of one request counted each. A short burst may go faster.
+    #[must_use]
+    pub(super) fn at_most(self, per_second: Option<NonZeroU32>) -> Self {
+        Self { pace: per_second.map(|rate| Arc::new(Pace::new(rate))), ..self }
     }
 
     /// The same client for one pass over the cluster: what [`Self::listed`] gave once is not asked
@@ -451,6 +463,9 @@ impl ClusterClient {
     }
 
     async fn attempt(&self, call: &Call<'_>) -> Result<Json, Failed> {
+        if let Some(pace) = &self.pace {
+            pace.turn().await;
+        }
         let (client, generation) = self.connection.client().await;
         let answer = tokio::time::timeout(self.timeout, self.send(&client, call)).await;
         let answer = answer.unwrap_or_else(|_| {

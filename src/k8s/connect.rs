@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine as _;
+use http::HeaderValue;
 use kube::config::{Kubeconfig, KubeconfigError};
 
 use super::client::ClusterClient;
@@ -20,6 +21,9 @@ use crate::sim::SimFleet;
 
 /// The key under which Cluster API keeps a kubeconfig.
 const KUBECONFIG_KEY: &str = "value";
+
+/// What API servers write into their audit logs.
+const USER_AGENT: &str = concat!("fitout/", env!("CARGO_PKG_VERSION"));
 
 /// What connecting depends on besides the Cluster document.
 #[derive(Clone, Debug)]
@@ -176,8 +180,9 @@ pub async fn connect(
 ) -> Result<ClusterClient, ConnectError> {
     let name = &cluster.metadata.name;
     let connection = &cluster.spec.connection;
+    let rate = connection.requests_per_second;
     if let Some(simulated) = &connection.simulated {
-        return to_simulated(name, simulated, options).await;
+        return Ok(to_simulated(name, simulated, options).await?.at_most(rate));
     }
     let origin = if let Some(context) = &connection.context {
         let path = options.kubeconfig.clone();
@@ -194,7 +199,8 @@ pub async fn connect(
         return Err(ConnectError::NoConnection { cluster: name.clone() });
     };
     let way = Way { name: name.clone(), origin, options: options.clone() };
-    Ok(ClusterClient::over(name.clone(), Connection::open(way).await?, options.timeout))
+    let opened = Connection::open(way).await?;
+    Ok(ClusterClient::over(name.clone(), opened, options.timeout).at_most(rate))
 }
 
 /// A client of the hub: the cluster of the current kubeconfig, or else the one that fitout runs in.
@@ -251,6 +257,7 @@ fn client(
 ) -> Result<kube::Client, ConnectError> {
     // The client retries by itself, with a bound that fits a fleet.
     config.default_retry = false;
+    config.headers.push((http::header::USER_AGENT, HeaderValue::from_static(USER_AGENT)));
     config.connect_timeout = Some(options.timeout.min(Duration::from_secs(10)));
     kube::Client::try_from(config)
         .map_err(|error| ConnectError::Client { cluster: name.clone(), source: Box::new(error) })

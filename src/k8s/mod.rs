@@ -11,6 +11,7 @@ pub mod error;
 mod kubeconfig;
 pub mod login;
 mod lost;
+mod pace;
 pub mod plugin;
 pub mod proxy;
 pub mod reviews;

@@ -1,11 +1,10 @@
 //! The veto of a cluster: an annotation with which whoever runs it holds changes off.
 
+use crate::base::ids::OWN_NAMESPACE;
 use crate::k8s::{ClusterClient, RequestError, Resource};
 use crate::object::access;
 
-/// The namespace that is looked at. It need not be there.
-pub const NAMESPACE: &str = "fitout";
-/// The annotation on it; its value says why.
+/// The annotation on [`OWN_NAMESPACE`], which need not be there; its value says why.
 pub const ANNOTATION: &str = "fitout.dev/hold";
 
 /// Why the cluster lets no rollout begin on it; none where it does not say so, or may not be asked.
@@ -14,7 +13,7 @@ pub const ANNOTATION: &str = "fitout.dev/hold";
 /// The cluster does not answer, so that it cannot be known.
 pub async fn hold(client: &ClusterClient) -> Result<Option<String>, RequestError> {
     let namespaces = Resource::core("Namespace", "namespaces", false);
-    let found = match client.get(&namespaces, "", NAMESPACE).await {
+    let found = match client.get(&namespaces, "", OWN_NAMESPACE).await {
         Ok(found) => found,
         Err(RequestError::Forbidden { .. }) => None,
         Err(error) => return Err(error),
@@ -25,7 +24,7 @@ pub async fn hold(client: &ClusterClient) -> Result<Option<String>, RequestError
     Ok(annotations.map(|why| {
         let why = if why.trim().is_empty() { "it does not say why" } else { why.trim() };
         format!(
-            "the cluster, which holds changes off: {why} ({ANNOTATION} on namespace {NAMESPACE})"
+            "the cluster, which holds changes off: {why} ({ANNOTATION} on namespace {OWN_NAMESPACE})"
         )
     }))
 }

@@ -21,9 +21,9 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use crate::base::ids::{AddonName, ClusterName};
+use crate::base::ids::{AddonName, ClusterName, OWN_NAMESPACE};
 use crate::chart::model::{Hook, Manifest};
-use crate::fleet::model::{CrdPolicy, Fleet, ImmutablePolicy, UpgradeSpec};
+use crate::fleet::model::{CrdPolicy, Fleet, ImmutablePolicy, SecretKeyRef, UpgradeSpec};
 use crate::health;
 use crate::object::access;
 use crate::object::manifest::each;
@@ -96,6 +96,15 @@ pub struct Permission {
 }
 
 impl Permission {
+    /// To read one Secret.
+    pub fn of_secret(secret: &SecretKeyRef) -> Self {
+        Self {
+            scope: Scope::Namespace(secret.namespace.clone()),
+            target: Target::resource("", "secrets", &secret.name),
+            verb: "get".to_owned(),
+        }
+    }
+
     /// The `spec` of a SelfSubjectAccessReview that asks for it.
     pub fn attributes(&self) -> Json {
         match &self.target {
@@ -176,6 +185,8 @@ pub enum Purpose {
     Tests,
     /// The Jobs of gates.
     Gates,
+    /// The annotation with which a cluster holds rollouts off.
+    Hold,
 }
 
 impl Purpose {
@@ -203,6 +214,7 @@ impl Purpose {
             Self::Reasons => Some("what fails is told without events and without last log lines"),
             Self::Tests => Some("`fitout test` cannot run the tests of the chart"),
             Self::Gates => Some("a gate that runs a Job does not pass"),
+            Self::Hold => Some("the cluster cannot hold rollouts off"),
         }
     }
 }
@@ -226,6 +238,7 @@ impl fmt::Display for Purpose {
             Self::Reasons => "why something fails",
             Self::Tests => "tests of the chart",
             Self::Gates => "Jobs of gates",
+            Self::Hold => "whether the cluster holds rollouts off",
         })
     }
 }
@@ -419,6 +432,8 @@ impl Gathered<'_> {
         self.add_all((&Scope::Cluster, &secrets), &["list"], Purpose::EveryRecord, addon);
         let namespace = Target::resource("", "namespaces", release.namespace);
         self.add_all((&Scope::Cluster, &namespace), READ, Purpose::Namespace, addon);
+        let hold = Target::resource("", "namespaces", OWN_NAMESPACE);
+        self.add_all((&Scope::Cluster, &hold), READ, Purpose::Hold, addon);
         let namespaces = Target::resource("", "namespaces", "");
         self.add_all((&Scope::Cluster, &namespaces), &["create"], Purpose::MakeNamespace, addon);
         for object in each(release.manifests, release.namespace) {

@@ -180,6 +180,28 @@ fn a_fleet_comes_up_and_changes_go_through_their_stages() {
     assert!(why.contains("sim-03/web is as git says"), "{why}");
 }
 
+#[test]
+fn what_two_releases_claim_is_written_by_neither() {
+    let env = fleet();
+    let _clusters = serve(&env, 3);
+    assert_eq!(settle(&env), 0);
+    let shared = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shared, namespace: default}\n\
+                  data: {of: {{ .Release.Name }}}\n";
+    for addon in ["base", "web"] {
+        env.write(&format!("addons/{addon}/chart/templates/shared.yaml"), shared);
+    }
+    env.commit("A ConfigMap for two");
+    assert_eq!(settle(&env), 5);
+    let kubeconfig = env.root().join("kubeconfig").display().to_string();
+    for (addon, other) in [("base", "web/web"), ("web", "base/base")] {
+        let why = env.run(&format!("why sim-01 {addon} --kubeconfig {kubeconfig}"));
+        let told = format!(
+            "ConfigMap/default/shared from `web/templates/shared.yaml` is claimed by release {other} as well"
+        );
+        assert!(why.contains(&told), "{why}");
+    }
+}
+
 /// Runs controllers and kills each when it has logged so many lines, until one ends by itself.
 fn settle_with_kills(env: &Env, lines: &mut impl Iterator<Item = usize>) -> i32 {
     loop {

@@ -48,6 +48,21 @@ fn the_least_permissions_of_the_worked_example() {
 }
 
 #[test]
+fn the_hub_has_to_allow_the_secrets_of_kubeconfigs_by_their_names() {
+    let env = Env::small();
+    assert_snapshot!(env.run("rbac --hub"));
+    for name in ["prod-01", "prod-02"] {
+        let text = format!(
+            "apiVersion: fitout.dev/v1alpha1\nkind: Cluster\nmetadata: {{name: {name}}}\nspec:\n  \
+             kubernetesVersion: \"1.35\"\n  \
+             connection: {{kubeconfigSecret: {{namespace: fleet, name: {name}-kubeconfig}}}}\n"
+        );
+        env.write(&format!("clusters/{name}.yaml"), &text);
+    }
+    assert_snapshot!(env.run("rbac --hub --subject ServiceAccount:fitout/controller"));
+}
+
+#[test]
 fn a_kind_of_which_no_chart_brings_the_crd_is_guessed_and_told() {
     let env = Env::small();
     let template = "apiVersion: x.example.org/v1\nkind: Thing\nmetadata: {name: thing}\n";

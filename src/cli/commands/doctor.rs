@@ -130,7 +130,6 @@ async fn not_connected(
                 Ok(hub) => hub.user().await.ok(),
                 Err(_) => None,
             };
-            let secret = (secret.namespace.as_str(), secret.name.as_str());
             Checkup::behind_secret(expected, secret, user.as_deref())
         }
         _ => Checkup::unreachable(expected, chain(error)),

@@ -7,8 +7,9 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::load;
 use crate::cli::selection::{InstanceArgs, instances_on};
+use crate::fleet::model::{Fleet, SecretKeyRef};
 use crate::permissions::{
-    Catalog, Need, Policy, Purpose, Scope, Subject, Wanted, needs_with_gates,
+    Catalog, Need, Permission, Policy, Purpose, Scope, Subject, Wanted, needs_with_gates,
 };
 use crate::render::RenderOptions;
 use crate::report::diagnostics;
@@ -25,6 +26,9 @@ pub struct Args {
     /// Leave out what fitout can do without: lists over the whole cluster, and what explains
     #[arg(long)]
     required_only: bool,
+    /// For the hub instead: the Secrets with the kubeconfigs of these clusters
+    #[arg(long, conflicts_with_all = ["addons", "required_only"])]
+    hub: bool,
     /// The name of the roles and their bindings
     #[arg(long, value_name = "NAME", default_value = "fitout")]
     name: String,
@@ -34,6 +38,9 @@ pub struct Args {
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let desired = load::desired(context)?;
     let clusters = args.instances.clusters.select_or_all(&desired.fleet)?;
+    if args.hub {
+        return hub(&args, &desired.fleet, &clusters, context);
+    }
     let addons = args.instances.addons.select(&desired.fleet)?;
     // With addons that are not asked for: one may bring the CRD of another's objects.
     let rendered =
@@ -69,6 +76,33 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let text = diagnostics::text(&rendered.diagnostics, context.is_coloured);
     write!(context.err, "{text}")?;
     Ok(Exit::of_findings(&rendered.diagnostics))
+}
+
+/// What lets the hub's kubeconfigs of some clusters be read.
+fn hub(
+    args: &Args,
+    fleet: &Fleet,
+    clusters: &BTreeSet<ClusterName>,
+    context: &mut Context,
+) -> anyhow::Result<Exit> {
+    let documents = clusters.iter().filter_map(|name| fleet.clusters.get(name));
+    let secrets: Vec<&SecretKeyRef> = documents
+        .filter_map(|cluster| cluster.value.spec.connection.kubeconfig_secret.as_ref())
+        .collect();
+    if secrets.is_empty() {
+        let why = "none of these clusters is reached by a Secret of the hub (`kubeconfigSecret`)";
+        writeln!(context.err, "{why}")?;
+        return Ok(Exit::Done);
+    }
+    let permissions: Vec<Permission> = secrets.into_iter().map(Permission::of_secret).collect();
+    let told =
+        Policy::of(permissions.iter()).yaml(&args.name, args.subject.as_ref(), &BTreeSet::new());
+    let count = permissions.len();
+    let clusters = if count == 1 { "1 cluster" } else { &format!("{count} clusters") };
+    let head = "# What fitout needs on the hub: the Secrets with the kubeconfigs of";
+    writeln!(context.out, "{head} {clusters}.")?;
+    write!(context.out, "{told}")?;
+    Ok(Exit::Done)
 }
 
 fn warn_of_guesses(

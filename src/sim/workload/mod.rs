@@ -6,6 +6,7 @@
 //! Everything that takes time in a real cluster takes simulated time here, by the names and
 //! images of the objects alone, so that the same cluster always goes the same way.
 
+mod apiservice;
 mod condition;
 mod crd;
 mod daemonset;
@@ -93,6 +94,7 @@ pub fn round(view: &View<'_>) -> (Vec<Effect>, Option<Timestamp>) {
     volume::run(&mut round);
     service::run(&mut round);
     disruption::run(&mut round);
+    apiservice::run(&mut round);
     round.finish()
 }
 

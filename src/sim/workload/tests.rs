@@ -355,6 +355,31 @@ fn old_replica_sets_are_forgotten_beyond_the_limit() {
 }
 
 #[test]
+fn an_api_service_is_available_once_a_pod_of_its_service_is_ready() {
+    let mut cluster = Cluster::new(1);
+    let reason = |cluster: &Cluster, name: &str| {
+        cluster.one("APIService", name)["status"]["conditions"][0]["reason"].clone()
+    };
+    let of = |name: &str, spec: Json| {
+        json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+               "metadata": {"name": name}, "spec": spec})
+    };
+    cluster.put(of("v1.", json!({"version": "v1"})));
+    let service = json!({"name": "web", "namespace": "default"});
+    cluster.put(of("v1.metrics.example.org", json!({"service": service})));
+    cluster.run(10);
+    assert_eq!(reason(&cluster, "v1."), "Local");
+    assert_eq!(reason(&cluster, "v1.metrics.example.org"), "ServiceNotFound");
+    cluster.put(json!({"apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "web", "namespace": "default"}, "spec": {"selector": {"app": "web"}}}));
+    cluster.run(10);
+    assert_eq!(reason(&cluster, "v1.metrics.example.org"), "MissingEndpoints");
+    cluster.put(workload("Deployment", 1, "web:1"));
+    cluster.run(30);
+    assert_eq!(reason(&cluster, "v1.metrics.example.org"), "Passed");
+}
+
+#[test]
 fn a_stateful_set_goes_one_by_one_and_a_broken_one_stands_still() {
     let mut cluster = Cluster::new(2);
     let of = |image| {

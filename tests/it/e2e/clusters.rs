@@ -265,23 +265,24 @@ impl Cluster {
         })
     }
 
-    /// How many requests have changed something since the cluster began, as its API server counts
-    /// them. What control planes write by themselves all the time (leases, events, status) is
-    /// left out; dry runs are none.
-    pub(super) fn writes(&self) -> u64 {
-        let counted = self.requests(|label| {
+    /// How many requests of each verb and resource have changed something since the cluster began,
+    /// as its API server counts them. What control planes write by themselves, some of it later
+    /// than what it follows from, is left out; dry runs are none.
+    pub(super) fn writes(&self) -> BTreeMap<String, u64> {
+        self.requests(|label| {
+            let (verb, resource) = (label("verb"), label("resource"));
             let is_own = !label("subresource").is_empty()
                 || matches!(
-                    label("resource").as_str(),
+                    resource.as_str(),
                     "leases" | "events" | "nodes" | "tokenreviews" | "subjectaccessreviews"
+                        | "pods" | "replicasets" | "controllerrevisions" | "endpointslices" | "endpoints"
                         // Answers, which are not kept.
                         | "selfsubjectaccessreviews" | "selfsubjectreviews" | "selfsubjectrulesreviews"
                 );
-            let verb = label("verb");
             let is_write = !matches!(verb.as_str(), "GET" | "LIST" | "WATCH" | "CONNECT");
-            (is_write && !is_own && label("dry_run").is_empty()).then(String::new)
-        });
-        counted.values().sum()
+            let counts = is_write && !is_own && label("dry_run").is_empty();
+            counts.then(|| format!("{verb} {resource}"))
+        })
     }
 
     /// How often each resource was listed since the cluster began.

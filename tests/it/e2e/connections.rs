@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 
 use super::clusters::{Cluster, tool, words};
 use super::fleet::Fleet;
-use super::run::{Ran, run};
+use super::run::{Ran, eventually, run};
 use super::wire::{Deed, Wire};
 
 const CLUSTER: &str = "prod-01";
@@ -187,6 +187,42 @@ fn a_token_that_changes_in_the_middle_is_read_again() {
     let seen = wire.seen();
     assert!(seen.iter().any(|seen| seen.login == "Bearer first"));
     assert!(seen.iter().any(|seen| seen.login == "Bearer second"));
+}
+
+#[test]
+fn a_controller_goes_on_when_its_token_is_another_one() {
+    let Some(fleet) = Fleet::web() else { return };
+    let cluster = fleet.clusters.named(CLUSTER);
+    let wire = Wire::to(cluster, fleet.env.root());
+    let connection = format!("kubeconfigFile: {}", wire.kubeconfig().display());
+    fleet.write_cluster(CLUSTER, "{environment: prod}", &connection);
+    fleet.env.commit("By a token that changes");
+    let path = fleet.env.root().join("token");
+    wire.write_user(&format!("{{tokenFile: {}}}", path.display()));
+    let valid = Arc::new(Mutex::new(String::new()));
+    let issue = |token: &str| {
+        std::fs::write(&path, token).expect("it is ours");
+        *valid.lock().unwrap_or_else(PoisonError::into_inner) = format!("Bearer {token}");
+    };
+    issue("first");
+    let accepted = Arc::clone(&valid);
+    wire.rule(move |seen| {
+        let is_valid = seen.login == *accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_valid { Deed::Pass } else { Deed::Answer(401, "Unauthorized") }
+    });
+    let mut controller =
+        fleet.spawn("controller --pace 200ms --interval 1s --resync 1s --listen off");
+    let motd =
+        || cluster.kubectl("get configmap web -n web --ignore-not-found -o jsonpath={.data.motd}");
+    eventually("it is brought", Duration::from_mins(1), || motd() == "hello");
+    issue("second");
+    fleet.set("motd: hello", "motd: changed");
+    eventually("it is changed", Duration::from_mins(1), || motd() == "changed");
+    controller.kill().expect("it is our child");
+    controller.wait().expect("it is our child");
+    let seen = wire.seen();
+    assert!(seen.iter().any(|seen| seen.login == "Bearer first" && seen.is_write));
+    assert!(seen.iter().any(|seen| seen.login == "Bearer second" && seen.is_write));
 }
 
 #[test]

@@ -32,6 +32,25 @@ fn a_change_is_compared_with_a_cluster_by_dry_runs_that_change_nothing() {
 }
 
 #[test]
+fn a_kind_that_a_cluster_does_not_serve_is_told_unless_the_change_brings_it() {
+    let Some(fleet) = Fleet::web() else { return };
+    fleet.bring_web(CLUSTER);
+    let thing = "apiVersion: preview.example.org/v1\nkind: Thing\nmetadata: {name: one}\n";
+    fleet.env.write("addons/web/chart/templates/thing.yaml", thing);
+    let ran = fleet.fitout(&format!("preview --live {CLUSTER}")).succeeded();
+    let lacks = "the cluster serves no kind `Thing` of `preview.example.org/v1`";
+    let told = live(&ran.out);
+    assert!(told.contains(lacks) && told.contains("thing.yaml"), "{told}");
+    let crd = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n\
+               metadata: {name: things.preview.example.org}\n\
+               spec: {group: preview.example.org, scope: Namespaced, names: {kind: Thing, plural: things}}\n";
+    fleet.env.write("addons/web/chart/crds/things.yaml", crd);
+    let ran = fleet.fitout(&format!("preview --live {CLUSTER}")).succeeded();
+    let told = live(&ran.out);
+    assert!(!told.contains(lacks) && told.contains("Thing"), "{told}");
+}
+
+#[test]
 fn credentials_that_may_only_read_are_enough() {
     let Some(fleet) = Fleet::web() else { return };
     let cluster = fleet.clusters.named(CLUSTER);

@@ -46,6 +46,7 @@ impl Names {
     /// Puts names into an answer. What is made only as if has a uid that nothing else has.
     pub(crate) fn normalise(&mut self, answer: &mut Answer, is_as_if: bool) {
         hide_versions_of_all(&mut answer.body);
+        order_what_is_invalid(&mut answer.body);
         let uid = answer.body.pointer("/metadata/uid").and_then(Json::as_str);
         let uid = uid.filter(|_| is_as_if).map(str::to_owned);
         let is_known = self.generated.len();
@@ -115,6 +116,32 @@ impl Names {
         let text = TOO_OLD.replace_all(&text, "$1 (VERSION)");
         let text = SERVER.replace_all(&text, "SERVER");
         text.into_owned()
+    }
+}
+
+/// Puts the causes that a message lists into the order of `causes` once they are sorted: a real
+/// server goes through the fields of a schema in no order. A message that does not list exactly
+/// the causes stays as it is.
+fn order_what_is_invalid(body: &mut Json) {
+    let Some(causes) = body.pointer("/details/causes").and_then(Json::as_array) else { return };
+    let mut causes = causes.clone();
+    causes.sort_by_key(in_place);
+    causes.dedup();
+    let text = |cause: &Json, field: &str| cause[field].as_str().unwrap_or_default().to_owned();
+    let ordered: Vec<_> = causes
+        .iter()
+        .map(|cause| format!("{}: {}", text(cause, "field"), text(cause, "message")))
+        .collect();
+    let message = body["message"].as_str().unwrap_or_default();
+    let Some((head, listed)) = message.split_once(": [") else { return };
+    let Some(listed) = listed.strip_suffix(']') else { return };
+    let (mut rest, mut count) = (listed.to_owned(), 0);
+    for one in &ordered {
+        count += rest.matches(one.as_str()).count();
+        rest = rest.replace(one.as_str(), "");
+    }
+    if rest == ", ".repeat(count.saturating_sub(1)) {
+        body["message"] = Json::from(format!("{head}: [{}]", ordered.join(", ")));
     }
 }
 

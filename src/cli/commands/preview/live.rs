@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 
-use crate::apply::{self, ApplyError, ApplyOptions, Comparison, ObjectError, holder};
+use crate::apply::{
+    self, ApplyError, ApplyOptions, Comparison, ObjectError, Refused, holder, neighbours,
+};
 use crate::base::clock::SystemClock;
 use crate::base::ids::{ClusterName, InstanceKey};
 use crate::base::limits::CLUSTERS_IN_PARALLEL;
@@ -129,6 +131,13 @@ impl Asking<'_> {
             }
             (None, None) => return Answer::default(),
         };
+        let compared = compared.map(|mut seen| {
+            let of_cluster =
+                self.head.releases.iter().filter(|(one, _)| one.cluster == key.cluster);
+            let unserved = std::mem::take(&mut seen.unserved);
+            seen.unserved = neighbours::without_brought(unserved, of_cluster.map(|(_, one)| *one));
+            seen
+        });
         answer(compared, self.head.releases.contains_key(key))
     }
 }
@@ -139,6 +148,9 @@ fn answer(compared: Result<Comparison, ApplyError>, is_wanted: bool) -> Answer {
         Err(error) => return Answer { problems: vec![chain(&error)], ..Answer::default() },
     };
     let mut problems: Vec<String> = seen.refused.iter().map(ToString::to_string).collect();
+    if !seen.unserved.is_empty() {
+        problems.push(Refused::NotServed { objects: seen.unserved }.to_string());
+    }
     let told = ObjectError::told_together(&seen.problems);
     problems.extend(told.into_iter().map(|text| seen.mask.hide(&text)));
     problems.extend(seen.gaps.iter().map(|gap| format!("could not be read: {gap}")));
