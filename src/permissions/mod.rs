@@ -183,10 +183,10 @@ pub enum Purpose {
     Reasons,
     /// The test hooks of the charts.
     Tests,
-    /// The annotation with which a cluster holds rollouts off.
-    Hold,
     /// The Jobs of gates.
     Gates,
+    /// The annotation with which a cluster holds rollouts off.
+    Hold,
 }
 
 impl Purpose {
@@ -213,8 +213,8 @@ impl Purpose {
             Self::Pods => Some("why a workload is not ready is told with less detail"),
             Self::Reasons => Some("what fails is told without events and without last log lines"),
             Self::Tests => Some("`fitout test` cannot run the tests of the chart"),
-            Self::Hold => Some("the cluster cannot hold rollouts off"),
             Self::Gates => Some("a gate that runs a Job does not pass"),
+            Self::Hold => Some("the cluster cannot hold rollouts off"),
         }
     }
 }
@@ -237,8 +237,8 @@ impl fmt::Display for Purpose {
             Self::Pods => "why a workload is not ready",
             Self::Reasons => "why something fails",
             Self::Tests => "tests of the chart",
-            Self::Hold => "whether the cluster holds rollouts off",
             Self::Gates => "Jobs of gates",
+            Self::Hold => "whether the cluster holds rollouts off",
         })
     }
 }

@@ -235,11 +235,6 @@ fn draw_policy(dice: &mut Dice) -> serde_json::Value {
             let gate = json!({"url": "https://example.org", "query": "errors", "max": 0.1});
             canary["gates"] = json!([{"prometheus": gate}]);
         }
-        2 => {
-            let gate =
-                json!({"url": "https://example.org", "query": "errors", "compareTo": "control"});
-            canary["gates"] = json!([{"prometheus": gate}]);
-        }
         _ => {}
     }
     json!({
