@@ -94,6 +94,7 @@ fn run_machine(clusters: usize) -> Ran {
 /// What git wants, and clusters that are at the revision before.
 fn world(clusters: usize) -> (Wish, Instances) {
     let mut wish = Wish {
+        depends_on: std::collections::BTreeSet::new(),
         addon: "traefik".into(),
         rev: "r2".into(),
         author: None,

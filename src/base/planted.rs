@@ -26,6 +26,8 @@ pub enum Planted {
     ApprovalOffByOne,
     /// One healthy cluster speaks for its whole stage.
     StageEarly,
+    /// Each addon of a train passes its stages by itself.
+    TrainApart,
     /// Freezes and windows do not hold.
     NoCalendar,
     /// Nothing is waited for.

@@ -17,7 +17,8 @@ use crate::fleet::Desired;
 use crate::fleet::model::Dependency;
 use crate::k8s::ClusterClient;
 use crate::live::{self, Subject};
-use crate::rollout::{Instances, MemberState, Observation, Readiness, Rollout};
+use crate::rollout::train::{Whole, trains};
+use crate::rollout::{GateSeen, Instances, MemberState, Observation, Readiness, Rollout};
 
 /// Full looks at instances, made in this tick.
 type Observed = BTreeMap<InstanceKey, live::Observation>;
@@ -76,12 +77,27 @@ impl Reconciler {
             });
             seen.collect()
         };
-        let gates = self.ask_gates(&active).await;
+        let gates = self.ask_gates_once(&active).await;
         let with_seen = |(rollout, gates): (Rollout, _)| {
             let instances = seen(&rollout);
             (rollout, Observation { instances, gates })
         };
         active.into_iter().zip(gates).map(with_seen).collect()
+    }
+
+    /// What gates say: those of a train are asked once, of all that moves in it.
+    async fn ask_gates_once(&self, active: &[Rollout]) -> Vec<BTreeMap<String, GateSeen>> {
+        let trains = trains(active.iter().collect(), |rollout: &&Rollout| *rollout);
+        let first = trains.iter().filter_map(|train| train.first().map(|first| (*first, train)));
+        let asked: Vec<Rollout> =
+            first.map(|(first, train)| Whole::of(first, train.iter().copied()).as_one()).collect();
+        let said = self.ask_gates(&asked).await;
+        let of = |rollout: &Rollout| {
+            let is_in = |train: &Vec<&Rollout>| train.iter().any(|one| one.id == rollout.id);
+            let at = trains.iter().position(is_in)?;
+            said.get(at).cloned()
+        };
+        active.iter().map(|rollout| of(rollout).unwrap_or_default()).collect()
     }
 
     /// The clusters that are next and must not be begun, because they say so or cannot be asked.

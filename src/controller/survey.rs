@@ -1,7 +1,7 @@
 //! The fleet as a controller would see it now: for `status` and `why`. Records nothing and changes
 //! nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::head::Head;
@@ -10,7 +10,8 @@ use super::wishes::{Looks, wishes};
 use crate::base::ids::{AddonName, ClusterName, InstanceKey};
 use crate::base::planted::{Planted, is_planted};
 use crate::live::Observation;
-use crate::rollout::{Ensure, Rollout, RolloutId, WaitingOn, advance};
+use crate::rollout::train::trains;
+use crate::rollout::{Rollout, RolloutId, WaitingOn, advance_together};
 
 /// The fleet as it is seen now.
 #[derive(Debug)]
@@ -53,13 +54,12 @@ impl Reconciler {
             pending: Vec::new(),
             looks,
         };
-        for wish in &made.wishes {
-            match self.ensured(wish, &survey.looks) {
-                Ensure::NotNeeded => {}
-                Ensure::Changed(_) => survey.pending.push(wish.addon.clone()),
-                Ensure::Held { rollout, reason } => {
-                    survey.held.insert(wish.addon.clone(), format!("rollout {rollout}: {reason}"));
-                }
+        for departure in self.departures(&made, &survey.looks) {
+            let changed: BTreeSet<&AddonName> =
+                departure.events.iter().map(|event| &event.addon).collect();
+            survey.pending.extend(changed.into_iter().cloned());
+            for (addon, (rollout, reason)) in departure.held {
+                survey.held.insert(addon, format!("rollout {rollout}: {reason}"));
             }
         }
         if is_planted(Planted::LookHeals) {
@@ -68,9 +68,12 @@ impl Reconciler {
         }
         let active: Vec<Rollout> = self.active().cloned().collect();
         let now = self.options.clock.now();
-        for (rollout, seen) in self.observe_members(&head, &survey.looks, active).await {
-            let step = advance(&rollout, &seen, now);
-            survey.waiting.insert(rollout.id.clone(), step.waiting);
+        let observed = self.observe_members(&head, &survey.looks, active).await;
+        for train in trains(observed, |(rollout, _)| rollout) {
+            let train: Vec<_> = train.iter().map(|(rollout, seen)| (rollout, seen)).collect();
+            for step in advance_together(&train, now).parts {
+                survey.waiting.insert(step.rollout.id.clone(), step.waiting);
+            }
         }
         let keys: Vec<InstanceKey> =
             self.ids.keys().filter(|key| is_wanted(key)).cloned().collect();

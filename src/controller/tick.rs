@@ -17,16 +17,17 @@ use super::metrics::Metrics;
 use super::wishes::{Looks, Wishes, wishes};
 use crate::apply::ApplyOptions;
 use crate::base::clock::{Timestamp, after};
-use crate::base::ids::{AddonName, ClusterName, InstanceKey};
+use crate::base::ids::{AddonName, ClusterName, InstanceKey, PolicyName};
 use crate::base::limits::CLUSTERS_IN_PARALLEL;
 use crate::base::planted::{Planted, is_planted};
 use crate::fleet::model::Cluster;
 use crate::k8s::{ClusterClient, connect};
 use crate::live::ReleaseId;
 use crate::report::errors::chain;
+use crate::rollout::train::trains;
 use crate::rollout::{
-    Action, Attempt, AttemptResult, Decision, Ensure, Event, EventKind, Instances, Rollout,
-    RolloutId, WaitingOn, Wish, advance, ensure,
+    Action, Advance, Attempt, AttemptResult, Decision, Departure, Event, EventKind, Instances,
+    Passenger, Rollout, RolloutId, WaitingOn, Wish, advance_together, depart, ensure,
 };
 use crate::store::{Rollouts, Store, StoreError};
 
@@ -313,17 +314,47 @@ impl Reconciler {
 
     // Rollouts.
 
-    /// What is to be made of one wish.
-    pub(super) fn ensured(&self, wish: &Wish, looks: &Looks) -> Ensure {
-        let seen: Instances = wish
-            .goals
-            .keys()
-            .filter_map(|cluster| {
-                let key = InstanceKey { cluster: cluster.clone(), addon: wish.addon.clone() };
-                Some((cluster.clone(), looks.get(cluster)?.seen(self.ids.get(&key))))
-            })
-            .collect();
-        ensure(self.rollouts.newest(&wish.addon), wish, &seen, self.options.clock.now())
+    /// What is to be made of the wishes: of each alone, or of all that one policy has move together. What
+    /// comes of wishes in one step is recorded together.
+    pub(super) fn departures(&self, made: &Wishes, looks: &Looks) -> Vec<Departure> {
+        let now = self.options.clock.now();
+        let mut together: BTreeMap<&PolicyName, Vec<&Wish>> = BTreeMap::new();
+        let mut departures = Vec::new();
+        for wish in &made.wishes {
+            match wish.policy_name.as_ref().filter(|_| wish.policy.train) {
+                Some(policy) => together.entry(policy).or_default().push(wish),
+                None => {
+                    let newest = self.rollouts.newest(&wish.addon);
+                    let seen = self.seen_for(wish, looks);
+                    departures.push(Departure::alone(wish, ensure(newest, wish, &seen, now)));
+                }
+            }
+        }
+        for wishes in together.into_values() {
+            let seen: Vec<Instances> =
+                wishes.iter().map(|wish| self.seen_for(wish, looks)).collect();
+            let all: Vec<Passenger<'_>> = wishes
+                .iter()
+                .zip(&seen)
+                .map(|(wish, seen)| (self.rollouts.newest(&wish.addon), *wish, seen))
+                .collect();
+            let is_wished = |addon: &AddonName| wishes.iter().any(|wish| wish.addon == *addon);
+            let moves_with = |one: &&Rollout| {
+                all.iter().any(|(newest, ..)| newest.is_some_and(|newest| newest.is_with(one)))
+            };
+            let active = self.active().filter(|one| !is_wished(one.addon()));
+            let stranded: Vec<&Rollout> = active.filter(moves_with).collect();
+            departures.push(depart(&all, &stranded, now));
+        }
+        departures
+    }
+
+    fn seen_for(&self, wish: &Wish, looks: &Looks) -> Instances {
+        let seen = wish.goals.keys().filter_map(|cluster| {
+            let key = InstanceKey { cluster: cluster.clone(), addon: wish.addon.clone() };
+            Some((cluster.clone(), looks.get(cluster)?.seen(self.ids.get(&key))))
+        });
+        seen.collect()
     }
 
     /// The releases of instances that are on their way and that the newest commit does not name: those
@@ -354,19 +385,20 @@ impl Reconciler {
     /// Begins, supersedes and follows rollouts.
     fn begin(&mut self, made: &Wishes, looks: &Looks) -> Result<(), StoreError> {
         let mut held = made.held.clone();
-        for wish in &made.wishes {
-            if self.unread.contains(&wish.addon) {
+        for departure in self.departures(made, looks) {
+            let unread = departure.addons().find(|addon| self.unread.contains(*addon));
+            if unread.is_some() {
                 let reason = "another controller goes by a commit that could not be read yet";
-                held.insert(wish.addon.clone(), reason.to_owned());
+                held.extend(departure.addons().map(|addon| (addon.clone(), reason.to_owned())));
                 continue;
             }
-            match self.ensured(wish, looks) {
-                Ensure::NotNeeded => {}
-                Ensure::Changed(events) => self.record(&events)?,
-                Ensure::Held { rollout, reason } => {
-                    held.insert(wish.addon.clone(), format!("rollout {rollout}: {reason}"));
-                }
-            }
+            self.record(&departure.events)?;
+            let told = departure.held.into_iter();
+            held.extend(
+                told.map(|(addon, (rollout, reason))| {
+                    (addon, format!("rollout {rollout}: {reason}"))
+                }),
+            );
         }
         for (addon, reason) in &held {
             if self.held.get(addon) != Some(reason) {
@@ -386,22 +418,31 @@ impl Reconciler {
         let active = self.active().cloned().collect();
         let mut wake_at: Option<Timestamp> = None;
         self.still.clear();
-        for (rollout, seen) in self.observe_members(head, looks, active).await {
-            let step = advance(&rollout, &seen, self.options.clock.now());
-            let recorded = self.record(&step.events);
+        let observed = self.observe_members(head, looks, active).await;
+        for train in trains(observed, |(rollout, _)| rollout) {
+            let train: Vec<_> = train.iter().map(|(rollout, seen)| (rollout, seen)).collect();
+            let together = advance_together(&train, self.options.clock.now());
+            let recorded = self.record(&together.events);
             if !is_planted(Planted::Unrecorded) {
                 recorded?;
             }
-            wake_at = [wake_at, step.wake_at].into_iter().flatten().min();
-            if step.decisions.is_empty() && !step.waiting.values().any(WaitingOn::is_moving) {
-                let is_held = step.waiting.values().any(WaitingOn::is_held);
-                self.still.insert(rollout.id.clone(), is_held);
-            }
-            for decision in step.decisions {
-                self.carry_out(head, &step.rollout, &decision);
+            for step in together.parts {
+                wake_at = [wake_at, step.wake_at].into_iter().flatten().min();
+                self.take_step(head, step);
             }
         }
         Ok(wake_at)
+    }
+
+    /// Carries out what was decided, once it is on record.
+    fn take_step(&mut self, head: &Arc<Head>, step: Advance) {
+        if step.decisions.is_empty() && !step.waiting.values().any(WaitingOn::is_moving) {
+            let is_held = step.waiting.values().any(WaitingOn::is_held);
+            self.still.insert(step.rollout.id.clone(), is_held);
+        }
+        for decision in step.decisions {
+            self.carry_out(head, &step.rollout, &decision);
+        }
     }
 
     /// Rollouts that are under way.

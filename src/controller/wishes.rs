@@ -9,6 +9,7 @@ use crate::base::planted::{Planted, is_planted};
 use crate::fleet::model::RolloutPolicySpec;
 use crate::fleet::schema::Kind;
 use crate::live::ReleaseId;
+use crate::rollout::train::closure;
 use crate::rollout::{Goal, Rollout, Wish};
 use crate::store::Rollouts;
 
@@ -38,6 +39,7 @@ pub fn wishes(head: &Head, looks: &Looks, rollouts: &Rollouts) -> Wishes {
     addons.extend(left.keys().map(|key| key.addon.clone()));
     let active = |rollout: &&Rollout| !rollout.phase.is_ended();
     addons.extend(rollouts.iter().filter(active).map(|rollout| rollout.addon().clone()));
+    let depends_on = depends_on(head);
     for addon in addons {
         let newest = rollouts.newest(&addon);
         let policy = match policy(head, &addon, newest) {
@@ -47,7 +49,8 @@ pub fn wishes(head: &Head, looks: &Looks, rollouts: &Rollouts) -> Wishes {
                 continue;
             }
         };
-        let wish = wish(head, &addon, policy, newest, (looks, &left), &mut made.ids);
+        let mut wish = wish(head, &addon, policy, newest, (looks, &left), &mut made.ids);
+        wish.depends_on = depends_on.get(&addon).cloned().unwrap_or_default();
         if !wish.goals.is_empty() || newest.is_some_and(|newest| !newest.phase.is_ended()) {
             made.wishes.push(wish);
         }
@@ -133,7 +136,18 @@ fn wish(
         goals,
         policy_name,
         policy,
+        depends_on: BTreeSet::new(),
     }
+}
+
+/// What each addon depends on somewhere, by way of others too.
+fn depends_on(head: &Head) -> BTreeMap<AddonName, BTreeSet<AddonName>> {
+    let mut direct: BTreeMap<AddonName, BTreeSet<AddonName>> = BTreeMap::new();
+    for instance in &head.desired.instances {
+        let of_addon = direct.entry(instance.key.addon.clone()).or_default();
+        of_addon.extend(instance.depends_on.iter().map(|on| on.addon.clone()));
+    }
+    closure(&direct)
 }
 
 /// Releases that fitout put on clusters of the fleet and that git no longer wants there.

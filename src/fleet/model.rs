@@ -566,6 +566,9 @@ pub struct RolloutPolicy {
 pub struct RolloutPolicySpec {
     /// In this order. A cluster belongs to the first stage that takes it.
     pub stages: Vec<Stage>,
+    /// Whether the addons of this policy that one commit changes move together, as a release train.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub train: bool,
     /// Failed clusters before the rollout stops; 1 by default: the first failure stops it.
     #[serde(default)]
     pub max_failures: Option<Amount>,

@@ -10,6 +10,7 @@ use crate::fleet::model::{Gate, OnFailure, RolloutPolicySpec, Stage};
 use crate::rollout::prometheus;
 use crate::rollout::rehearsal::Part;
 use crate::rollout::stages::{Labels, allowed, assign, failures_max, policy_of, without_policy};
+use crate::rollout::train::closure;
 use crate::rollout::{Goal, Place, Wish};
 
 /// A rollout that would start.
@@ -19,6 +20,8 @@ pub struct PlannedRollout {
     pub addon: AddonName,
     /// The policy that it goes by; without one, all clusters change at once.
     pub policy: Option<PolicyName>,
+    /// The others that move together with it.
+    pub train: BTreeSet<AddonName>,
     /// How many clusters change.
     pub clusters: usize,
     /// Stages that have anything to do, in order.
@@ -66,8 +69,26 @@ pub(super) fn planned(
     changed: &BTreeSet<InstanceKey>,
     now: Timestamp,
 ) -> Vec<PlannedRollout> {
-    let planned = |(addon, clusters)| rollout(base, head, addon, &clusters, now);
-    by_addon(head, changed).into_iter().filter_map(planned).collect()
+    let addons = by_addon(head, changed);
+    let planned = |(addon, clusters): (&&AddonName, &BTreeSet<ClusterName>)| {
+        let together = together(base, head, addon, &addons);
+        rollout(base, head, addon, clusters, &together, now)
+    };
+    addons.iter().filter_map(planned).collect()
+}
+
+/// The addons that move together with one, itself among them, with the clusters on which each changes.
+fn together<'a>(
+    base: &Side<'_>,
+    head: &Side<'_>,
+    addon: &'a AddonName,
+    addons: &'a BTreeMap<&'a AddonName, BTreeSet<ClusterName>>,
+) -> BTreeMap<&'a AddonName, &'a BTreeSet<ClusterName>> {
+    let train = |addon: &AddonName| policy(base, head, addon).filter(|(_, policy)| policy.train)?.0;
+    let own = train(addon);
+    let is_with = |other: &AddonName| other == addon || own.is_some() && train(other) == own;
+    let all = addons.iter().filter(|(other, _)| is_with(other));
+    all.map(|(other, clusters)| (*other, clusters)).collect()
 }
 
 /// The same rollouts to be rehearsed: what each addon has on the base, and shall have on the head.
@@ -120,6 +141,7 @@ fn part(
         before: labels.keys().filter_map(place).collect(),
         depends_on: depends_on.map(|on| on.addon.clone()).collect(),
         wish: Wish {
+            depends_on: closure_of(head, addon),
             addon: addon.clone(),
             rev: rev.clone(),
             author: head.desired.source.author.clone(),
@@ -129,6 +151,16 @@ fn part(
             policy,
         },
     })
+}
+
+/// Everything that an addon depends on, by way of others too.
+fn closure_of(head: &Side<'_>, addon: &AddonName) -> BTreeSet<AddonName> {
+    let addons = head.desired.fleet.addons.iter();
+    let direct = addons.map(|(name, addon)| {
+        let on = addon.value.spec.depends_on.iter().map(|on| on.addon.clone());
+        (name.clone(), on.collect())
+    });
+    closure(&direct.collect()).remove(addon).unwrap_or_default()
 }
 
 /// Of every cluster that has an addon at the head, or changes it.
@@ -153,11 +185,14 @@ fn rollout(
     head: &Side<'_>,
     addon: &AddonName,
     changing: &BTreeSet<ClusterName>,
+    together: &BTreeMap<&AddonName, &BTreeSet<ClusterName>>,
     now: Timestamp,
 ) -> Option<PlannedRollout> {
     let (policy_name, policy) = policy(base, head, addon)?;
-    let labels = labels(head, addon, changing);
-    let assigned = assign(&policy, &labels, changing);
+    // A sample is drawn once for all that moves together.
+    let all = together.values().flat_map(|clusters| clusters.iter().cloned()).collect();
+    let labels = together.iter().flat_map(|(addon, clusters)| labels(head, addon, clusters));
+    let assigned = assign(&policy, &labels.collect(), &all);
     let stages = policy.stages.iter().enumerate().filter_map(|(index, stage)| {
         let seats = changing.iter().filter_map(|name| Some((assigned.get(name)?, name)));
         let mut seats: Vec<_> = seats.filter(|(seat, _)| seat.stage == index).collect();
@@ -170,6 +205,7 @@ fn rollout(
     Some(PlannedRollout {
         addon: addon.clone(),
         policy: policy_name,
+        train: together.keys().filter(|other| **other != addon).map(|one| (*one).clone()).collect(),
         clusters: changing.len(),
         stages: stages.collect(),
         left_out: changing.iter().filter(|name| !assigned.contains_key(*name)).cloned().collect(),

@@ -25,7 +25,9 @@ pub fn text(rehearsed: &[Rehearsed], behaviour: &Behaviour, is_coloured: bool) -
             .policy_name
             .as_ref()
             .map_or_else(|| "without a policy".to_owned(), |name| format!("by policy {name}"));
-        let title = format!("{}: {} clusters {policy}", rollout.addon(), rollout.changing_count());
+        let train = super::rollout::train(rollout);
+        let clusters = rollout.changing_count();
+        let title = format!("{}: {clusters} clusters {policy}{train}", rollout.addon());
         let _ = writeln!(text, "{}", paint.strong(&title));
         let start = format!("from {} on", moment(behaviour.start));
         let _ = writeln!(text, "  {}", paint.faint(&start));
@@ -141,6 +143,7 @@ pub fn json(one: &Rehearsed) -> Json {
     json!({
         "addon": rollout.addon(),
         "policy": rollout.policy_name,
+        "train": rollout.train,
         "phase": rollout.phase.word(),
         "startedAt": rollout.started_at,
         "endedAt": one.ended_at(),

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use super::paint::Paint;
 use crate::base::clock::moment;
-use crate::base::diagnostic::counted;
-use crate::base::ids::ClusterName;
+use crate::base::diagnostic::{counted, few};
+use crate::base::ids::{AddonName, ClusterName};
 use crate::rollout::replay::Replay;
 use crate::rollout::stages::{allowed, failures_max};
 use crate::rollout::{Event, EventKind, Member, MemberState, Phase, Rollout, RolloutId, WaitingOn};
@@ -102,7 +102,7 @@ pub fn show(
     );
     let title = format!("{}: {}", rollout.id, phase(&rollout.phase));
     let _ = writeln!(text, "{}", paint.strong(&title));
-    let _ = writeln!(text, "commit {}, {policy}\n", rollout.rev);
+    let _ = writeln!(text, "commit {}, {policy}{}\n", rollout.rev, train(rollout));
     for (index, stage) in rollout.policy.stages.iter().enumerate() {
         let mark = stage_mark(rollout, index);
         let told = paint.faint(&stage_told(rollout, index));
@@ -129,6 +129,14 @@ pub fn show(
         let _ = writeln!(text, "  {}", timeline(event));
     }
     text
+}
+
+/// What it moves with: `, in one train with base and mon`.
+pub fn train(rollout: &Rollout) -> String {
+    let addons = rollout.train.iter().flat_map(|train| &train.addons);
+    let others: Vec<&str> =
+        addons.filter(|addon| *addon != rollout.addon()).map(AddonName::as_str).collect();
+    if others.is_empty() { String::new() } else { format!(", in one train with {}", few(&others)) }
 }
 
 fn phase(phase: &Phase) -> String {

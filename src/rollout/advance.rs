@@ -1,6 +1,7 @@
 //! The transition: what follows from a rollout's state, what was seen, and the time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -9,13 +10,16 @@ use super::event::{Event, EventKind};
 use super::model::{Member, MemberState, Phase, Place, Rollout};
 use super::observation::{Attempt, AttemptResult, GateSeen, Observation, Readiness, Seen, Verdict};
 use super::stages::allowed;
+use super::train::Whole;
 use super::waiting::WaitingOn;
 use crate::base::clock::{Timestamp, after};
-use crate::base::ids::{ClusterName, Digest};
+use crate::base::ids::{AddonName, ClusterName, Digest};
 use crate::base::planted::{Planted, is_planted};
 use crate::fleet::calendar::Closed;
 use crate::fleet::model::{AskedGate, Gate, OnFailure, OnUnreachable, Stage};
 use crate::health::Condition;
+
+mod conductor;
 
 /// How long a cluster may take when the policy does not say.
 const PROGRESS_DEADLINE: Duration = Duration::from_mins(20);
@@ -55,7 +59,22 @@ pub struct Advance {
     pub wake_at: Option<Timestamp>,
 }
 
-/// One step.
+/// One step of a rollout that moves alone, and what it comes to.
+pub fn advance(rollout: &Rollout, seen: &Observation, now: Timestamp) -> Advance {
+    let together = advance_together(&[(rollout, seen)], now);
+    together.parts.into_iter().next().expect("there is one for each")
+}
+
+/// What follows for rollouts that move together.
+#[derive(Clone, Debug)]
+pub struct Together {
+    /// What happened, in order: to be recorded together, or not at all.
+    pub events: Vec<Event>,
+    /// What follows for each, in the order in which they were given.
+    pub parts: Vec<Advance>,
+}
+
+/// One step of all rollouts of a train, or of one alone.
 ///
 /// # Guarantees
 /// - Deterministic: equal arguments give equal results.
@@ -65,26 +84,19 @@ pub struct Advance {
 /// - A member counts as healthy, and a gate as passed, only on an observation that began after the
 ///   attempt that changed it had ended, and that shows the goal's digest.
 /// - Every member that is neither done nor decided upon is in `waiting`.
-pub fn advance(rollout: &Rollout, seen: &Observation, now: Timestamp) -> Advance {
-    let mut turn = Turn::new(rollout, seen, now);
-    match &turn.rollout.phase {
-        Phase::Running | Phase::Paused { .. } | Phase::Stopped { .. } => turn.forward(),
-        Phase::GoingBack { .. } => turn.back(),
-        _ => {}
-    }
-    turn.explain();
-    Advance {
-        rollout: turn.rollout,
-        events: turn.events,
-        decisions: turn.decisions,
-        waiting: turn.waiting,
-        wake_at: turn.wake_at,
-    }
+/// - What moves together passes a stage in one step, stops in one step, and goes back in one.
+///
+/// # Assumptions
+/// They are all that is under way of one train, in the order of [`super::train::trains`].
+pub fn advance_together(rollouts: &[(&Rollout, &Observation)], now: Timestamp) -> Together {
+    conductor::conduct(rollouts, now)
 }
 
 /// A step being made.
 struct Turn<'a> {
-    rollout: Rollout,
+    rollout: Rc<Rollout>,
+    /// The others of its train as they are now, each with what was seen of it.
+    others: Vec<(Rc<Rollout>, &'a Observation)>,
     seen: &'a Observation,
     now: Timestamp,
     events: Vec<Event>,
@@ -96,7 +108,8 @@ struct Turn<'a> {
 impl<'a> Turn<'a> {
     fn new(rollout: &Rollout, seen: &'a Observation, now: Timestamp) -> Self {
         Self {
-            rollout: rollout.clone(),
+            rollout: Rc::new(rollout.clone()),
+            others: Vec::new(),
             seen,
             now,
             events: Vec::new(),
@@ -119,7 +132,7 @@ impl<'a> Turn<'a> {
             reason,
             ..Event::of(&self.rollout, kind, self.now)
         };
-        self.rollout.take(&event);
+        Rc::make_mut(&mut self.rollout).take(&event);
         self.events.push(event);
     }
 
@@ -158,52 +171,47 @@ impl<'a> Turn<'a> {
 
     // Forward.
 
-    fn forward(&mut self) {
-        loop {
-            if self.stage().is_none() {
-                if self.rollout.phase == Phase::Running {
-                    self.emit(EventKind::RolloutCompleted, None, None);
-                }
-                return;
-            }
-            if !self.rollout.is_held() && !self.begin_stage() {
-                continue;
-            }
-            for (name, member) in self.present() {
-                self.look_at(&name, &member);
-            }
-            self.pass_asked(|gate| gate.is_once);
-            if self.stop_if_over_budget() || self.stop_if_a_gate_is_broken() {
-                self.back();
-                return;
-            }
-            if self.rollout.is_held() {
-                return;
-            }
-            self.begin_members();
-            if self.stop_if_nothing_is_shown() {
-                self.back();
-                return;
-            }
-            if self.rollout.is_held() || !self.pass_stage() {
-                return;
-            }
+    /// It with the others of its train.
+    fn whole(&self) -> Whole<'_> {
+        Whole::of(&self.rollout, self.others.iter().map(|(other, _)| &**other))
+    }
+
+    /// Whether nothing changes in the present stage.
+    fn has_nothing_to_do(&self) -> bool {
+        self.rollout.changing(self.rollout.stage).next().is_none()
+    }
+
+    /// Whether nothing changes in the present stage, and nothing ever did.
+    fn has_nothing_left(&self) -> bool {
+        let stage = self.rollout.stages.get(self.rollout.stage);
+        stage.is_some_and(|stage| stage.started_at.is_none()) && self.has_nothing_to_do()
+    }
+
+    /// Begins the present stage where something changes.
+    fn begin_stage(&mut self) {
+        let stage = self.rollout.stage;
+        let is_new = self.rollout.stages.get(stage).is_some_and(|one| one.started_at.is_none());
+        if is_new && !self.has_nothing_to_do() {
+            self.emit(EventKind::StageStarted, None, None);
         }
     }
 
-    /// Begins the present stage, or skips it where nothing changes. Tells whether it is under way.
-    fn begin_stage(&mut self) -> bool {
-        let stage = self.rollout.stage;
-        if self.rollout.stages[stage].started_at.is_some() {
-            return true;
-        }
-        if self.rollout.changing(stage).next().is_none() {
+    /// Passes the present stage, or skips it where nothing changes.
+    fn pass_stage(&mut self) {
+        if self.has_nothing_left() {
             let reason = "nothing changes in this stage".to_owned();
             self.emit(EventKind::StageSkipped, None, Some(reason));
-            return false;
+        } else {
+            self.emit(EventKind::StagePassed, None, None);
         }
-        self.emit(EventKind::StageStarted, None, None);
-        true
+    }
+
+    /// What was seen of members that were begun.
+    fn look(&mut self) {
+        for (name, member) in self.present() {
+            self.look_at(&name, &member);
+        }
+        self.pass_asked(|gate| gate.is_once);
     }
 
     /// What an observation says about a member that was begun.
@@ -321,36 +329,31 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Stops when there are too many failures. Tells whether it goes back.
-    fn stop_if_over_budget(&mut self) -> bool {
-        let Some(max) = self.rollout.failures_max() else { return false };
+    /// Why it has to stop for too many failures, where it has some itself.
+    fn too_many_failures(&mut self) -> Option<String> {
+        let max = self.whole().failures_max()?;
         let one_more = usize::from(is_planted(Planted::BudgetOffByOne));
-        let failures = self.rollout.failures_counted().count().saturating_sub(one_more);
-        if failures < max || matches!(self.rollout.phase, Phase::Stopped { .. }) {
-            return false;
-        }
-        let reason = self.failure_reason();
-        self.stop(reason)
+        let failures = self.whole().failures().len().saturating_sub(one_more);
+        let is_over = failures >= max && !matches!(self.rollout.phase, Phase::Stopped { .. });
+        let has_own = self.rollout.failures_counted().next().is_some();
+        (is_over && has_own).then(|| self.failure_reason())
     }
 
-    /// Stops when every member of a stage has failed or was left out, however many failures are
-    /// allowed: there is nothing that gates or later stages could go by. The last stage may pass when
-    /// all of it was left out. Tells whether it goes back.
-    fn stop_if_nothing_is_shown(&mut self) -> bool {
+    /// Why it has to stop when every member of a stage has failed or was left out, however many failures
+    /// are allowed: there is nothing that gates or later stages could go by. The last stage may pass when
+    /// all of it was left out.
+    fn nothing_is_shown(&mut self) -> Option<String> {
         let members = self.present();
         let has_failed =
             |(_, member): &(_, Member)| matches!(member.state, MemberState::Failed { .. });
         let is_needed = self.rollout.is_followed() && !self.rollout.is_shown();
         let all_over = members.iter().all(|(_, member)| member.state.is_over());
         if members.is_empty() || !all_over || !is_needed && !members.iter().any(has_failed) {
-            return false;
+            return None;
         }
-        let mut told = "no cluster of the stage has got there".to_owned();
+        let told = "no cluster of the stage has got there".to_owned();
         let reason = self.failure_reason();
-        if !reason.is_empty() {
-            told = format!("{told}: {reason}");
-        }
-        self.stop(told)
+        Some(if reason.is_empty() { told } else { format!("{told}: {reason}") })
     }
 
     /// Stops as the policy says. Tells whether it goes back.
@@ -361,10 +364,10 @@ impl<'a> Turn<'a> {
         goes_back
     }
 
-    /// Stops when a gate that asks somebody else is broken. Tells whether it goes back.
-    fn stop_if_a_gate_is_broken(&mut self) -> bool {
+    /// Why it has to stop for a gate that asks somebody else and is broken.
+    fn broken_gate(&mut self) -> Option<String> {
         if matches!(self.rollout.phase, Phase::Stopped { .. }) {
-            return false;
+            return None;
         }
         let broken = self.asked().find_map(|gate| {
             let seen = self.evidence(gate)?;
@@ -383,18 +386,18 @@ impl<'a> Turn<'a> {
             for due in deadlines {
                 self.wake(due);
             }
-            return false;
+            return None;
         };
         let told = format!("gate {gate}: {reason}");
         let GateSeen { observed_at, evidence, .. } = seen;
         let evidence = evidence.map(Box::new);
         self.emit(EventKind::GateFailed { gate, observed_at, evidence }, None, Some(reason));
-        self.stop(told)
+        Some(told)
     }
 
     /// By when a gate has to hold.
     fn due(&self, gate: AskedGate<'_>) -> Option<Timestamp> {
-        let changed_at = self.rollout.stages.get(self.rollout.stage)?.changed_at?;
+        let changed_at = self.whole().changed_at()?;
         Some(after(changed_at, self.soak() + gate.deadline?))
     }
 
@@ -413,7 +416,7 @@ impl<'a> Turn<'a> {
 
     /// What a gate said since the stage was changed last.
     fn evidence(&self, gate: AskedGate<'_>) -> Option<&GateSeen> {
-        let changed_at = self.rollout.stages.get(self.rollout.stage)?.changed_at?;
+        let changed_at = self.whole().changed_at()?;
         let is_fresh =
             |seen: &&GateSeen| seen.observed_at > changed_at || is_planted(Planted::StaleGate);
         self.seen.gates.get(gate.name).filter(is_fresh)
@@ -441,14 +444,22 @@ impl<'a> Turn<'a> {
         self.rollout.stages[self.rollout.stage].gates.contains(gate.name)
     }
 
+    /// The first failures that count, of all that moves together.
     fn failure_reason(&self) -> String {
-        let failed = self.rollout.failures_counted().filter_map(|name| {
-            match &self.rollout.members.get(name)?.state {
-                MemberState::Failed { reason } => Some(format!("{name}: {reason}")),
-                _ => None,
-            }
-        });
-        let failed: Vec<String> = failed.collect();
+        let told = |one: &Rollout| -> Vec<String> {
+            let failed = one.failures_counted().filter_map(|name| {
+                let MemberState::Failed { reason } = &one.members.get(name)?.state else {
+                    return None;
+                };
+                Some(if one.id == self.rollout.id {
+                    format!("{name}: {reason}")
+                } else {
+                    format!("{name}/{}: {reason}", one.addon())
+                })
+            });
+            failed.collect()
+        };
+        let failed: Vec<String> = self.whole().rollouts().flat_map(told).collect();
         match failed.as_slice() {
             [] => String::new(),
             [one] => one.clone(),
@@ -460,14 +471,16 @@ impl<'a> Turn<'a> {
     fn begin_members(&mut self) {
         let mut members = self.present();
         members.sort_by_key(|(_, member)| member.order);
-        let batch = self.stage().and_then(|stage| stage.batch.as_ref());
-        let allowed =
-            allowed(batch, members.len()) + usize::from(is_planted(Planted::BatchOffByOne));
+        let mut room = self.room();
         let closed = self.closed();
-        let in_flight: Vec<ClusterName> = self.in_flight(&members);
-        let mut room = allowed.saturating_sub(in_flight.len());
         for (name, member) in members {
             if member.state != MemberState::Waiting {
+                continue;
+            }
+            if let Some(reason) = self.lost_on(&name) {
+                self.emit(EventKind::InstanceFailed, Some(&name), Some(reason));
+                // Whether there are too many failures now is for the next step to say.
+                self.wake_at = Some(self.now);
                 continue;
             }
             if let Some(closed) = &closed {
@@ -475,26 +488,66 @@ impl<'a> Turn<'a> {
                 self.waiting.insert(name, WaitingOn::Closed(closed.clone()));
                 continue;
             }
-            match (self.hindrance(&name), room) {
-                (Some(hindrance), _) => {
-                    if self.is_to_be_asked(&name) {
-                        self.wake_at = Some(self.now);
-                    }
-                    self.waiting.insert(name, hindrance);
+            if let Some(hindrance) = self.hindrance(&name) {
+                if self.is_to_be_asked(&name) {
+                    self.wake_at = Some(self.now);
                 }
-                (None, 0) => {
-                    let in_flight = in_flight.clone();
-                    self.waiting.insert(name, WaitingOn::Batch { in_flight, allowed });
-                }
-                (None, _) => {
-                    room -= 1;
-                    let from = self.seen.instances.get(&name).and_then(|seen| seen.place.clone());
-                    self.emit(EventKind::InstanceStarted { from }, Some(&name), None);
-                    self.wake(after(self.now, self.deadline()));
-                    self.decisions.push(Decision { cluster: name, action: Action::Move });
-                }
+                self.waiting.insert(name, hindrance);
+            } else if room.takes(&name) {
+                let from = self.seen.instances.get(&name).and_then(|seen| seen.place.clone());
+                self.emit(EventKind::InstanceStarted { from }, Some(&name), None);
+                self.wake(after(self.now, self.deadline()));
+                self.decisions.push(Decision { cluster: name, action: Action::Move });
+            } else {
+                let (in_flight, allowed) = (room.told(), room.allowed);
+                self.waiting.insert(name, WaitingOn::Batch { in_flight, allowed });
             }
         }
+    }
+
+    /// The room that the batch has now, for all that moves together.
+    fn room(&self) -> Room {
+        let whole = self.whole();
+        let batch = self.stage().and_then(|stage| stage.batch.as_ref());
+        let one_more = usize::from(is_planted(Planted::BatchOffByOne));
+        let is_down = |name: &ClusterName| {
+            let all = self.others.iter().map(|(_, seen)| *seen).chain([self.seen]);
+            let mut seen = all.filter_map(|seen| seen.instances.get(name));
+            seen.any(|seen| seen.unreachable.is_some())
+        };
+        let half_done = whole.half_done().into_iter().filter(|name| !is_down(name)).cloned();
+        Room {
+            allowed: allowed(batch, whole.clusters().len()) + one_more,
+            in_flight: whole.in_flight().into_iter().cloned().collect(),
+            half_done: half_done.collect(),
+        }
+    }
+
+    /// Why a member will not be begun in this stage: what goes before it on its cluster has not got there.
+    fn lost_on(&self, name: &ClusterName) -> Option<String> {
+        let before = self.before_on(name);
+        let lost = before.into_iter().find(|(_, member)| member.state.is_over())?;
+        let (addon, member) = (lost.0.addon(), lost.1);
+        Some(format!(
+            "{addon}, which it depends on, {} there",
+            match member.state {
+                MemberState::Failed { .. } => "has failed",
+                _ => "is left out",
+            }
+        ))
+    }
+
+    /// Members of the same cluster and stage, or an earlier one, that go before it.
+    fn before_on(&self, name: &ClusterName) -> Vec<(&Rollout, &Member)> {
+        let is_going_off = |one: &Member| one.goal.digest.is_none();
+        let off = self.rollout.members.get(name).is_some_and(is_going_off);
+        let others = self.others.iter().map(|(other, _)| &**other);
+        let before = others.filter(|other| !off && other.goes_before(&self.rollout));
+        let members = before.filter_map(|other| Some((other, other.members.get(name)?)));
+        members
+            .filter(|(_, member)| !is_going_off(member) && member.stage <= Some(self.rollout.stage))
+            .filter(|(_, member)| member.stage.is_some())
+            .collect()
     }
 
     /// Why the present stage may not begin new clusters at this time.
@@ -503,12 +556,6 @@ impl<'a> Turn<'a> {
             return None;
         }
         self.rollout.policy.calendar(self.stage()?).closed(self.now)
-    }
-
-    fn in_flight(&self, members: &[(ClusterName, Member)]) -> Vec<ClusterName> {
-        let state = |name: &ClusterName| self.rollout.members.get(name).map(|one| &one.state);
-        let names = members.iter().map(|(name, _)| name);
-        names.filter(|name| state(name).is_some_and(MemberState::is_in_flight)).cloned().collect()
     }
 
     /// Whether all that is missing is a look at what a member depends on: its stage has only just
@@ -532,11 +579,22 @@ impl<'a> Turn<'a> {
             Readiness::Blocked(reason) => return Some(WaitingOn::Dependency(reason.clone())),
         }
         // Without knowing where it is there would be no way back.
-        if seen.has_gaps { Some(WaitingOn::Observation) } else { None }
+        if seen.has_gaps {
+            return Some(WaitingOn::Observation);
+        }
+        let is_open = |member: &Member| {
+            matches!(member.state, MemberState::Waiting | MemberState::Moving { .. })
+        };
+        let before = self.before_on(name).into_iter().find(|(_, member)| is_open(member))?;
+        let (addon, word) = (before.0.addon(), before.1.state.word());
+        Some(WaitingOn::Dependency(format!("{name}/{addon}, which goes before it and is {word}")))
     }
 
-    /// Passes the present stage when every gate holds. Tells whether it did.
-    fn pass_stage(&mut self) -> bool {
+    /// Whether the present stage may pass, as far as this rollout is concerned: every gate holds.
+    fn is_ready(&mut self) -> bool {
+        if self.has_nothing_left() {
+            return true;
+        }
         if !self.settle_unreachable() {
             return false;
         }
@@ -549,7 +607,6 @@ impl<'a> Turn<'a> {
         };
         if is_planted(Planted::StageEarly) && members.iter().any(|(_, one)| is_healthy(&one.state))
         {
-            self.emit(EventKind::StagePassed, None, None);
             return true;
         }
         if !is_all(is_healthy) {
@@ -575,7 +632,6 @@ impl<'a> Turn<'a> {
         if need > 0 {
             self.pass_gate("approval");
         }
-        self.emit(EventKind::StagePassed, None, None);
         true
     }
 
@@ -659,6 +715,9 @@ impl<'a> Turn<'a> {
     fn back(&mut self) {
         for (name, member) in self.present() {
             if let MemberState::GoingBack { since, applied_at } = member.state {
+                if applied_at.is_none() && !self.behind_on(&name).is_empty() {
+                    continue;
+                }
                 self.look_at_going_back(&name, member.from.flatten().as_ref(), since, applied_at);
             }
         }
@@ -671,6 +730,28 @@ impl<'a> Turn<'a> {
                 _ => String::new(),
             };
             self.emit(EventKind::RolloutRolledBack, None, Some(reason));
+        }
+    }
+
+    /// What has to be back before it on a cluster: whatever goes after it, and is not back yet.
+    fn behind_on(&self, name: &ClusterName) -> Vec<&Rollout> {
+        let others = self.others.iter().map(|(other, _)| &**other);
+        let behind = others.filter(|other| self.rollout.goes_before(other));
+        let is_open = |other: &&Rollout| {
+            let state = other.members.get(name).map(|member| &member.state);
+            state.is_some_and(|state| matches!(state, MemberState::GoingBack { .. }))
+        };
+        behind.filter(is_open).collect()
+    }
+
+    /// When it could not be taken back: each that had to go before it has had its own time.
+    fn until_back(&self, since: Timestamp, applied_at: Option<Timestamp>) -> Timestamp {
+        let behind =
+            self.others.iter().filter(|(other, _)| self.rollout.goes_before(other)).count();
+        let times = u32::try_from(behind + 1).unwrap_or(u32::MAX);
+        match applied_at {
+            None => after(since, self.deadline().saturating_mul(times)),
+            Some(_) => self.until(since, applied_at),
         }
     }
 
@@ -710,7 +791,7 @@ impl<'a> Turn<'a> {
             self.emit(EventKind::InstanceRolledBack, Some(name), None);
             return;
         }
-        let until = self.until(since, applied_at);
+        let until = self.until_back(since, applied_at);
         if is_late(seen, attempt, applied_at, until) {
             let after = humantime::format_duration(self.deadline());
             let reason = format!("not back after {after}: {}", last_word(seen));
@@ -787,7 +868,11 @@ impl<'a> Turn<'a> {
             MemberState::GoingBack { since, .. } => {
                 let attempt =
                     seen.and_then(|seen| self.attempt_since(seen, Action::GoBack, *since));
-                let message = attempt.and_then(passing).unwrap_or_else(|| last_word(seen));
+                let behind = self.behind_on(name);
+                let message = match behind.first() {
+                    Some(other) => format!("{name}/{} is to be back before it", other.addon()),
+                    None => attempt.and_then(passing).unwrap_or_else(|| last_word(seen)),
+                };
                 Some(WaitingOn::WayBack { message })
             }
             _ => None,
@@ -812,7 +897,47 @@ impl<'a> Turn<'a> {
         }
         let (have, need) = self.rollout.approvals();
         let stage = self.rollout.stage_name(self.rollout.stage).to_owned();
-        (have < need).then_some(WaitingOn::Approval { stage, have, need })
+        if have < need {
+            return Some(WaitingOn::Approval { stage, have, need });
+        }
+        let is_open = |(other, _): &&(Rc<Rollout>, _)| {
+            let mut members = other.changing(self.rollout.stage);
+            members.any(|(_, one)| {
+                !matches!(one.state, MemberState::Soaked { .. }) && !one.state.is_over()
+            })
+        };
+        let addons: Vec<AddonName> =
+            self.others.iter().filter(is_open).map(|(other, _)| other.addon().clone()).collect();
+        (!addons.is_empty()).then_some(WaitingOn::Train { addons })
+    }
+}
+
+/// How many clusters may be in flight, and which are.
+struct Room {
+    allowed: usize,
+    in_flight: BTreeSet<ClusterName>,
+    /// On which one addon of a train is done and another one is next.
+    half_done: BTreeSet<ClusterName>,
+}
+
+impl Room {
+    /// Whether something may begin on a cluster. It is in flight then.
+    fn takes(&mut self, name: &ClusterName) -> bool {
+        let may = if self.in_flight.contains(name) {
+            true
+        } else if self.half_done.contains(name) {
+            self.in_flight.len() < self.allowed
+        } else {
+            self.in_flight.union(&self.half_done).count() < self.allowed
+        };
+        if may {
+            self.in_flight.insert(name.clone());
+        }
+        may
+    }
+
+    fn told(&self) -> Vec<ClusterName> {
+        self.in_flight.union(&self.half_done).cloned().collect()
     }
 }
 

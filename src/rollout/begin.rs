@@ -30,6 +30,8 @@ pub struct Wish {
     pub policy_name: Option<PolicyName>,
     /// The policy.
     pub policy: RolloutPolicySpec,
+    /// What it depends on, by way of others too.
+    pub depends_on: BTreeSet<AddonName>,
 }
 
 /// What was made of a wish.
@@ -64,15 +66,7 @@ pub fn ensure(newest: Option<&Rollout>, wish: &Wish, seen: &Instances, now: Time
             if has_same_goals(newest, wish) {
                 return follow(newest, wish, seen, now);
             }
-            let mut begun = begin(Some(newest), wish, seen, now);
-            if begun.is_empty() {
-                // Everything is where the newer commit wants it already.
-                let kind = EventKind::RolloutSuperseded { by: None };
-                return Ensure::Changed(vec![Event::of(newest, kind, now)]);
-            }
-            let by = Some(newest.id.next());
-            begun.insert(0, Event::of(newest, EventKind::RolloutSuperseded { by }, now));
-            Ensure::Changed(begun)
+            Ensure::Changed(supersede(newest, begin(Some(newest), wish, seen, now), now))
         }
         newest => {
             if let Some(newest) = newest
@@ -96,8 +90,16 @@ pub fn ensure(newest: Option<&Rollout>, wish: &Wish, seen: &Instances, now: Time
     }
 }
 
+/// A rollout gives way to the one that has begun; none where everything is where the newer commit wants it
+/// already.
+pub(super) fn supersede(newest: &Rollout, mut begun: Vec<Event>, now: Timestamp) -> Vec<Event> {
+    let by = (!begun.is_empty()).then(|| newest.id.next());
+    begun.insert(0, Event::of(newest, EventKind::RolloutSuperseded { by }, now));
+    begun
+}
+
 /// Whether no common cluster shall go somewhere else.
-fn has_same_goals(rollout: &Rollout, wish: &Wish) -> bool {
+pub(super) fn has_same_goals(rollout: &Rollout, wish: &Wish) -> bool {
     wish.goals.iter().all(|(name, goal)| {
         let member = rollout.members.get(name);
         member.is_none_or(|member| member.goal.digest == goal.digest)
@@ -199,7 +201,12 @@ fn begins_as(seen: Option<&Seen>, goal: &Goal) -> MemberState {
 }
 
 /// `rollout.started`, if any instance is known not to be at its goal.
-fn begin(newest: Option<&Rollout>, wish: &Wish, seen: &Instances, now: Timestamp) -> Vec<Event> {
+pub(super) fn begin(
+    newest: Option<&Rollout>,
+    wish: &Wish,
+    seen: &Instances,
+    now: Timestamp,
+) -> Vec<Event> {
     let superseded = newest.filter(|newest| !newest.phase.is_ended());
     let unproven = superseded.map(unproven).unwrap_or_default();
     let given_up: BTreeMap<_, _> = given_up(newest, wish).collect();
@@ -249,6 +256,7 @@ fn begin(newest: Option<&Rollout>, wish: &Wish, seen: &Instances, now: Timestamp
         policy: Box::new(wish.policy.clone()),
         author: wish.author.clone(),
         members: wish.goals.iter().map(member).collect(),
+        train: None,
         supersedes: superseded.map(|rollout| rollout.id.clone()),
     };
     vec![Event {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Event, EventKind};
 use super::model::{MemberState, Phase, Rollout};
+use super::train::Whole;
 use crate::base::clock::Timestamp;
 use crate::base::ids::ClusterName;
 
@@ -165,6 +166,34 @@ pub fn command(
         }
     };
     Ok(event(rollout, kind, reason, now))
+}
+
+/// What follows from a command for a rollout and all that moves with it: to be recorded together, or not at
+/// all. It is said to each for which it makes sense.
+///
+/// # Errors
+/// Says why it has no effect on any.
+pub fn command_together(
+    whole: &Whole<'_>,
+    what: &Command,
+    by: &str,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> Result<Vec<Event>, Refused> {
+    let mut events = Vec::new();
+    let mut refused = None;
+    for rollout in whole.rollouts() {
+        match command(rollout, what.clone(), by, reason.map(str::to_owned), now) {
+            Ok(event) => events.push(event),
+            Err(why) => {
+                refused.get_or_insert(why);
+            }
+        }
+    }
+    match refused {
+        Some(why) if events.is_empty() => Err(why),
+        _ => Ok(events),
+    }
 }
 
 /// What somebody says of one cluster.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{Member, MemberState, Phase, Place, Rollout, RolloutId, StageProgress};
 use super::observation::Evidence;
+use super::train::Train;
 use crate::base::author::Author;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AddonName, ClusterName, PolicyName, Rev};
@@ -67,6 +68,9 @@ pub enum EventKind {
         /// Who has written the commit.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         author: Option<Author>,
+        /// What it moves with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        train: Option<Train>,
         /// Every cluster.
         members: BTreeMap<ClusterName, Member>,
         /// The rollout whose place it takes.
@@ -297,7 +301,8 @@ pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> Option<Rollout> 
 
 /// The state right after `rollout.started`.
 fn begun(event: &Event) -> Option<Rollout> {
-    let EventKind::RolloutStarted { policy_name, policy, author, members, .. } = &event.kind else {
+    let EventKind::RolloutStarted { policy_name, policy, author, train, members, .. } = &event.kind
+    else {
         return None;
     };
     Some(Rollout {
@@ -306,6 +311,7 @@ fn begun(event: &Event) -> Option<Rollout> {
         policy_name: policy_name.clone(),
         policy: (**policy).clone(),
         author: author.clone(),
+        train: train.clone(),
         started_at: event.at,
         phase: Phase::Running,
         stage: 0,
@@ -389,7 +395,7 @@ impl Rollout {
             EventKind::InstanceSkipped { by } => {
                 MemberState::Skipped { reason: reason(), by: by.clone() }
             }
-            EventKind::InstanceRetried { .. } => member.state.retried(at),
+            EventKind::InstanceRetried { .. } => member.retried(at),
             EventKind::InstanceReverted { applied_at } => {
                 let since = match member.state {
                     MemberState::GoingBack { since, .. } => since,
@@ -462,7 +468,9 @@ impl Rollout {
         self.phase = Phase::GoingBack { reason: reason.to_owned(), since: at };
         let stage = self.stage;
         for member in self.members.values_mut() {
-            if member.stage == Some(stage) && member.state.is_touched() {
+            // One that was never begun is where it was.
+            let is_begun = member.state.is_touched() && member.from.is_some();
+            if member.stage == Some(stage) && is_begun {
                 member.state = MemberState::GoingBack { since: at, applied_at: None };
             }
         }
@@ -477,7 +485,7 @@ impl Rollout {
             for member in self.members.values_mut() {
                 let is_left_out = matches!(member.state, MemberState::Skipped { .. });
                 if !is_left_out || member.stage == Some(stage) {
-                    member.state = member.state.retried(at);
+                    member.state = member.retried(at);
                 }
             }
         }

@@ -120,6 +120,7 @@ impl State {
             now: Timestamp::from_second(1_800_000_000).expect("in range"),
             clusters: names().into_iter().map(|name| (name, instance.clone())).collect(),
             wish: Wish {
+                depends_on: BTreeSet::new(),
                 addon: "traefik".into(),
                 rev: "d1".into(),
                 author: None,
@@ -244,7 +245,7 @@ impl State {
         for event in events {
             match self.rollout.as_mut().filter(|rollout| rollout.id == event.rollout) {
                 Some(rollout) => {
-                    let found = laws::check_next(rollout, event);
+                    let found = laws::check_next(&train::Whole::of(rollout, []), event);
                     broken.extend(found.iter().map(|(law, what)| format!("law {law}: {what}")));
                     rollout.take(event);
                 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::event::{Event, EventKind};
-use super::model::{MemberState, Phase, Rollout};
+use super::model::{MemberState, Phase, Rollout, RolloutId};
 use super::observation::Evidence;
 use super::stages::allowed;
+use super::train::Whole;
 
 /// A law that a log breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,41 +19,47 @@ pub struct Violation {
     pub what: String,
 }
 
-/// Checks the log of one rollout: laws 1, 2, 5 and 11, and that nothing follows its end.
+/// Checks the log of one rollout, or of several in the order in which they were written: laws 1, 2, 5 and
+/// 11, and that nothing follows their end. Of a train of which not every log is there, what its addons
+/// have in common is not judged.
 pub fn check(log: &[Event]) -> Vec<Violation> {
     let mut found = Vec::new();
-    let Some(first) = log.first() else { return found };
-    let Some(mut rollout) = super::event::fold([first]) else {
-        found.push(Violation {
-            law: 8,
-            index: 0,
-            what: "does not begin with its start".to_owned(),
-        });
-        return found;
-    };
-    for (index, event) in log.iter().enumerate().skip(1) {
-        let broken = check_next(&rollout, event);
+    let mut rollouts: BTreeMap<RolloutId, Rollout> = BTreeMap::new();
+    for (index, event) in log.iter().enumerate() {
+        let broken = match rollouts.get(&event.rollout) {
+            Some(rollout) => check_next(&Whole::of(rollout, rollouts.values()), event),
+            None => match super::event::fold([event]) {
+                Some(begun) => {
+                    rollouts.insert(begun.id.clone(), begun);
+                    continue;
+                }
+                None => vec![(8, "does not begin with its start".to_owned())],
+            },
+        };
         found.extend(broken.into_iter().map(|(law, what)| Violation { law, index, what }));
-        rollout.take(event);
+        if let Some(rollout) = rollouts.get_mut(&event.rollout) {
+            rollout.take(event);
+        }
     }
     found
 }
 
 /// The laws that one more event breaks, in the state before it: their numbers, and what is wrong.
-pub fn check_next(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
+pub fn check_next(whole: &Whole<'_>, event: &Event) -> Vec<(u8, String)> {
+    let Some(rollout) = whole.rollouts().next() else { return Vec::new() };
     let mut found = Vec::new();
     if rollout.phase.is_ended() && !matches!(event.kind, EventKind::RolloutRetried { .. }) {
         found.push((8, format!("{:?} after the end", event.kind)));
     }
     match &event.kind {
-        EventKind::InstanceStarted { .. } => found.extend(check_start(rollout, event)),
+        EventKind::InstanceStarted { .. } => found.extend(check_start(whole, rollout, event)),
         EventKind::InstanceHealthy { observed_at } | EventKind::InstanceSoaked { observed_at } => {
             found.extend(check_evidence(rollout, event, *observed_at).map(|what| (5, what)));
             found.extend(check_soak(rollout, event).map(|what| (1, what)));
         }
         EventKind::GatePassed { gate, observed_at: Some(at), evidence }
         | EventKind::GateFailed { gate, observed_at: at, evidence } => {
-            let changed_at = rollout.stages.get(rollout.stage).and_then(|stage| stage.changed_at);
+            let changed_at = whole.changed_at();
             if changed_at.is_none_or(|changed_at| *at <= changed_at) {
                 found.push((5, format!("gate {gate} is judged by an answer of {at}")));
             }
@@ -71,6 +78,14 @@ pub fn check_next(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
             if !open.is_empty() {
                 found.push((1, format!("stage {} passed without {open:?}", rollout.stage)));
             }
+            for other in whole.others().filter(|other| other.stage == rollout.stage) {
+                let open = unproven(other);
+                if !open.is_empty() {
+                    let (stage, addon) = (rollout.stage, other.addon());
+                    let what = format!("stage {stage} passed without {addon}: {open:?}");
+                    found.push((1, what));
+                }
+            }
             let is_empty = rollout.changing(rollout.stage).next().is_none();
             if rollout.is_followed() && !is_empty && !rollout.is_shown() {
                 found.push((1, format!("stage {} passed, and showed nothing", rollout.stage)));
@@ -81,7 +96,7 @@ pub fn check_next(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
     found
 }
 
-fn check_start(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
+fn check_start(whole: &Whole<'_>, rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
     let mut found = Vec::new();
     let Some(cluster) = &event.cluster else { return vec![(1, "starts nothing".to_owned())] };
     let stage = rollout.members.get(cluster).and_then(|member| member.stage);
@@ -96,16 +111,26 @@ fn check_start(rollout: &Rollout, event: &Event) -> Vec<(u8, String)> {
     if let Some(closed) = closed {
         found.push((11, format!("{cluster} starts {}", closed.reason)));
     }
-    let in_flight =
-        rollout.changing(rollout.stage).filter(|(_, member)| member.state.is_in_flight()).count();
-    let total = rollout.changing(rollout.stage).count();
+    let behind = whole.others().find(|other| other.stage < rollout.stage);
+    if let Some(other) = behind {
+        let (ahead, stage) = (rollout.stage, other.stage);
+        let what =
+            format!("{cluster} of stage {ahead} starts, and {} is in {stage}", other.addon());
+        found.push((1, what));
+    }
+    if !whole.is_whole() {
+        return found;
+    }
+    let in_flight = whole.in_flight();
     let policy = rollout.policy.stages.get(rollout.stage);
-    let allowed = allowed(policy.and_then(|stage| stage.batch.as_ref()), total);
-    if in_flight >= allowed {
+    let batch = policy.and_then(|stage| stage.batch.as_ref());
+    let allowed = allowed(batch, whole.clusters().len());
+    if in_flight.len() >= allowed && !in_flight.contains(cluster) {
+        let in_flight = in_flight.len();
         found.push((2, format!("{cluster} starts with {in_flight} of {allowed} in flight")));
     }
-    if rollout.failures_max().is_some_and(|max| rollout.failures_counted().count() >= max) {
-        let failures = rollout.failures_counted().count();
+    let failures = whole.failures().len();
+    if whole.failures_max().is_some_and(|max| failures >= max) {
         found.push((2, format!("{cluster} starts after {failures} failures")));
     }
     found

@@ -25,6 +25,7 @@ pub mod advance;
 pub mod begin;
 pub mod command;
 pub mod comparison;
+pub mod depart;
 pub mod event;
 pub mod job;
 pub mod laws;
@@ -35,6 +36,7 @@ pub mod rehearsal;
 pub mod replay;
 pub mod sequential;
 pub mod stages;
+pub mod train;
 pub mod waiting;
 pub mod webhook;
 
@@ -43,9 +45,10 @@ mod explore_tests;
 #[cfg(test)]
 mod tests;
 
-pub use advance::{Action, Advance, Decision, advance};
+pub use advance::{Action, Advance, Decision, Together, advance, advance_together};
 pub use begin::{Ensure, Wish, ensure};
-pub use command::{Command, Refused, command};
+pub use command::{Command, Refused, command, command_together};
+pub use depart::{Departure, Passenger, depart};
 pub use event::{Event, EventKind, fold};
 pub use model::{Goal, Member, MemberState, Phase, Place, Rollout, RolloutId};
 pub use observation::{

@@ -5,11 +5,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::stages::{Picked, failures_max};
+use super::stages::Picked;
+use super::train::Train;
 use crate::base::author::Author;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AddonName, ClusterName, Digest, PolicyName, Rev};
-use crate::fleet::model::{Amount, ApprovalGate, OnFailure, RolloutPolicySpec, Stage};
+use crate::fleet::model::{ApprovalGate, OnFailure, RolloutPolicySpec, Stage};
 
 /// `ADDON-N`: the N-th rollout of an addon.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -90,6 +91,8 @@ pub struct Rollout {
     pub policy: RolloutPolicySpec,
     /// Who has written the commit.
     pub author: Option<Author>,
+    /// What it moves with; none where it moves alone.
+    pub train: Option<Train>,
     /// When it began.
     pub started_at: Timestamp,
     /// Where it is.
@@ -281,19 +284,24 @@ pub enum MemberState {
     },
 }
 
+impl Member {
+    /// How far it is once it is to be tried again: what was begun and failed is in flight at once, what was not,
+    /// or was left out, has not begun.
+    pub(super) fn retried(&self, at: Timestamp) -> MemberState {
+        match &self.state {
+            MemberState::Failed { .. } if self.from.is_some() => {
+                MemberState::Moving { since: at, applied_at: None }
+            }
+            MemberState::Failed { .. } | MemberState::Skipped { .. } => MemberState::Waiting,
+            other => other.clone(),
+        }
+    }
+}
+
 impl MemberState {
     /// Whether it is under way to its goal: what `batch` counts.
     pub fn is_in_flight(&self) -> bool {
         matches!(self, Self::Moving { .. } | Self::Healthy { .. })
-    }
-
-    /// The same, to be tried again: what failed is in flight at once, what was left out has not begun.
-    pub(super) fn retried(&self, at: Timestamp) -> Self {
-        match self {
-            Self::Failed { .. } => Self::Moving { since: at, applied_at: None },
-            Self::Skipped { .. } => Self::Waiting,
-            other => other.clone(),
-        }
     }
 
     /// Whether it failed or was left out: no more is expected of it.
@@ -399,32 +407,18 @@ impl Rollout {
         self.policy.stages.get(self.stage)
     }
 
-    /// The present stage's own budget of failures, in place of the policy's.
-    fn own_budget(&self) -> Option<&Amount> {
-        self.present_stage()?.max_failures.as_ref()
-    }
-
-    /// How many failures stop it in the present stage; none where the policy goes on whatever fails.
-    pub fn failures_max(&self) -> Option<usize> {
-        let max = match self.own_budget() {
-            Some(own) => failures_max(Some(own), self.changing(self.stage).count()),
-            None => failures_max(self.policy.max_failures.as_ref(), self.changing_count()),
-        };
-        let on_failure = self.policy.on_failure(self.present_stage());
-        (on_failure != OnFailure::Continue).then_some(max)
-    }
-
-    /// Failures that count against that: those of the stage where it has a budget of its own, else those of all
-    /// stages that have none.
+    /// Failures that count against the present stage's budget: those of the stage where it has one of its own,
+    /// else those of all stages that the policy's is for.
     pub fn failures_counted(&self) -> impl Iterator<Item = &ClusterName> {
-        let has_own = move |stage: Option<usize>| {
-            let stage = stage.and_then(|stage| self.policy.stages.get(stage));
-            stage.is_some_and(|stage| stage.max_failures.is_some())
+        let is_apart = |stage: &Stage| {
+            let goes_on = self.policy.on_failure(Some(stage)) == OnFailure::Continue;
+            goes_on || stage.max_failures.is_some()
         };
-        let is_own = self.own_budget().is_some();
+        let has_own = self.present_stage().is_some_and(|stage| stage.max_failures.is_some());
         let counts = move |name: &&ClusterName| {
-            let stage = self.members.get(*name).and_then(|member| member.stage);
-            if is_own { stage == Some(self.stage) } else { !has_own(stage) }
+            let index = self.members.get(*name).and_then(|member| member.stage);
+            let stage = index.and_then(|index| self.policy.stages.get(index));
+            if has_own { index == Some(self.stage) } else { !stage.is_some_and(is_apart) }
         };
         self.failures.iter().filter(counts)
     }

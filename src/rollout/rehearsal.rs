@@ -6,15 +6,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::advance::{Action, Decision, advance};
+use super::advance::{Action, Advance, Decision, advance_together};
 use super::begin::{Ensure, Wish, ensure};
 use super::command::{Command, command};
+use super::depart::{Passenger, depart};
 use super::event::{Event, EventKind, fold};
 use super::model::{Place, Rollout};
 use super::observation::{Attempt, AttemptResult, GateSeen, Observation, Readiness, Seen, Verdict};
+use super::train::trains;
 use super::waiting::WaitingOn;
 use crate::base::clock::{Timestamp, after};
-use crate::base::ids::{AddonName, ClusterName, Digest};
+use crate::base::ids::{AddonName, ClusterName, Digest, PolicyName};
 use crate::health::Health;
 
 /// What takes longer is given up: no policy of this world asks for it.
@@ -155,15 +157,54 @@ impl<'a> Model<'a> {
             // All looks come before anything is done, as in a controller.
             let seen: Vec<Observation> =
                 self.acts.iter().map(|act| self.observation(act)).collect();
-            for (act, seen) in self.acts.iter_mut().zip(seen) {
-                let due = act.step(&seen, self.now, self.behaviour);
-                next = [next, due].into_iter().flatten().min();
+            self.begin(&seen);
+            for train in self.trains() {
+                let train: Vec<_> = train.iter().map(|(one, at)| (one, &seen[*at], *at)).collect();
+                let cars: Vec<_> = train.iter().map(|(one, seen, _)| (*one, *seen)).collect();
+                let together = advance_together(&cars, self.now);
+                for (step, (.., at)) in together.parts.into_iter().zip(train) {
+                    let due = self.acts[at].take(step, self.now, self.behaviour);
+                    next = [next, due].into_iter().flatten().min();
+                }
             }
             match next {
                 Some(next) if next <= end => self.now = next.max(after(self.now, LOOK)),
                 _ => return,
             }
         }
+    }
+
+    /// Begins what has not begun: what one policy has move together as one train.
+    fn begin(&mut self, seen: &[Observation]) {
+        let mut events = Vec::new();
+        let mut together: BTreeMap<Option<&PolicyName>, Vec<Passenger<'_>>> = BTreeMap::new();
+        let open = self.acts.iter().zip(seen).filter(|(act, _)| act.log.is_empty());
+        for (act, seen) in open {
+            let (wish, seen) = (&act.part.wish, &seen.instances);
+            if wish.policy.train {
+                let policy = wish.policy_name.as_ref();
+                together.entry(policy).or_default().push((None, wish, seen));
+            } else if let Ensure::Changed(begun) = ensure(None, wish, seen, self.now) {
+                events.extend(begun);
+            }
+        }
+        let departures = together.into_values().map(|all| depart(&all, &[], self.now).events);
+        events.extend(departures.collect::<Vec<_>>().concat());
+        for event in events {
+            let act = self.acts.iter_mut().find(|act| act.part.wish.addon == event.addon);
+            if let Some(act) = act {
+                act.rollout = fold([&event]);
+                act.log.push(event);
+            }
+        }
+    }
+
+    /// The rollouts that are under way by what moves together, each with the place of its act.
+    fn trains(&self) -> Vec<Vec<(Rollout, usize)>> {
+        let acts = self.acts.iter().enumerate();
+        let active = acts.filter_map(|(at, act)| Some((act.rollout.clone()?, at)));
+        let active = active.filter(|(rollout, _)| !rollout.phase.is_ended()).collect();
+        trains(active, |(rollout, _)| rollout)
     }
 
     fn observation(&self, act: &Act<'_>) -> Observation {
@@ -232,21 +273,8 @@ impl<'a> Model<'a> {
 }
 
 impl Act<'_> {
-    /// One look at the addon's rollout, and what follows; gives when to look again.
-    fn step(
-        &mut self,
-        seen: &Observation,
-        now: Timestamp,
-        behaviour: &Behaviour,
-    ) -> Option<Timestamp> {
-        if self.log.is_empty()
-            && let Ensure::Changed(events) = ensure(None, &self.part.wish, &seen.instances, now)
-        {
-            self.rollout = fold(&events);
-            self.log.extend(events);
-        }
-        let rollout = self.rollout.as_ref().filter(|rollout| !rollout.phase.is_ended())?;
-        let step = advance(rollout, seen, now);
+    /// What follows from one look at the addon's rollout; gives when to look again.
+    fn take(&mut self, step: Advance, now: Timestamp, behaviour: &Behaviour) -> Option<Timestamp> {
         let has_moved = !step.events.is_empty() || !step.decisions.is_empty();
         self.log.extend(step.events);
         self.waiting = step.waiting;
@@ -384,6 +412,7 @@ mod tests {
         Part {
             before: labels.keys().map(|name| (name.clone(), place.clone())).collect(),
             wish: Wish {
+                depends_on: BTreeSet::new(),
                 addon: addon.into(),
                 rev: "r2".into(),
                 author: None,

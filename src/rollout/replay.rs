@@ -4,12 +4,15 @@
 //! something that [`advance`] decided by evidence that the event carries. The evidence is turned back
 //! into an [`Observation`], and [`advance`] must decide the same.
 
-use super::advance::{Action, advance};
+use std::collections::BTreeMap;
+
+use super::advance::{Action, advance_together};
 use super::event::{Event, EventKind, fold};
-use super::model::{Member, MemberState, Place, Rollout};
+use super::model::{Member, MemberState, Place, Rollout, RolloutId};
 use super::observation::{
     Attempt, AttemptResult, Evidence, GateSeen, Observation, Readiness, Seen, Verdict,
 };
+use super::train::trains;
 use crate::base::clock::Timestamp;
 use crate::health::Health;
 
@@ -35,36 +38,46 @@ pub struct Difference {
     pub decided: Option<Event>,
 }
 
-/// Makes the decisions of one rollout's log again.
+/// Makes the decisions of one rollout's log again, or of all rollouts of a train in the order in which they
+/// were written.
 ///
 /// # Assumptions
 /// The log does not say when a gate that it has as passed was asked last: it is taken to hold as long as
 /// its stage goes on.
 pub fn replay(log: &[Event]) -> Replay {
     let mut replay = Replay { given: 0, decided: 0, difference: None };
-    let Some(mut rollout) = log.first().and_then(|first| fold([first])) else { return replay };
-    replay.given = 1;
-    let mut at = 1;
+    let mut rollouts = State::new();
+    let mut at = 0;
     while let Some(event) = log.get(at) {
         if is_given(&event.kind) {
-            rollout.take(event);
+            take(&mut rollouts, event);
             replay.given += 1;
             at += 1;
             continue;
         }
         let group = group(&log[at..]);
-        let Some(same) = decided_again(&rollout, group) else {
-            let decided = decide(&rollout, group);
+        let Some(same) = decided_again(&rollouts, group) else {
+            let decided = decide(&rollouts, group);
             let same = group.iter().zip(&decided).take_while(|(one, other)| one == other).count();
             let (recorded, decided) = (group.get(same).cloned(), decided.get(same).cloned());
             replay.difference = Some(Difference { index: at + same, recorded, decided });
             return replay;
         };
-        group[..same].iter().for_each(|event| rollout.take(event));
+        group[..same].iter().for_each(|event| take(&mut rollouts, event));
         replay.decided += same;
         at += same;
     }
     replay
+}
+
+/// The rollouts of a log, as far as it was read.
+type State = BTreeMap<RolloutId, Rollout>;
+
+fn take(rollouts: &mut State, event: &Event) {
+    match rollouts.get_mut(&event.rollout) {
+        Some(rollout) => rollout.take(event),
+        None => rollouts.extend(fold([event]).map(|begun| (begun.id.clone(), begun))),
+    }
 }
 
 /// Whether an event is no decision of [`advance`].
@@ -96,15 +109,22 @@ fn group(log: &[Event]) -> &[Event] {
 
 /// How many events at the beginning of a group are decided again by what some of its events were
 /// decided by, so that a group may be of several steps.
-fn decided_again(rollout: &Rollout, group: &[Event]) -> Option<usize> {
-    let steps = (1..=group.len()).rev().map(|end| decide(rollout, &group[..end]));
+fn decided_again(rollouts: &State, group: &[Event]) -> Option<usize> {
+    let steps = (1..=group.len()).rev().map(|end| decide(rollouts, &group[..end]));
     let mut fitting = steps.filter(|decided| !decided.is_empty() && group.starts_with(decided));
     fitting.next().map(|decided| decided.len())
 }
 
-fn decide(rollout: &Rollout, step: &[Event]) -> Vec<Event> {
+fn decide(rollouts: &State, step: &[Event]) -> Vec<Event> {
     let Some(first) = step.first() else { return Vec::new() };
-    advance(rollout, &observation(rollout, step), first.at).events
+    let active = rollouts.values().filter(|rollout| !rollout.phase.is_ended());
+    let seen = active.map(|rollout| (rollout, observation(rollout, step))).collect();
+    let mut decided = Vec::new();
+    for train in trains(seen, |(rollout, _): &(&Rollout, Observation)| *rollout) {
+        let train: Vec<_> = train.iter().map(|(rollout, seen)| (*rollout, seen)).collect();
+        decided.extend(advance_together(&train, first.at).events);
+    }
+    decided
 }
 
 /// What must have been seen for a step to be decided.
@@ -116,7 +136,7 @@ fn observation(rollout: &Rollout, step: &[Event]) -> Observation {
         let verdict = Verdict::Holds(String::new());
         seen.gates.insert(gate.clone(), GateSeen::new(now, verdict));
     }
-    for event in step {
+    for event in step.iter().filter(|event| event.rollout == rollout.id) {
         let reason = event.reason.clone().unwrap_or_default();
         match (&event.kind, &event.cluster) {
             (EventKind::GatePassed { gate, observed_at: Some(at), evidence }, _) => {

@@ -29,6 +29,7 @@ pub fn without_policy() -> RolloutPolicySpec {
             on_failure: None,
             on_unreachable: None,
         }],
+        train: false,
         max_failures: None,
         progress_deadline: None,
         on_failure: crate::fleet::model::OnFailure::Rollback,

@@ -14,6 +14,7 @@ use crate::fleet::model::{Gate, RolloutPolicySpec};
 use crate::health::Health;
 
 mod life;
+mod trains;
 
 /// A fleet of instances of one addon, with a clock, whose attempts succeed or fail as told.
 #[derive(Clone)]
@@ -77,6 +78,7 @@ impl World {
             now: Timestamp::from_second(1_800_000_000).expect("in range"),
             clusters: labels.keys().map(|name| (name.clone(), instance.clone())).collect(),
             wish: Wish {
+                depends_on: BTreeSet::new(),
                 addon: "traefik".into(),
                 rev: "r1".into(),
                 author: None,

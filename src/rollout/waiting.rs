@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::base::clock::{Timestamp, moment};
-use crate::base::ids::ClusterName;
+use crate::base::ids::{AddonName, ClusterName};
 use crate::fleet::calendar::Closed;
 
 /// Why a member is not done.
@@ -53,6 +53,11 @@ pub enum WaitingOn {
     Others {
         /// Which.
         clusters: Vec<ClusterName>,
+    },
+    /// What moves with it.
+    Train {
+        /// Addons of its train that are not done in this stage.
+        addons: Vec<AddonName>,
     },
     /// A gate that asks somebody else.
     Gate {
@@ -115,6 +120,10 @@ impl fmt::Display for WaitingOn {
             Self::Others { clusters } => {
                 let names: Vec<_> = clusters.iter().map(ClusterName::as_str).collect();
                 write!(f, "the others of its stage: {}", crate::base::diagnostic::few(&names))
+            }
+            Self::Train { addons } => {
+                let names: Vec<_> = addons.iter().map(AddonName::as_str).collect();
+                write!(f, "the others of its train: {}", crate::base::diagnostic::few(&names))
             }
             Self::Gate { gate, message } => write!(f, "gate {gate}: {message}"),
             Self::Approval { stage, have, need } => {

@@ -15,6 +15,7 @@ use crate::base::clock::Clock as _;
 use crate::base::ids::{AddonName, ClusterName, Digest};
 use crate::live::record::{self, RecordHead, ReleaseStatus};
 use crate::object::access;
+use crate::rollout::train::Whole;
 use crate::rollout::{
     Event, EventKind, Member, MemberState, Phase, Rollout, RolloutId, fold, laws,
 };
@@ -130,6 +131,11 @@ impl Court {
         state.newest.values().map(|id| state.rollouts[id].clone()).collect()
     }
 
+    /// Every rollout that there ever was.
+    pub(super) fn rollouts(&self) -> Vec<Rollout> {
+        self.lock().rollouts.values().cloned().collect()
+    }
+
     /// Takes in what was appended to the log. `sees` gives a cluster's state.
     pub(super) fn appended(&self, events: &[Event], sees: &Sees<'_>) {
         let started: Vec<&Event> = events
@@ -220,7 +226,7 @@ impl State {
             self.accuse(8, format!("{} of an unknown rollout", event.kind.name()));
             return;
         };
-        let found = laws::check_next(rollout, event);
+        let found = laws::check_next(&Whole::of(rollout, self.rollouts.values()), event);
         let missing = self.missing_before(rollout, event);
         for (law, what) in found.into_iter().chain(missing) {
             self.accuse(law, format!("{}: {what}", event.rollout));

@@ -51,6 +51,12 @@ impl FleetModel {
                     addon.objects = *objects;
                 }
             }
+            Edit::Versions { tag, objects } => {
+                for addon in self.addons.values_mut() {
+                    addon.tag.clone_from(tag);
+                    addon.objects = *objects;
+                }
+            }
             Edit::Cluster { name, ring } => {
                 self.clusters.insert(name.clone(), ring.clone());
             }

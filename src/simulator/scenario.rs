@@ -130,6 +130,13 @@ pub enum Edit {
         /// How many ConfigMaps it has.
         objects: u32,
     },
+    /// Another version of every addon.
+    Versions {
+        /// The tag of their images.
+        tag: String,
+        /// How many ConfigMaps each has.
+        objects: u32,
+    },
     /// A cluster comes, or gets another label.
     Cluster {
         /// Its name.
@@ -172,9 +179,11 @@ impl Scenario {
         let mut dice = Dice::seed_from_u64(seed);
         let mut fleet = draw_fleet(&mut dice);
         // Drawn apart, so that what else a seed gives does not depend on it.
-        refine(&mut fleet.policy, &mut Dice::seed_from_u64(!seed));
+        let mut apart = Dice::seed_from_u64(!seed);
+        refine(&mut fleet.policy, &mut apart);
         let mut drawer = Drawer { dice, fleet: &fleet, version: 1 };
-        let acts = drawer.acts();
+        let mut acts = drawer.acts();
+        widen(&mut acts, &mut apart);
         Self { seed, fleet, acts }
     }
 }
@@ -246,8 +255,12 @@ fn draw_policy(dice: &mut Dice) -> serde_json::Value {
     })
 }
 
-/// What some policies have besides: an order in a stage, and its own say in what fails.
+/// What some policies have besides: that addons move together, an order in a stage, and its own say in
+/// what fails.
 fn refine(policy: &mut serde_json::Value, dice: &mut Dice) {
+    if dice.random_bool(0.35) {
+        policy["train"] = json!(true);
+    }
     let stages = policy["stages"].as_array_mut().into_iter().flatten();
     for stage in stages {
         if dice.random_bool(0.2) {
@@ -267,6 +280,18 @@ fn refine(policy: &mut serde_json::Value, dice: &mut Dice) {
         if dice.random_bool(0.2) {
             let ways = ["skip", "wait", "fail"];
             stage["onUnreachable"] = json!(ways.choose(dice).expect("there are some"));
+        }
+    }
+}
+
+/// Some commits change every addon.
+fn widen(acts: &mut [Act], dice: &mut Dice) {
+    for act in acts {
+        if let Deed::Commit(Edit::Version { tag, objects, .. }) = &act.what
+            && dice.random_bool(0.4)
+        {
+            let (tag, objects) = (tag.clone(), *objects);
+            act.what = Deed::Commit(Edit::Versions { tag, objects });
         }
     }
 }

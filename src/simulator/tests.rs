@@ -128,6 +128,7 @@ fn shown() -> Vec<Shown> {
         (Planted::NoSoak, 1, usual(), vec![]),
         (Planted::ApprovalOffByOne, 1, asks, vec![]),
         (Planted::StageEarly, 1, usual(), vec![]),
+        (Planted::TrainApart, 1, json!({"train": true}), vec![]),
         (Planted::NoCalendar, 11, usual(), vec![(late, freeze), (late + 60, version("v2", 8))]),
         (Planted::NoDependency, 3, usual(), vec![]),
         (Planted::NoDependant, 3, usual(), vec![(late, drop)]),

@@ -27,7 +27,8 @@ use crate::chart::source::ChartStore;
 use crate::controller::{Options, Reconciler};
 use crate::git::settings::Settings;
 use crate::k8s::ConnectOptions;
-use crate::rollout::{Command, Event, Phase, Rollout, RolloutId, command};
+use crate::rollout::train::Whole;
+use crate::rollout::{Command, Event, EventKind, Phase, Rollout, RolloutId, command_together};
 use crate::sim::request::{Query, Request};
 use crate::sim::{SimCluster, SimFleet};
 use crate::store::{MemoryStore, Rollouts, Store as _, StoreError};
@@ -252,11 +253,16 @@ impl World {
         }
     }
 
-    /// The log of each rollout, in order.
+    /// The log of each rollout, or of each train, in order.
     pub(super) fn logs(&self) -> BTreeMap<RolloutId, Vec<Event>> {
         let mut logs: BTreeMap<RolloutId, Vec<Event>> = BTreeMap::new();
+        let mut trains: BTreeMap<RolloutId, RolloutId> = BTreeMap::new();
         for (_, event) in self.journal(Fuse::default()).read_after(0).unwrap_or_default() {
-            logs.entry(event.rollout.clone()).or_default().push(event);
+            if let EventKind::RolloutStarted { train: Some(train), .. } = &event.kind {
+                trains.insert(event.rollout.clone(), train.id.clone());
+            }
+            let of = trains.get(&event.rollout).unwrap_or(&event.rollout);
+            logs.entry(of.clone()).or_default().push(event);
         }
         logs
     }
@@ -376,10 +382,13 @@ impl World {
     /// Somebody says something to a rollout; that it is refused is an answer as well.
     fn say(&self, rollout: &Rollout, what: Command, by: &str) {
         let mut journal = self.journal(Fuse::default());
-        let reason = Some("they know better".to_owned());
-        let Ok(event) = command(rollout, what, by, reason, self.clock.now()) else { return };
+        let reason = Some("they know better");
+        let all = self.court.rollouts();
+        let whole = Whole::ever(rollout, &all);
+        let now = self.clock.now();
+        let Ok(events) = command_together(&whole, &what, by, reason, now) else { return };
         if let Ok(mut rollouts) = Rollouts::read(&journal) {
-            let _ = rollouts.append(&mut journal, &[event]);
+            let _ = rollouts.append(&mut journal, &events);
         }
     }
 

@@ -171,6 +171,7 @@ mod tests {
             policy_name: None,
             policy: Box::new(crate::rollout::stages::without_policy()),
             author: None,
+            train: None,
             members: std::collections::BTreeMap::new(),
             supersedes: None,
         })

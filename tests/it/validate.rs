@@ -315,6 +315,7 @@ mod forms {
             "{stages: [{name: a, clusters: {}, gates: [{job: {name: a, file: jobs/none.yaml}}, {job: {file: a.yaml, manifest: {}}}]}]}",
             "{stages: [{name: a, clusters: {}, gates: [{job: {cluster: prod-9, manifest: {apiVersion: batch/v1, kind: Job, spec: {template: {spec: {containers: []}}}}}}, {job: {name: b, manifest: {kind: Pod}}}]}]}",
             "{stages: [{name: a, clusters: {}, gates: [{job: {file: jobs/none.yaml}}]}]}",
+            "{train: true, stages: [{name: a, clusters: {}, gates: [{job: {helmTest: true}}]}]}",
             "{stages: [{name: a, clusters: {}, gates: [{prometheus: {url: \"http://u:x@p\", query: a - $control, min: 3, max: 2}}, {prometheus: {url: p, query: \"\", interval: 0s}}, {prometheus: {name: soak, url: \"https://p\", query: x, max: 1}}]}]}",
             "{stages: [{name: a, clusters: {}, gates: [{prometheus: {url: \"https://p\", query: x, max: 1}, approval: {}}]}]}",
             "{stages: [{name: a, clusters: {}, gates: [{webhook: {url: \"http://board.example.org\", secret: {env: X}, interval: 2d}}, {webhook: {url: \"http://localhost:1\", secret: {env: X}}}]}]}",

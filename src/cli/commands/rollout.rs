@@ -1,6 +1,6 @@
 //! `fitout rollout`: list, show and steer rollouts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Subcommand;
 use serde_json::{Value as Json, json};
@@ -12,8 +12,9 @@ use crate::cli::control::{find, onlooker, open_log, told};
 use crate::cli::exit::{CommandError, Exit};
 use crate::cli::format::Format;
 use crate::report::rollout as report;
-use crate::rollout::{Command, Rollout, WaitingOn, command};
-use crate::store::Store as _;
+use crate::rollout::train::Whole;
+use crate::rollout::{Command, Event, Rollout, RolloutId, WaitingOn, command_together};
+use crate::store::{Rollouts, SqliteStore, Store as _};
 
 /// Arguments of `fitout rollout`.
 #[derive(Debug, clap::Args)]
@@ -146,6 +147,7 @@ fn summary(rollout: &Rollout) -> Json {
         "addon": rollout.addon(),
         "revision": rollout.rev,
         "policy": rollout.policy_name,
+        "train": rollout.train,
         "phase": rollout.phase.word(),
         "stage": rollout.stage_name(rollout.stage),
         "startedAt": rollout.started_at,
@@ -175,8 +177,9 @@ async fn show(text: &str, output: Format, context: &mut Context) -> anyhow::Resu
 
 fn replay(text: &str, output: Format, context: &mut Context) -> anyhow::Result<Exit> {
     let (store, rollouts) = open_log(context)?;
-    let id = &find(&rollouts, text)?.id;
-    let log = store.log(id).map_err(told)?;
+    let rollout = find(&rollouts, text)?;
+    let id = &rollout.id;
+    let log = train_log(&store, rollout, &rollouts)?;
     let again = crate::rollout::replay::replay(&log);
     match output {
         Format::Text => write!(context.out, "{}", report::replayed(id, &again))?,
@@ -200,6 +203,21 @@ fn replay(text: &str, output: Format, context: &mut Context) -> anyhow::Result<E
     Ok(if again.difference.is_none() { Exit::Done } else { Exit::Refused })
 }
 
+/// The log of a rollout and of all that moves with it, as it was written.
+fn train_log(
+    store: &SqliteStore,
+    rollout: &Rollout,
+    rollouts: &Rollouts,
+) -> anyhow::Result<Vec<Event>> {
+    if rollout.train.is_none() {
+        return store.log(&rollout.id).map_err(told);
+    }
+    let whole = Whole::ever(rollout, rollouts.iter());
+    let ids: BTreeSet<&RolloutId> = whole.rollouts().map(|one| &one.id).collect();
+    let all = store.read_after(0).map_err(told)?.into_iter().map(|(_, event)| event);
+    Ok(all.filter(|event| ids.contains(&event.rollout)).collect())
+}
+
 /// What its members wait for, as the clusters are now.
 async fn waiting(
     rollout: &Rollout,
@@ -214,12 +232,14 @@ fn say(said: &Said, what: Command, context: &mut Context) -> anyhow::Result<Exit
     loop {
         let rollout = find(&rollouts, &said.rollout)?;
         let now = SystemClock.now();
-        let event = command(rollout, what.clone(), &said.by, said.reason.clone(), now)
+        let whole = Whole::ever(rollout, rollouts.iter());
+        let events = command_together(&whole, &what, &said.by, said.reason.as_deref(), now)
             .map_err(|refused| CommandError::Refused(refused.to_string()))?;
-        match rollouts.append(&mut store, std::slice::from_ref(&event)) {
+        match rollouts.append(&mut store, &events) {
             Ok(()) => {
-                let id = &event.rollout;
-                writeln!(context.out, "{id}: {}", report::told(&event))?;
+                for event in &events {
+                    writeln!(context.out, "{}: {}", event.rollout, report::told(event))?;
+                }
                 return Ok(Exit::Done);
             }
             // The controller was faster: what it wrote may change the answer.

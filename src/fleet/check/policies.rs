@@ -247,6 +247,11 @@ impl<'a> Checking<'a> {
 
     /// A Job that no cluster would take, or on a cluster that is not there.
     fn job(&mut self, job: &JobGate, path: &[&str]) {
+        if self.policy.value.spec.train {
+            // A Job is of one addon's change, and the evidence of a train is of all of them.
+            let message = "a policy with `train: true` has no Jobs as gates".to_owned();
+            self.error("bad-gate", message, path, "use a `webhook` or a `prometheus` gate here");
+        }
         let field = if job.file.is_some() { "file" } else { "manifest" };
         if let Some(flaw) = job.manifest.as_ref().and_then(JobGate::flaw) {
             let path = [path, &[field]].concat();

@@ -193,6 +193,8 @@ struct FoldedView {
 struct RolloutView {
     addon: String,
     policy: Option<String>,
+    /// The other addons that move together with it.
+    train: Vec<String>,
     clusters: usize,
     stages: Vec<StageView>,
     /// Clusters that no stage takes.
@@ -375,6 +377,7 @@ fn rollout(one: &PlannedRollout) -> RolloutView {
     RolloutView {
         addon: one.addon.to_string(),
         policy: one.policy.as_ref().map(ToString::to_string),
+        train: texts(&one.train),
         clusters: one.clusters,
         stages: one.stages.iter().map(stage).collect(),
         left_out: texts(&one.left_out),

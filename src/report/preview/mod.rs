@@ -145,8 +145,13 @@ fn rollout_title(rollout: &PlannedRollout) -> String {
         None => "without a policy".to_owned(),
     };
     let clusters = counted(rollout.clusters, "cluster");
+    let train = if rollout.train.is_empty() {
+        String::new()
+    } else {
+        format!(", in one train with {}", some(&rollout.train))
+    };
     let then = on_failures(rollout.on_failure, rollout.failures_max);
-    clean(&format!("{} {policy}: {clusters}; {then}", rollout.addon))
+    clean(&format!("{} {policy}{train}: {clusters}; {then}", rollout.addon))
 }
 
 /// What becomes of it when so many have failed.

@@ -404,3 +404,23 @@ fn a_stage_may_have_its_own_say_in_what_fails() {
     assert_eq!((rollout.stage, &rollout.phase), (1, &Phase::Running), "{}", world.picture());
     assert_eq!(world.violations(), []);
 }
+
+#[test]
+fn a_cluster_that_was_never_begun_is_not_taken_back_when_it_answers_again() {
+    let mut world = with(json!({"onUnreachable": "fail", "progressDeadline": "10m"}));
+    world.instance("staging-1").is_down = true;
+    // One that takes long to go back, so that the other answers in the meantime.
+    for _ in 0..60 {
+        world.run(1);
+        if matches!(world.newest().unwrap().phase, Phase::GoingBack { .. }) {
+            world.instance("staging-1").is_down = false;
+            world.instance("staging-2").stumbles = 3;
+        }
+    }
+    assert!(matches!(world.newest().unwrap().phase, Phase::RolledBack { .. }));
+    assert_eq!(world.digests()[2..], ["staging-1 d1", "staging-2 d1"], "{}", world.picture());
+    world.say(Command::Retry).unwrap();
+    world.run(40);
+    assert_eq!(world.digests()[2..], ["staging-1 d2", "staging-2 d2"], "{}", world.picture());
+    assert_eq!(world.violations(), []);
+}

@@ -204,6 +204,78 @@ fn a_change_that_is_bad_in_production_only_is_stopped_by_the_canary() {
 }
 
 #[test]
+fn a_train_goes_through_its_stages_together_and_back_together() {
+    let Some(fleet) = staged() else { return };
+    fleet.env.replace("policies/careful.yaml", "spec:\n", "spec:\n  train: true\n");
+    // What web depends on is another release of the same chart.
+    let web = fleet.env.read("addons/web/addon.yaml");
+    let base = web.replace("name: web", "name: base").replace("namespace: web", "namespace: base");
+    fleet.env.write("addons/base/addon.yaml", &base);
+    for file in ["values.yaml", "chart/Chart.yaml", "chart/templates/all.yaml"] {
+        let text = fleet.env.read(&format!("addons/web/{file}"));
+        fleet.env.write(&format!("addons/base/{file}"), &text);
+    }
+    fleet.env.write("addons/web/addon.yaml", &format!("{web}  dependsOn: [{{addon: base}}]\n"));
+    fleet.env.commit("A train");
+    fleet.fitout(ONCE).succeeded();
+
+    let staging = fleet.clusters.named("stg-01");
+    // Bad in production only, and only the dependant.
+    fleet.env.write("addons/web/values/prod.yaml", "tag: 2.0-broken\n");
+    for addon in ["base", "web"] {
+        let values = format!("addons/{addon}/values.yaml");
+        fleet.env.replace(&values, "motd: hello", "motd: changed");
+    }
+    fleet.env.commit("Both, and web is bad in production");
+    fleet.fitout(ONCE).exited(5);
+    fleet.fitout("rollout show base").says("in one train with `web`");
+    let web = log(&fleet, "web");
+    let base = log(&fleet, "base");
+    let (canary, rest) = canary_and_rest(&web);
+    for log in [&web, &base] {
+        in_order(
+            log,
+            &[
+                "stage.passed staging",
+                &format!("instance.started {canary}"),
+                "rollout.stopped canary",
+                &format!("instance.rolledBack {canary}"),
+                "rollout.rolledBack",
+            ],
+        );
+    }
+    // In the order of the graph, and back the other way round.
+    let at = |addon: &str, event: &str| {
+        let events = events_of(&fleet, addon);
+        let is_it = |one: &&Json| one["event"] == event && one["cluster"] == canary.as_str();
+        let found = events.iter().find(is_it).map(|one| one["at"].as_str().unwrap().to_owned());
+        found.unwrap_or_else(|| panic!("no {event} of {addon} on {canary}"))
+    };
+    assert!(at("base", "instance.healthy") <= at("web", "instance.started"));
+    assert!(at("web", "instance.rolledBack") < at("base", "instance.rolledBack"));
+    let changed = "1 superseded Install complete\n2 deployed Upgrade complete\n";
+    assert_eq!(staging.history("base", "base"), changed);
+    assert_eq!(staging.history("web", "web"), changed);
+    let back = fleet.clusters.named(&canary).history("base", "base");
+    assert!(back.contains("3 deployed Rollback to 1"), "{back}");
+    let spared = fleet.clusters.named(&rest).history("base", "base");
+    assert_eq!(spared, "1 deployed Install complete\n");
+    for addon in ["base", "web"] {
+        let replayed = fleet.fitout(&format!("rollout replay {addon}")).succeeded().out;
+        assert!(replayed.contains("all as recorded"), "{replayed}");
+    }
+
+    // Git mends the one, and both go.
+    fleet.env.write("addons/web/values/prod.yaml", "motd: mended\n");
+    fleet.env.commit("Mend web");
+    fleet.fitout(ONCE).succeeded();
+    for addon in ["base", "web"] {
+        in_order(&log(&fleet, addon), &["stage.passed canary", "rollout.completed"]);
+    }
+    fleet.is_settled();
+}
+
+#[test]
 fn a_controller_that_is_killed_again_and_again_ends_where_it_would_have_ended() {
     let Some(fleet) = staged() else { return };
     fleet.fitout(ONCE).succeeded();
