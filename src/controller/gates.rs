@@ -4,7 +4,8 @@ pub(super) mod job;
 mod prometheus;
 mod webhook;
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::MutexGuard;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use serde_json::Value as Json;
 
 use super::tick::Reconciler;
 use crate::base::clock::Timestamp;
-use crate::base::ids::{AddonName, ClusterName};
+use crate::base::ids::AddonName;
 use crate::base::planted::{Planted, is_planted};
 use crate::fleet::model::{AskedGate, Gate};
 use crate::net::http::{Answer, HttpError};
@@ -29,13 +30,16 @@ const ANSWER_BYTES_MAX: usize = 32 << 20;
 /// What gates have said, by rollout, stage and gate.
 pub(super) type Answers = BTreeMap<(RolloutId, usize, String), GateSeen>;
 
-/// Jobs of gates that were seen, by cluster, namespace and name.
-pub(super) type KnownJobs = BTreeMap<(ClusterName, String, String), job::Seen>;
+/// Jobs of gates that were seen.
+pub(super) type KnownJobs = BTreeSet<job::Seen>;
 
 impl Reconciler {
     /// What the gates of each rollout's present stage say, by their names. Each is asked once in its
     /// interval, and anew once a cluster has changed; all at the same time.
-    pub(super) async fn ask_gates(&self, rollouts: &[Rollout]) -> Vec<BTreeMap<String, GateSeen>> {
+    pub(super) async fn ask_gates(
+        &self,
+        rollouts: &[Cow<'_, Rollout>],
+    ) -> Vec<BTreeMap<String, GateSeen>> {
         let is_active = |id: &RolloutId| rollouts.iter().any(|rollout| rollout.id == *id);
         self.answers().retain(|(id, _, _), _| is_active(id));
         self.known_tests().retain(|(id, _, _), _| is_active(id));
@@ -44,8 +48,7 @@ impl Reconciler {
 
     async fn ask_gates_of(&self, rollout: &Rollout) -> BTreeMap<String, GateSeen> {
         let Some(changed_at) = to_be_asked(rollout) else { return BTreeMap::new() };
-        let stage = rollout.policy.stages.get(rollout.stage);
-        let gates = stage.into_iter().flat_map(|stage| &stage.gates);
+        let gates = rollout.present_stage().into_iter().flat_map(|stage| &stage.gates);
         let passed = rollout.stages.get(rollout.stage).map(|stage| &stage.gates);
         let is_due = |(_, asked): &(&Gate, AskedGate<'_>)| {
             !(asked.is_once && passed.is_some_and(|passed| passed.contains(asked.name)))
@@ -109,7 +112,7 @@ fn to_be_asked(rollout: &Rollout) -> Option<Timestamp> {
     if members.any(|(_, member)| is_moving(&member.state)) {
         return None;
     }
-    rollout.stages.get(rollout.stage)?.changed_at
+    rollout.changed_at()
 }
 
 fn is_recent(known: &GateSeen, interval: Duration, changed_at: Timestamp, now: Timestamp) -> bool {

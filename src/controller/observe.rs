@@ -89,7 +89,7 @@ impl Reconciler {
     async fn ask_gates_once(&self, active: &[Rollout]) -> Vec<BTreeMap<String, GateSeen>> {
         let trains = trains(active.iter().collect(), |rollout: &&Rollout| *rollout);
         let first = trains.iter().filter_map(|train| train.first().map(|first| (*first, train)));
-        let asked: Vec<Rollout> =
+        let asked: Vec<_> =
             first.map(|(first, train)| Whole::of(first, train.iter().copied()).as_one()).collect();
         let said = self.ask_gates(&asked).await;
         let of = |rollout: &Rollout| {

@@ -10,8 +10,8 @@ use super::wishes::{Looks, wishes};
 use crate::base::ids::{AddonName, ClusterName, InstanceKey};
 use crate::base::planted::{Planted, is_planted};
 use crate::live::Observation;
-use crate::rollout::train::trains;
-use crate::rollout::{Rollout, RolloutId, WaitingOn, advance_together};
+use crate::rollout::train::advance_each;
+use crate::rollout::{Rollout, RolloutId, WaitingOn};
 
 /// The fleet as it is seen now.
 #[derive(Debug)]
@@ -58,9 +58,7 @@ impl Reconciler {
             let changed: BTreeSet<&AddonName> =
                 departure.events.iter().map(|event| &event.addon).collect();
             survey.pending.extend(changed.into_iter().cloned());
-            for (addon, (rollout, reason)) in departure.held {
-                survey.held.insert(addon, format!("rollout {rollout}: {reason}"));
-            }
+            survey.held.extend(departure.told());
         }
         if is_planted(Planted::LookHeals) {
             self.heal_if_due(&head, &survey.looks).await;
@@ -69,11 +67,8 @@ impl Reconciler {
         let active: Vec<Rollout> = self.active().cloned().collect();
         let now = self.options.clock.now();
         let observed = self.observe_members(&head, &survey.looks, active).await;
-        for train in trains(observed, |(rollout, _)| rollout) {
-            let train: Vec<_> = train.iter().map(|(rollout, seen)| (rollout, seen)).collect();
-            for step in advance_together(&train, now).parts {
-                survey.waiting.insert(step.rollout.id.clone(), step.waiting);
-            }
+        for step in advance_each(observed, now).flat_map(|together| together.parts) {
+            survey.waiting.insert(step.rollout.id.clone(), step.waiting);
         }
         let keys: Vec<InstanceKey> =
             self.ids.keys().filter(|key| is_wanted(key)).cloned().collect();

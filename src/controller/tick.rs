@@ -24,10 +24,10 @@ use crate::fleet::model::Cluster;
 use crate::k8s::{ClusterClient, connect};
 use crate::live::ReleaseId;
 use crate::report::errors::chain;
-use crate::rollout::train::trains;
+use crate::rollout::train::advance_each;
 use crate::rollout::{
     Action, Advance, Attempt, AttemptResult, Decision, Departure, Event, EventKind, Instances,
-    Passenger, Rollout, RolloutId, WaitingOn, Wish, advance_together, depart, ensure,
+    Passenger, Rollout, RolloutId, WaitingOn, Wish, depart, ensure,
 };
 use crate::store::{Rollouts, Store, StoreError};
 
@@ -393,12 +393,7 @@ impl Reconciler {
                 continue;
             }
             self.record(&departure.events)?;
-            let told = departure.held.into_iter();
-            held.extend(
-                told.map(|(addon, (rollout, reason))| {
-                    (addon, format!("rollout {rollout}: {reason}"))
-                }),
-            );
+            held.extend(departure.told());
         }
         for (addon, reason) in &held {
             if self.held.get(addon) != Some(reason) {
@@ -419,9 +414,7 @@ impl Reconciler {
         let mut wake_at: Option<Timestamp> = None;
         self.still.clear();
         let observed = self.observe_members(head, looks, active).await;
-        for train in trains(observed, |(rollout, _)| rollout) {
-            let train: Vec<_> = train.iter().map(|(rollout, seen)| (rollout, seen)).collect();
-            let together = advance_together(&train, self.options.clock.now());
+        for together in advance_each(observed, self.options.clock.now()) {
             let recorded = self.record(&together.events);
             if !is_planted(Planted::Unrecorded) {
                 recorded?;

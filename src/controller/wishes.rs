@@ -9,7 +9,7 @@ use crate::base::planted::{Planted, is_planted};
 use crate::fleet::model::RolloutPolicySpec;
 use crate::fleet::schema::Kind;
 use crate::live::ReleaseId;
-use crate::rollout::train::closure;
+use crate::rollout::train::dependencies;
 use crate::rollout::{Goal, Rollout, Wish};
 use crate::store::Rollouts;
 
@@ -39,7 +39,7 @@ pub fn wishes(head: &Head, looks: &Looks, rollouts: &Rollouts) -> Wishes {
     addons.extend(left.keys().map(|key| key.addon.clone()));
     let active = |rollout: &&Rollout| !rollout.phase.is_ended();
     addons.extend(rollouts.iter().filter(active).map(|rollout| rollout.addon().clone()));
-    let depends_on = depends_on(head);
+    let direct = depends_on(head);
     for addon in addons {
         let newest = rollouts.newest(&addon);
         let policy = match policy(head, &addon, newest) {
@@ -50,7 +50,7 @@ pub fn wishes(head: &Head, looks: &Looks, rollouts: &Rollouts) -> Wishes {
             }
         };
         let mut wish = wish(head, &addon, policy, newest, (looks, &left), &mut made.ids);
-        wish.depends_on = depends_on.get(&addon).cloned().unwrap_or_default();
+        wish.depends_on = dependencies(&addon, &direct);
         if !wish.goals.is_empty() || newest.is_some_and(|newest| !newest.phase.is_ended()) {
             made.wishes.push(wish);
         }
@@ -140,14 +140,14 @@ fn wish(
     }
 }
 
-/// What each addon depends on somewhere, by way of others too.
+/// What each addon depends on somewhere.
 fn depends_on(head: &Head) -> BTreeMap<AddonName, BTreeSet<AddonName>> {
     let mut direct: BTreeMap<AddonName, BTreeSet<AddonName>> = BTreeMap::new();
     for instance in &head.desired.instances {
         let of_addon = direct.entry(instance.key.addon.clone()).or_default();
         of_addon.extend(instance.depends_on.iter().map(|on| on.addon.clone()));
     }
-    closure(&direct)
+    direct
 }
 
 /// Releases that fitout put on clusters of the fleet and that git no longer wants there.

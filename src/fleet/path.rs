@@ -1,8 +1,23 @@
 //! Paths within the fleet's repository: `/` as the separator, relative to the fleet's root.
 
+use crate::base::diagnostic::Diagnostic;
+use crate::base::span::Span;
+
 /// The folder that a path is in; empty is the root.
 pub fn folder_of(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// A path that a document names, as seen from the root.
+///
+/// # Errors
+/// What is wrong with one that leaves the repository.
+pub fn named(written: &str, span: &Span) -> Result<String, Diagnostic> {
+    join(folder_of(&span.file.path), written).ok_or_else(|| {
+        Diagnostic::error("bad-path", format!("`{written}` is not in the repository"))
+            .label(span, "leads out of it")
+            .help("a path is relative to the file it is written in")
+    })
 }
 
 /// A relative path as seen from a folder; `None` where it leaves the repository or is absolute.

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::model::{Document, Fleet};
-use super::path::{folder_of, join};
+use super::path::{self, folder_of, join};
 use super::schema::{API_VERSION, Kind};
 use super::shape;
 use crate::base::diagnostic::{Checked, Diagnostic, has_errors};
@@ -235,11 +235,7 @@ fn read_job(
     file: &str,
     named: &Span,
 ) -> Result<serde_json::Map<String, Json>, Diagnostic> {
-    let path = join(folder_of(&named.file.path), file).ok_or_else(|| {
-        Diagnostic::error("bad-path", format!("`{file}` is not in the repository"))
-            .label(named, "leads out of it")
-            .help("a path is relative to the file it is written in")
-    })?;
+    let path = path::named(file, named)?;
     let bytes = source.files.get(&path).ok_or_else(|| {
         Diagnostic::error("missing-file", format!("there is no file `{path}`"))
             .label(named, "named here")

@@ -333,6 +333,10 @@ impl<'a> Wanted<'a> {
 /// - A later version of a chart may have objects of other kinds, or others without namespaces: it
 ///   may need more.
 pub fn needs(releases: &[Wanted<'_>], catalog: &Catalog) -> Vec<Need> {
+    gathered(releases, catalog).needs.into_values().collect()
+}
+
+fn gathered<'a>(releases: &[Wanted<'_>], catalog: &'a Catalog) -> Gathered<'a> {
     let own: BTreeSet<&str> = releases.iter().map(|release| release.namespace).collect();
     let brought = releases.iter().flat_map(Wanted::objects).filter(|object| {
         let key = &object.key;
@@ -344,7 +348,7 @@ pub fn needs(releases: &[Wanted<'_>], catalog: &Catalog) -> Vec<Need> {
         gathered.of_release(release);
     }
     grants::gather(releases, &mut gathered);
-    gathered.needs.into_values().collect()
+    gathered
 }
 
 /// As [`needs`], with what the Jobs of gates take: those of the policies that the releases go by.
@@ -353,9 +357,7 @@ pub fn needs_with_gates(
     catalog: &Catalog,
     (fleet, cluster): (&Fleet, &ClusterName),
 ) -> Vec<Need> {
-    let needs = needs(releases, catalog).into_iter();
-    let needs = needs.map(|need| (need.permission.clone(), need)).collect();
-    let mut gathered = Gathered { catalog, brought: BTreeSet::new(), needs };
+    let mut gathered = gathered(releases, catalog);
     for release in releases {
         let addon = fleet.addons.get(release.addon).map(|addon| &addon.value.spec.rollout);
         let policy = addon.and_then(|rollout| fleet.policies.get(rollout.policy.as_ref()?));

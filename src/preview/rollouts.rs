@@ -10,7 +10,7 @@ use crate::fleet::model::{Gate, OnFailure, RolloutPolicySpec, Stage};
 use crate::rollout::prometheus;
 use crate::rollout::rehearsal::Part;
 use crate::rollout::stages::{Labels, allowed, assign, failures_max, policy_of, without_policy};
-use crate::rollout::train::closure;
+use crate::rollout::train::dependencies;
 use crate::rollout::{Goal, Place, Wish};
 
 /// A rollout that would start.
@@ -141,7 +141,7 @@ fn part(
         before: labels.keys().filter_map(place).collect(),
         depends_on: depends_on.map(|on| on.addon.clone()).collect(),
         wish: Wish {
-            depends_on: closure_of(head, addon),
+            depends_on: dependencies_of(head, addon),
             addon: addon.clone(),
             rev: rev.clone(),
             author: head.desired.source.author.clone(),
@@ -154,13 +154,13 @@ fn part(
 }
 
 /// Everything that an addon depends on, by way of others too.
-fn closure_of(head: &Side<'_>, addon: &AddonName) -> BTreeSet<AddonName> {
+fn dependencies_of(head: &Side<'_>, addon: &AddonName) -> BTreeSet<AddonName> {
     let addons = head.desired.fleet.addons.iter();
     let direct = addons.map(|(name, addon)| {
         let on = addon.value.spec.depends_on.iter().map(|on| on.addon.clone());
         (name.clone(), on.collect())
     });
-    closure(&direct.collect()).remove(addon).unwrap_or_default()
+    dependencies(addon, &direct.collect())
 }
 
 /// Of every cluster that has an addon at the head, or changes it.
@@ -198,9 +198,8 @@ fn rollout(
         let mut seats: Vec<_> = seats.filter(|(seat, _)| seat.stage == index).collect();
         seats.sort_by_key(|(seat, _)| seat.order);
         let clusters: Vec<_> = seats.into_iter().map(|(_, name)| name.clone()).collect();
-        let own_failures = own_failures(&policy, stage, clusters.len(), changing.len());
-        (!clusters.is_empty())
-            .then(|| PlannedStage { own_failures, ..planned_stage(&policy, stage, clusters, now) })
+        let of = changing.len();
+        (!clusters.is_empty()).then(|| planned_stage(&policy, stage, (clusters, of), now))
     });
     Some(PlannedRollout {
         addon: addon.clone(),
@@ -217,7 +216,7 @@ fn rollout(
 fn planned_stage(
     policy: &RolloutPolicySpec,
     stage: &Stage,
-    clusters: Vec<ClusterName>,
+    (clusters, changing): (Vec<ClusterName>, usize),
     now: Timestamp,
 ) -> PlannedStage {
     let calendar = policy.calendar(stage);
@@ -227,7 +226,7 @@ fn planned_stage(
     PlannedStage {
         name: stage.name.clone(),
         at_a_time: allowed(stage.batch.as_ref(), clusters.len()),
-        own_failures: None,
+        own_failures: own_failures(policy, stage, clusters.len(), changing),
         gates: std::iter::once(health).chain(stage.gates.iter().filter_map(gate)).collect(),
         clusters,
         calendar: PlannedCalendar {

@@ -179,14 +179,7 @@ fn follow(rollout: &Rollout, wish: &Wish, seen: &Instances, now: Timestamp) -> E
     for (name, goal) in wish.goals.iter().filter(|(name, _)| !rollout.members.contains_key(*name)) {
         let labels = wish.labels.get(name).cloned().unwrap_or_default();
         let seat = assign_late(&rollout.policy, &labels, rollout.stage);
-        let member = Member {
-            goal: goal.clone(),
-            stage: seat.as_ref().map(|seat| seat.stage),
-            order: seat.map_or(0, |seat| seat.order),
-            picked: None,
-            from: None,
-            state: begins_as(seen.get(name), goal),
-        };
+        let member = Member::new(goal.clone(), seat.as_ref(), begins_as(seen.get(name), goal));
         let mut joined = Event::of(rollout, EventKind::InstanceJoined { member }, now);
         joined.cluster = Some(name.clone());
         events.push(joined);
@@ -233,21 +226,15 @@ pub(super) fn begin(
     let seats = assign(&wish.policy, &wish.labels, &changing);
     let member = |(name, goal): (&ClusterName, &Goal)| {
         let is_changing = changing.contains(name);
-        let seat = seats.get(name);
         let kept = given_up.get(name).map(|member| member.state.clone());
         let kept = kept.filter(|_| begins_as(seen.get(name), goal) == MemberState::Waiting);
-        let member = Member {
-            goal: goal.clone(),
-            stage: seat.map(|seat| seat.stage),
-            order: seat.map_or(0, |seat| seat.order),
-            picked: seat.and_then(|seat| seat.picked.clone()),
-            from: unproven.get(name).cloned(),
-            state: match kept {
-                Some(state) => state,
-                None if is_changing => MemberState::Waiting,
-                None => MemberState::Unchanged,
-            },
+        let state = match kept {
+            Some(state) => state,
+            None if is_changing => MemberState::Waiting,
+            None => MemberState::Unchanged,
         };
+        let from = unproven.get(name).cloned();
+        let member = Member { from, ..Member::new(goal.clone(), seats.get(name), state) };
         (name.clone(), member)
     };
     let first = RolloutId { addon: wish.addon.clone(), number: 1 };

@@ -59,8 +59,7 @@ impl Times {
     /// # Errors
     /// In words, where there is none yet.
     pub fn of(gate: &PrometheusGate, rollout: &Rollout, now: Timestamp) -> Result<Self, String> {
-        let changed_at = rollout.stages.get(rollout.stage).and_then(|stage| stage.changed_at);
-        let changed_at = changed_at.ok_or("nothing was changed yet")?;
+        let changed_at = rollout.changed_at().ok_or("nothing was changed yet")?;
         let step = u32::try_from(gate.interval().as_secs()).unwrap_or(u32::MAX).max(1);
         // Samples are of full milliseconds, as Prometheus has them.
         let changed_at =
@@ -126,6 +125,18 @@ pub struct Sampled {
     pub worse: u32,
     /// The newest value.
     pub value: Figure,
+}
+
+impl Sampled {
+    /// The evidence that the cluster is worse.
+    fn worse(&self) -> f64 {
+        evidence(self.worse, self.samples - self.worse)
+    }
+
+    /// The evidence that it is not.
+    fn not_worse(&self) -> f64 {
+        evidence(self.samples - self.worse, self.worse)
+    }
 }
 
 /// A number, as text, since JSON has none that is infinite.
@@ -222,9 +233,8 @@ pub fn compared(
         }
     }
     let last = times.count;
-    let missing: Vec<&str> = groups.changed.iter().map(|name| name.as_str()).collect();
-    let missing: Vec<&str> = missing
-        .into_iter()
+    let changed = groups.changed.iter().map(|name| name.as_str());
+    let missing: Vec<&str> = changed
         .filter(|name| series.get(*name).is_none_or(|series| !series.contains_key(&last)))
         .collect();
     let at = moment(times.at(last));
@@ -298,15 +308,12 @@ pub fn verdict(gate: &PrometheusGate, seen: &Compared) -> Verdict {
         return Verdict::Broken(format!("{name}: {}, which has to be {}", one.value, Bounds(gate)));
     }
     let enough = 1.0 / gate.error_rate();
-    let worst = seen.clusters.iter().max_by(|(_, a), (_, b)| {
-        let [a, b] = [a, b].map(|one| evidence(one.worse, one.samples - one.worse));
-        a.total_cmp(&b)
-    });
+    let worst = seen.clusters.iter().max_by(|(_, a), (_, b)| a.worse().total_cmp(&b.worse()));
     let Some((name, one)) = worst else {
         return Verdict::Unknown("no cluster was changed".to_owned());
     };
-    let is_worse = seen.clusters.values().map(|one| evidence(one.worse, one.samples - one.worse));
-    let is_worse = is_worse.sum::<f64>() / seen.clusters.len() as f64;
+    let is_worse = seen.clusters.values().map(Sampled::worse).sum::<f64>();
+    let is_worse = is_worse / seen.clusters.len() as f64;
     let (now, within) = (format!("{} against {} now", one.value, seen.median), Within(gate));
     let Sampled { samples, worse, .. } = *one;
     let count = counted(samples as usize, "sample");
@@ -316,14 +323,13 @@ pub fn verdict(gate: &PrometheusGate, seen: &Compared) -> Verdict {
         ));
     }
     let at_least = gate.at_least.unwrap_or(0);
-    let not_worse = |one: &Sampled| evidence(one.samples - one.worse, one.worse);
-    let holds = |one: &Sampled| not_worse(one) >= enough && one.samples >= at_least;
+    let holds = |one: &Sampled| one.not_worse() >= enough && one.samples >= at_least;
     if seen.clusters.values().all(holds) {
         return Verdict::Holds(format!(
             "no worse than control: {name} was by more than {within} in {worse} of {count}, {now}"
         ));
     }
-    let least = seen.clusters.values().map(not_worse).fold(f64::INFINITY, f64::min);
+    let least = seen.clusters.values().map(Sampled::not_worse).fold(f64::INFINITY, f64::min);
     let missing = seen.clusters.values().map(|one| {
         let more = hits_missing(one.samples - one.worse, one.worse, enough);
         more.max(at_least.saturating_sub(one.samples))

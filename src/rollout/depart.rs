@@ -20,7 +20,7 @@ pub struct Departure {
     /// To be recorded together, or not at all.
     pub events: Vec<Event>,
     /// Addons that do not begin, and why.
-    pub held: BTreeMap<AddonName, (RolloutId, String)>,
+    held: BTreeMap<AddonName, (RolloutId, String)>,
     /// What it is of.
     of: Vec<AddonName>,
 }
@@ -37,6 +37,12 @@ impl Departure {
             }
         }
         made
+    }
+
+    /// Why each addon that does not begin does not.
+    pub fn told(&self) -> impl Iterator<Item = (AddonName, String)> {
+        let held = self.held.iter();
+        held.map(|(addon, (rollout, why))| (addon.clone(), format!("rollout {rollout}: {why}")))
     }
 
     /// The addons that it is of.
@@ -57,10 +63,8 @@ impl Departure {
 pub fn depart(all: &[Passenger<'_>], stranded: &[&Rollout], now: Timestamp) -> Departure {
     let of = all.iter().map(|(_, wish, _)| wish.addon.clone()).collect();
     let mut departure = Departure { of, ..Departure::default() };
-    let mut single = Vec::new();
-    for (newest, wish, seen) in all {
-        single.push(ensure(*newest, wish, seen, now));
-    }
+    let single: Vec<Ensure> =
+        all.iter().map(|(newest, wish, seen)| ensure(*newest, wish, seen, now)).collect();
     let is_new = |at: usize| {
         let (newest, wish, seen) = all[at];
         let is_known = || has_got_there(wish, seen);
@@ -125,10 +129,7 @@ fn bind(events: &mut [Event], all: &[Passenger<'_>]) {
         let after = depends_on.filter(|on| addons.contains(*on)).cloned().collect();
         *train = Some(Train { id: id.clone(), addons: addons.clone(), after });
         for (name, member) in members.iter_mut() {
-            let seat = seats.get(name);
-            member.stage = seat.map(|seat| seat.stage);
-            member.order = seat.map_or(0, |seat| seat.order);
-            member.picked = seat.and_then(|seat| seat.picked.clone());
+            member.sit(seats.get(name));
         }
     }
 }

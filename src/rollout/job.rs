@@ -94,7 +94,7 @@ pub fn make(
     cluster: &ClusterName,
     namespace: &str,
 ) -> Option<Made> {
-    let changed_at = rollout.stages.get(rollout.stage)?.changed_at?;
+    let changed_at = rollout.changed_at()?;
     let mut object = Json::Object(gate.manifest.clone()?);
     let stage = rollout.stage_name(rollout.stage);
     let mut parts =
@@ -126,7 +126,7 @@ pub fn make(
     }
     // Nobody looks any more when it has taken longer than the gate waits.
     if spec["activeDeadlineSeconds"].is_null() {
-        let soak = rollout.policy.stages.get(rollout.stage).and_then(|stage| stage.soak);
+        let soak = rollout.present_stage().and_then(|stage| stage.soak);
         let lasts = soak.map_or(std::time::Duration::ZERO, |soak| soak.0) + gate.deadline();
         spec["activeDeadlineSeconds"] = json!(lasts.as_secs().max(1));
     }

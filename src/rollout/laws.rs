@@ -106,7 +106,7 @@ fn check_start(whole: &Whole<'_>, rollout: &Rollout, event: &Event) -> Vec<(u8, 
     if rollout.phase != Phase::Running {
         found.push((2, format!("{cluster} starts while it is {}", rollout.phase.word())));
     }
-    let stage = rollout.policy.stages.get(rollout.stage);
+    let stage = rollout.present_stage();
     let closed = stage.and_then(|stage| rollout.policy.calendar(stage).closed(event.at));
     if let Some(closed) = closed {
         found.push((11, format!("{cluster} starts {}", closed.reason)));
@@ -122,7 +122,7 @@ fn check_start(whole: &Whole<'_>, rollout: &Rollout, event: &Event) -> Vec<(u8, 
         return found;
     }
     let in_flight = whole.in_flight();
-    let policy = rollout.policy.stages.get(rollout.stage);
+    let policy = rollout.present_stage();
     let batch = policy.and_then(|stage| stage.batch.as_ref());
     let allowed = allowed(batch, whole.clusters().len());
     if in_flight.len() >= allowed && !in_flight.contains(cluster) {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::stages::Picked;
+use super::stages::{Picked, Seat};
 use super::train::Train;
 use crate::base::author::Author;
 use crate::base::clock::Timestamp;
@@ -285,6 +285,20 @@ pub enum MemberState {
 }
 
 impl Member {
+    /// One that comes from nowhere yet.
+    pub(super) fn new(goal: Goal, seat: Option<&Seat>, state: MemberState) -> Self {
+        let mut member = Self { goal, stage: None, order: 0, picked: None, from: None, state };
+        member.sit(seat);
+        member
+    }
+
+    /// Gives it its place in the policy, or takes it away.
+    pub(super) fn sit(&mut self, seat: Option<&Seat>) {
+        self.stage = seat.map(|seat| seat.stage);
+        self.order = seat.map_or(0, |seat| seat.order);
+        self.picked = seat.and_then(|seat| seat.picked.clone());
+    }
+
     /// How far it is once it is to be tried again: what was begun and failed is in flight at once, what was not,
     /// or was left out, has not begun.
     pub(super) fn retried(&self, at: Timestamp) -> MemberState {
@@ -385,7 +399,7 @@ impl Rollout {
 
     /// The approvals that the present stage asks for, unless somebody has waived them.
     pub fn approval_gates(&self) -> impl Iterator<Item = &ApprovalGate> {
-        let policy = self.policy.stages.get(self.stage).filter(|_| !self.is_promoted(self.stage));
+        let policy = self.present_stage().filter(|_| !self.is_promoted(self.stage));
         let gates = policy.into_iter().flat_map(|stage| &stage.gates);
         gates.filter_map(|gate| gate.approval.as_ref())
     }
@@ -400,6 +414,11 @@ impl Rollout {
     /// Whether somebody has waived a stage's soak and gates.
     pub fn is_promoted(&self, stage: usize) -> bool {
         self.stages.get(stage).is_some_and(|stage| stage.promoted_by.is_some())
+    }
+
+    /// When the present stage was changed last.
+    pub fn changed_at(&self) -> Option<Timestamp> {
+        self.stages.get(self.stage)?.changed_at
     }
 
     /// The stage that is under way, as the policy has it; none past the last.

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use super::advance::{Action, advance_together};
+use super::advance::Action;
 use super::event::{Event, EventKind, fold};
 use super::model::{Member, MemberState, Place, Rollout, RolloutId};
 use super::observation::{
     Attempt, AttemptResult, Evidence, GateSeen, Observation, Readiness, Seen, Verdict,
 };
-use super::train::trains;
+use super::train::advance_each;
 use crate::base::clock::Timestamp;
 use crate::health::Health;
 
@@ -119,12 +119,7 @@ fn decide(rollouts: &State, step: &[Event]) -> Vec<Event> {
     let Some(first) = step.first() else { return Vec::new() };
     let active = rollouts.values().filter(|rollout| !rollout.phase.is_ended());
     let seen = active.map(|rollout| (rollout, observation(rollout, step))).collect();
-    let mut decided = Vec::new();
-    for train in trains(seen, |(rollout, _): &(&Rollout, Observation)| *rollout) {
-        let train: Vec<_> = train.iter().map(|(rollout, seen)| (*rollout, seen)).collect();
-        decided.extend(advance_together(&train, first.at).events);
-    }
-    decided
+    advance_each(seen, first.at).flat_map(|together| together.events).collect()
 }
 
 /// What must have been seen for a step to be decided.
@@ -167,7 +162,7 @@ fn said(
     recorded: Verdict,
     evidence: Option<&Evidence>,
 ) -> GateSeen {
-    let gates = rollout.policy.stages.get(rollout.stage).into_iter().flat_map(|stage| &stage.gates);
+    let gates = rollout.present_stage().into_iter().flat_map(|stage| &stage.gates);
     let gate = gates.into_iter().find(|gate| gate.asked().is_some_and(|asked| asked.name == name));
     match (gate, evidence) {
         (Some(gate), Some(evidence)) => GateSeen::by(at, gate, evidence.clone()),

@@ -43,6 +43,76 @@ struct Instance {
     stumbles: u32,
 }
 
+impl Instance {
+    /// What a look at it shows.
+    fn seen(&self, readiness: Readiness, now: Timestamp) -> Seen {
+        let digest = self.place.as_ref().and_then(|place| place.digest.as_ref());
+        let is_bad = digest.is_some_and(|digest| self.bad.contains(digest));
+        Seen {
+            observed_at: now,
+            unreachable: self.is_down.then(|| "no route".to_owned()),
+            has_gaps: false,
+            place: self.place.clone(),
+            is_settled: true,
+            health: if is_bad {
+                Health::progressing("0 of 1 replicas are ready")
+            } else {
+                Health::ready("is ready")
+            },
+            readiness,
+            attempt: self.attempt.clone(),
+        }
+    }
+
+    /// An attempt at what was decided, which takes a second.
+    fn carry_out(&mut self, rollout: &Rollout, decision: &Decision, now: Timestamp) {
+        let member = rollout.members[&decision.cluster].clone();
+        let result = if self.is_down {
+            AttemptResult::Passing("no route".to_owned())
+        } else if self.stumbles > 0 {
+            self.stumbles -= 1;
+            AttemptResult::Passing("too many requests".to_owned())
+        } else {
+            let revision = self.place.as_ref().map_or(1, |place| place.release_revision + 1);
+            self.place = match decision.action {
+                Action::Move => member.goal.digest.map(|digest| Place {
+                    rev: Some(member.goal.rev),
+                    digest: Some(digest),
+                    release_revision: revision,
+                }),
+                Action::GoBack => {
+                    member.from.flatten().map(|from| Place { release_revision: revision, ..from })
+                }
+            };
+            AttemptResult::Done { release_revision: revision }
+        };
+        let (rollout, action) = (rollout.id.clone(), decision.action);
+        let ended_at = now + Duration::from_secs(1);
+        self.attempt = Some(Attempt { began_at: now, ended_at, rollout, action, result });
+    }
+
+    fn digest(&self) -> String {
+        let digest = self.place.as_ref().and_then(|place| place.digest.as_ref());
+        digest.map_or("-".to_owned(), Digest::to_string)
+    }
+}
+
+/// A log, a line each, with minutes since the start.
+fn picture(log: &[Event]) -> String {
+    let line = |event: &Event| {
+        let minutes = event.at.duration_since(log[0].at).as_mins();
+        let json = serde_json::to_value(event).expect("it is plain data");
+        let place = [event.stage.as_deref(), event.cluster.as_ref().map(ClusterName::as_str)];
+        let place: Vec<_> = place.into_iter().flatten().collect();
+        let gate = json["gate"].as_str().map(|gate| format!(" {gate}")).unwrap_or_default();
+        let reason = event.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+        let name = json["event"].as_str().unwrap_or_default();
+        let (rollout, place) = (&event.rollout, place.join("/"));
+        format!("{minutes:>3} {rollout} {name}{gate} {place}{reason}\n")
+    };
+    log.iter().map(line).collect::<Vec<_>>().concat()
+}
+
 fn policy(spec: serde_json::Value) -> RolloutPolicySpec {
     serde_json::from_value(spec).expect("a policy")
 }
@@ -118,23 +188,7 @@ impl World {
             }
         };
         let seen = self.clusters.iter().map(|(name, instance)| {
-            let digest = instance.place.as_ref().and_then(|place| place.digest.as_ref());
-            let is_bad = digest.is_some_and(|digest| instance.bad.contains(digest));
-            let seen = Seen {
-                observed_at: self.now,
-                unreachable: instance.is_down.then(|| "no route".to_owned()),
-                has_gaps: false,
-                place: instance.place.clone(),
-                is_settled: true,
-                health: if is_bad {
-                    Health::progressing("0 of 1 replicas are ready")
-                } else {
-                    Health::ready("is ready")
-                },
-                readiness: readiness(name, instance),
-                attempt: instance.attempt.clone(),
-            };
-            (name.clone(), seen)
+            (name.clone(), instance.seen(readiness(name, instance), self.now))
         });
         seen.collect()
     }
@@ -176,36 +230,9 @@ impl World {
         }
         self.waiting = step.waiting;
         for decision in step.decisions {
-            self.carry_out(&step.rollout, &decision);
+            let instance = self.clusters.get_mut(&decision.cluster).expect("a cluster");
+            instance.carry_out(&step.rollout, &decision, self.now);
         }
-    }
-
-    fn carry_out(&mut self, rollout: &Rollout, decision: &Decision) {
-        let member = rollout.members[&decision.cluster].clone();
-        let began_at = self.now;
-        let ended_at = self.now + Duration::from_secs(1);
-        let instance = self.clusters.get_mut(&decision.cluster).expect("a cluster");
-        let result = if instance.is_down {
-            AttemptResult::Passing("no route".to_owned())
-        } else if instance.stumbles > 0 {
-            instance.stumbles -= 1;
-            AttemptResult::Passing("too many requests".to_owned())
-        } else {
-            let revision = instance.place.as_ref().map_or(1, |place| place.release_revision + 1);
-            instance.place = match decision.action {
-                Action::Move => member.goal.digest.map(|digest| Place {
-                    rev: Some(member.goal.rev),
-                    digest: Some(digest),
-                    release_revision: revision,
-                }),
-                Action::GoBack => {
-                    member.from.flatten().map(|from| Place { release_revision: revision, ..from })
-                }
-            };
-            AttemptResult::Done { release_revision: revision }
-        };
-        let (rollout, action) = (rollout.id.clone(), decision.action);
-        instance.attempt = Some(Attempt { began_at, ended_at, rollout, action, result });
     }
 
     fn run(&mut self, minutes: u32) {
@@ -224,21 +251,8 @@ impl World {
         Ok(())
     }
 
-    /// The log, a line each, with minutes since the start.
     fn picture(&self) -> String {
-        let start = self.log.first().map_or(self.now, |event| event.at);
-        let line = |event: &Event| {
-            let minutes = event.at.duration_since(start).as_mins();
-            let json = serde_json::to_value(event).expect("it is plain data");
-            let place = [event.stage.as_deref(), event.cluster.as_ref().map(ClusterName::as_str)];
-            let place: Vec<_> = place.into_iter().flatten().collect();
-            let gate = json["gate"].as_str().map(|gate| format!(" {gate}")).unwrap_or_default();
-            let reason = event.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-            let name = json["event"].as_str().unwrap_or_default();
-            let (rollout, place) = (&event.rollout, place.join("/"));
-            format!("{minutes:>3} {rollout} {name}{gate} {place}{reason}\n")
-        };
-        self.log.iter().map(line).collect::<Vec<_>>().concat()
+        picture(&self.log)
     }
 
     /// The log of each rollout.
@@ -255,13 +269,7 @@ impl World {
     }
 
     fn digests(&self) -> Vec<String> {
-        let digest = |instance: &Instance| instance.place.as_ref()?.digest.clone();
-        self.clusters
-            .iter()
-            .map(|(name, one)| {
-                format!("{name} {}", digest(one).map_or("-".to_owned(), |d| d.to_string()))
-            })
-            .collect()
+        self.clusters.iter().map(|(name, one)| format!("{name} {}", one.digest())).collect()
     }
 
     fn instance(&mut self, name: &str) -> &mut Instance {

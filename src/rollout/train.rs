@@ -4,11 +4,14 @@
 //! decide they decide in one step, whose events are recorded together or not at all. A rollout that
 //! moves alone is a train of one.
 
+use std::borrow::{Borrow, Cow};
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::advance::{Together, advance_together};
 use super::model::{Member, MemberState, Rollout, RolloutId};
+use super::observation::Observation;
 use super::stages::failures_max;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AddonName, ClusterName};
@@ -119,7 +122,10 @@ impl<'a> Whole<'a> {
     }
 
     /// As one rollout, whose members are on each cluster of the present stage the one that is least far.
-    pub fn as_one(&self) -> Rollout {
+    pub fn as_one(&self) -> Cow<'a, Rollout> {
+        if self.0.len() == 1 {
+            return Cow::Borrowed(self.first());
+        }
         let mut one = self.first().clone();
         let rank = |state: &MemberState| match state {
             MemberState::Moving { .. } => 3,
@@ -138,7 +144,7 @@ impl<'a> Whole<'a> {
         if let Some(stage) = one.stages.get_mut(one.stage) {
             stage.changed_at = changed_at;
         }
-        one
+        Cow::Owned(one)
     }
 }
 
@@ -181,21 +187,34 @@ pub fn trains<T>(rollouts: Vec<T>, of: impl Fn(&T) -> &Rollout) -> Vec<Vec<T>> {
         .collect()
 }
 
-/// Everything that each addon depends on, by way of others too.
-pub fn closure(
-    depends_on: &BTreeMap<AddonName, BTreeSet<AddonName>>,
-) -> BTreeMap<AddonName, BTreeSet<AddonName>> {
-    let of = |addon: &AddonName| {
-        let mut found = BTreeSet::new();
-        let mut open = vec![addon];
-        while let Some(next) = open.pop() {
-            for on in depends_on.get(next).into_iter().flatten() {
-                if on != addon && found.insert(on.clone()) {
-                    open.push(on);
-                }
+/// One step of all that is under way, a train after the other.
+///
+/// # Assumptions
+/// Nothing that moves with one of them is missing.
+pub fn advance_each<R: Borrow<Rollout>>(
+    observed: Vec<(R, Observation)>,
+    now: Timestamp,
+) -> impl Iterator<Item = Together> {
+    let trains = trains(observed, |(rollout, _)| rollout.borrow());
+    trains.into_iter().map(move |train| {
+        let cars: Vec<_> = train.iter().map(|(rollout, seen)| (rollout.borrow(), seen)).collect();
+        advance_together(&cars, now)
+    })
+}
+
+/// Everything that an addon depends on, by way of others too, of what each depends on itself.
+pub fn dependencies(
+    addon: &AddonName,
+    direct: &BTreeMap<AddonName, BTreeSet<AddonName>>,
+) -> BTreeSet<AddonName> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![addon];
+    while let Some(next) = open.pop() {
+        for on in direct.get(next).into_iter().flatten() {
+            if on != addon && found.insert(on.clone()) {
+                open.push(on);
             }
         }
-        found
-    };
-    depends_on.keys().map(|addon| (addon.clone(), of(addon))).collect()
+    }
+    found
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::base::diagnostic::counted;
 use crate::base::ids::{AddonName, ClusterName};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -97,8 +98,7 @@ fn hub(
     let permissions: Vec<Permission> = secrets.into_iter().map(Permission::of_secret).collect();
     let told =
         Policy::of(permissions.iter()).yaml(&args.name, args.subject.as_ref(), &BTreeSet::new());
-    let count = permissions.len();
-    let clusters = if count == 1 { "1 cluster" } else { &format!("{count} clusters") };
+    let clusters = counted(permissions.len(), "cluster");
     let head = "# What fitout needs on the hub: the Secrets with the kubeconfigs of";
     writeln!(context.out, "{head} {clusters}.")?;
     write!(context.out, "{told}")?;

@@ -21,17 +21,16 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// How much is told of what a Job said last.
 const LAST_LINES: usize = 3;
 
-/// What tests are that have been begun.
-const RUNNING: &str = "are run";
+/// Tests that were begun, and how they went; none while they are run.
+pub(in crate::controller) type KnownTests = Arc<Mutex<TestRuns>>;
 
-/// Tests that were begun, and how they went.
-pub(in crate::controller) type KnownTests = Arc<Mutex<BTreeMap<TestsKey, RunState>>>;
+type TestRuns = BTreeMap<TestsKey, Option<RunState>>;
 
 /// By rollout, cluster and change.
 type TestsKey = (RolloutId, ClusterName, Timestamp);
 
 /// A Job that was seen: to be deleted once its gate has passed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::controller) struct Seen {
     rollout: RolloutId,
     stage: usize,
@@ -93,17 +92,14 @@ impl Reconciler {
             None if self.is_onlooker => return Ok(open(&made, "is made by the controller")),
             None => return begin(client, &jobs, &made).await,
         };
-        self.known_jobs().insert(
-            (cluster.clone(), made.namespace.clone(), made.name.clone()),
-            Seen {
-                rollout: rollout.id.clone(),
-                stage: rollout.stage,
-                gate: gate.name.clone(),
-                cluster: cluster.clone(),
-                namespace: made.namespace,
-                name: made.name,
-            },
-        );
+        self.known_jobs().insert(Seen {
+            rollout: rollout.id.clone(),
+            stage: rollout.stage,
+            gate: gate.name.clone(),
+            cluster: cluster.clone(),
+            namespace: made.namespace,
+            name: made.name,
+        });
         let mut run = job::read(&object);
         let why = match &run.state {
             RunState::Succeeded => return Ok(run),
@@ -128,19 +124,21 @@ impl Reconciler {
         rollout: &Rollout,
         (cluster, client, id): (&ClusterName, &ClusterClient, &ReleaseId),
     ) -> Result<Run, String> {
-        let changed_at = rollout.stages.get(rollout.stage).and_then(|stage| stage.changed_at);
-        let changed_at = changed_at.ok_or("nothing was changed yet")?;
+        let changed_at = rollout.changed_at().ok_or("nothing was changed yet")?;
         let what = format!("the tests of {id}");
         let run = |state| Run { what: what.clone(), begun_for: changed_at, state };
+        let running = || run(RunState::Open("are run".to_owned()));
         let key = (rollout.id.clone(), cluster.clone(), changed_at);
         let known = self.known_tests().get(&key).cloned();
         match known {
-            Some(RunState::Open(why)) if why != RUNNING => {
-                // It was not the tests that failed: they are tried again.
-                self.known_tests().remove(&key);
-                return Ok(run(RunState::Open(why)));
+            Some(None) => return Ok(running()),
+            Some(Some(state)) => {
+                if matches!(state, RunState::Open(_)) {
+                    // It was not the tests that failed: they are tried again.
+                    self.known_tests().remove(&key);
+                }
+                return Ok(run(state));
             }
-            Some(state) => return Ok(run(state)),
             None => {}
         }
         let tests = tests_of(client, id).await.map_err(|error| chain(&error))?;
@@ -153,8 +151,7 @@ impl Reconciler {
         if self.is_onlooker {
             return Ok(run(RunState::Open("are run by the controller".to_owned())));
         }
-        let running = RunState::Open(RUNNING.to_owned());
-        self.known_tests().insert(key.clone(), running.clone());
+        self.known_tests().insert(key.clone(), None);
         let (client, id) = (client.clone(), id.clone());
         let (all, clock) = (Arc::clone(&self.tests), Arc::clone(&self.options.clock));
         let tests = Tests { names: Vec::new(), timeout: gate.deadline(), wants_logs: false };
@@ -163,12 +160,12 @@ impl Reconciler {
                 Ok(tested) => told(tested),
                 Err(error) => RunState::Open(chain(&error)),
             };
-            all.lock().expect("no thread panics with it").insert(key, state);
+            all.lock().expect("no thread panics with it").insert(key, Some(state));
         });
-        Ok(run(running))
+        Ok(running())
     }
 
-    pub(super) fn known_tests(&self) -> MutexGuard<'_, BTreeMap<TestsKey, RunState>> {
+    pub(super) fn known_tests(&self) -> MutexGuard<'_, TestRuns> {
         self.tests.lock().expect("no thread panics with it")
     }
 
@@ -188,7 +185,7 @@ impl Reconciler {
     /// Deletes the Jobs of gates that have passed: what they said is in the log. Those of gates that have failed stay
     /// until their time to live is over.
     pub(in crate::controller) async fn clear_jobs(&self) {
-        let all: Vec<Seen> = self.known_jobs().values().cloned().collect();
+        let all: Vec<Seen> = self.known_jobs().iter().cloned().collect();
         for seen in all {
             let rollout = self.rollouts().get(&seen.rollout);
             let stage = rollout.and_then(|rollout| rollout.stages.get(seen.stage));
@@ -197,8 +194,7 @@ impl Reconciler {
                 continue;
             }
             if has_passed || rollout.is_none_or(|rollout| rollout.phase.is_ended()) {
-                let key = (seen.cluster, seen.namespace, seen.name);
-                self.known_jobs().remove(&key);
+                self.known_jobs().remove(&seen);
             }
         }
     }

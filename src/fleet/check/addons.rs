@@ -6,7 +6,7 @@ use crate::base::diagnostic::Diagnostic;
 use crate::base::ids::{AddonName, PolicyName, RepositoryName};
 use crate::base::span::SourceFile;
 use crate::fleet::model::{Addon, ChartSource, Cluster, Document, Fleet};
-use crate::fleet::path::{folder_of, join};
+use crate::fleet::path::{self, folder_of};
 use crate::fleet::range::{Range, is_exact};
 use crate::fleet::resolve::{is_placed, missing_file, read_values};
 use crate::fleet::schema::Kind;
@@ -67,17 +67,8 @@ impl<'a> Checking<'a> {
 
     /// A path of the document as seen from the repository's root.
     fn path(&mut self, written: &str, at: &[&str]) -> Option<String> {
-        let folder = folder_of(&self.addon.node.span.file.path);
-        let joined = join(folder, written);
-        if joined.is_none() {
-            let span = self.addon.node.span_at(at);
-            self.push(
-                Diagnostic::error("bad-path", format!("`{written}` is not in the repository"))
-                    .label(span, "leads out of it")
-                    .help("a path is relative to the file it is written in"),
-            );
-        }
-        joined
+        let named = path::named(written, self.addon.node.span_at(at));
+        named.map_err(|outside| self.push(outside)).ok()
     }
 
     fn chart(&mut self) {

@@ -12,7 +12,6 @@ struct Yard {
     rev: u32,
     log: Vec<Event>,
     waiting: BTreeMap<(AddonName, ClusterName), WaitingOn>,
-    down: BTreeSet<ClusterName>,
 }
 
 /// One of them: where it is and how it behaves.
@@ -68,7 +67,6 @@ fn yard(spec: serde_json::Value) -> Yard {
         rev: 1,
         log: Vec::new(),
         waiting: BTreeMap::new(),
-        down: BTreeSet::new(),
     }
 }
 
@@ -89,6 +87,11 @@ impl Yard {
     fn instance(&mut self, addon: &str, cluster: &str) -> &mut Instance {
         let car = self.addons.get_mut(addon).expect("an addon");
         car.instances.get_mut(cluster).expect("a cluster")
+    }
+
+    /// All that is on a cluster.
+    fn on(&mut self, cluster: &ClusterName) -> impl Iterator<Item = &mut Instance> {
+        self.addons.values_mut().filter_map(|car| car.instances.get_mut(cluster))
     }
 
     fn rollouts(&self) -> Vec<Rollout> {
@@ -127,25 +130,10 @@ impl Yard {
 
     fn seen(&self, addon: &AddonName) -> Instances {
         let car = &self.addons[addon];
-        let seen = car.instances.iter().map(|(name, instance)| {
-            let digest = instance.place.as_ref().and_then(|place| place.digest.as_ref());
-            let is_bad = digest.is_some_and(|digest| instance.bad.contains(digest));
-            let seen = Seen {
-                observed_at: self.now,
-                unreachable: self.down.contains(name).then(|| "no route".to_owned()),
-                has_gaps: false,
-                place: instance.place.clone(),
-                is_settled: true,
-                health: if is_bad {
-                    Health::progressing("0 of 1 replicas are ready")
-                } else {
-                    Health::ready("is ready")
-                },
-                readiness: Readiness::Ready,
-                attempt: instance.attempt.clone(),
-            };
-            (name.clone(), seen)
-        });
+        let seen = car
+            .instances
+            .iter()
+            .map(|(name, instance)| (name.clone(), instance.seen(Readiness::Ready, self.now)));
         seen.collect()
     }
 
@@ -163,11 +151,14 @@ impl Yard {
         let begun = depart(&all, &[], self.now).events;
         self.log.extend(begun);
         let active = self.rollouts().into_iter().filter(|one| !one.phase.is_ended());
-        let active = active.map(|one| (self.seen(one.addon()).into(), one)).collect();
+        let active: Vec<(Rollout, Observation)> = active
+            .map(|one| {
+                let seen = self.seen(one.addon()).into();
+                (one, seen)
+            })
+            .collect();
         self.waiting.clear();
-        for train in train::trains(active, |(_, rollout): &(Observation, Rollout)| rollout) {
-            let cars: Vec<_> = train.iter().map(|(seen, rollout)| (rollout, seen)).collect();
-            let together = advance_together(&cars, self.now);
+        for together in train::advance_each(active, self.now) {
             self.log.extend(together.events);
             for step in together.parts {
                 let addon = step.rollout.addon().clone();
@@ -175,39 +166,12 @@ impl Yard {
                     self.waiting.insert((addon.clone(), name), waits);
                 }
                 for decision in step.decisions {
-                    self.carry_out(&step.rollout, &decision);
+                    let now = self.now;
+                    let instance = self.instance(addon.as_str(), decision.cluster.as_str());
+                    instance.carry_out(&step.rollout, &decision, now);
                 }
             }
         }
-    }
-
-    fn carry_out(&mut self, rollout: &Rollout, decision: &Decision) {
-        let member = rollout.members[&decision.cluster].clone();
-        let (began_at, ended_at) = (self.now, self.now + Duration::from_secs(1));
-        let is_down = self.down.contains(&decision.cluster);
-        let instance = self.instance(rollout.addon().as_str(), decision.cluster.as_str());
-        let result = if is_down {
-            AttemptResult::Passing("no route".to_owned())
-        } else if instance.stumbles > 0 {
-            instance.stumbles -= 1;
-            AttemptResult::Passing("too many requests".to_owned())
-        } else {
-            let release_revision =
-                instance.place.as_ref().map_or(1, |place| place.release_revision + 1);
-            instance.place = match decision.action {
-                Action::Move => member.goal.digest.map(|digest| Place {
-                    rev: Some(member.goal.rev),
-                    digest: Some(digest),
-                    release_revision,
-                }),
-                Action::GoBack => {
-                    member.from.flatten().map(|from| Place { release_revision, ..from })
-                }
-            };
-            AttemptResult::Done { release_revision }
-        };
-        let (rollout, action) = (rollout.id.clone(), decision.action);
-        instance.attempt = Some(Attempt { began_at, ended_at, rollout, action, result });
     }
 
     fn run(&mut self, minutes: u32) {
@@ -227,26 +191,12 @@ impl Yard {
     }
 
     fn picture(&self) -> String {
-        let start = self.log.first().map_or(self.now, |event| event.at);
-        let line = |event: &Event| {
-            let minutes = event.at.duration_since(start).as_mins();
-            let place = [event.stage.as_deref(), event.cluster.as_ref().map(ClusterName::as_str)];
-            let place: Vec<_> = place.into_iter().flatten().collect();
-            let reason = event.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-            let (name, rollout, place) = (event.kind.name(), &event.rollout, place.join("/"));
-            format!("{minutes:>3} {rollout} {name} {place}{reason}\n")
-        };
-        self.log.iter().map(line).collect::<Vec<_>>().concat()
+        picture(&self.log)
     }
 
     /// Where each instance is, of one addon.
     fn digests(&self, addon: &str) -> Vec<String> {
-        let digest = |instance: &Instance| instance.place.as_ref()?.digest.clone();
-        let instances = &self.addons[addon].instances;
-        instances
-            .values()
-            .map(|one| digest(one).map_or("-".to_owned(), |d| d.to_string()))
-            .collect()
+        self.addons[addon].instances.values().map(Instance::digest).collect()
     }
 
     /// Clusters of events of one kind, in order, as `cluster/addon`.
@@ -467,10 +417,12 @@ impl Yard {
                 self.bad(ADDONS[*addon], cluster.as_str(), *number);
             }
             Chance::Down(at, true) => {
-                self.down.insert(cluster(self, *at));
+                let cluster = cluster(self, *at);
+                self.on(&cluster).for_each(|one| one.is_down = true);
             }
             Chance::Down(at, false) => {
-                self.down.remove(&cluster(self, *at));
+                let cluster = cluster(self, *at);
+                self.on(&cluster).for_each(|one| one.is_down = false);
             }
             Chance::Stumble(addon, at, count) => {
                 let cluster = cluster(self, *at);
@@ -497,10 +449,10 @@ impl Yard {
 
     /// Every fault ends, and whoever has to say something does.
     fn heal(&mut self) {
-        self.down.clear();
         for one in self.addons.values_mut().flat_map(|car| car.instances.values_mut()) {
             one.bad.clear();
             one.stumbles = 0;
+            one.is_down = false;
         }
     }
 
