@@ -25,6 +25,11 @@ pub const CODES: &[Code] = &[
         "Write a condition over `self`, such as `self.status.readyReplicas >= 1`.",
     ),
     code(
+        "bad-digest",
+        "The digest of a plan is none.",
+        "Copy it from `fitout rollout show`, or take what `fitout rollout approve --in-git` prints.",
+    ),
+    code(
         "bad-duration",
         "A duration cannot be read.",
         "Write it with units: `30s`, `10m`, `2h`, `1h 30m`.",
@@ -43,6 +48,11 @@ pub const CODES: &[Code] = &[
         "bad-index",
         "What a chart repository serves as its index is none, or lacks what is needed.",
         "Check the repository's `url`: `index.yaml` is looked for below it.",
+    ),
+    code(
+        "bad-key",
+        "A key of `signers` is no public key of OpenSSH, or is somebody else's.",
+        "Copy the line of the `.pub` file that `ssh-keygen` has written.",
     ),
     code(
         "bad-label",

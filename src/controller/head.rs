@@ -11,7 +11,7 @@ use crate::chart::source::ChartStore;
 use crate::fleet::Desired;
 use crate::fleet::instance::Instance;
 use crate::fleet::model::{Limits, RolloutPolicySpec};
-use crate::git::{GitError, Repository, Source};
+use crate::git::{Commit, GitError, Repository, Source};
 use crate::render::{Release, RenderOptions, render_fleet};
 use crate::rollout::Rollout;
 use crate::rollout::stages::{policy_of, without_policy};
@@ -101,6 +101,10 @@ pub trait Origin: Send + Sync {
     /// The files of a commit.
     fn source(&self, rev: &Rev) -> Result<Source, GitError>;
 
+    /// The commits that `until` has in its history and `since` has not, oldest first, with what they bring below
+    /// a folder.
+    fn commits(&self, since: &Rev, until: &Rev, folder: &str) -> Result<Vec<Commit>, GitError>;
+
     /// Whether threads are there to wait for it: what is in memory needs none.
     fn blocks(&self) -> bool {
         true
@@ -126,6 +130,14 @@ impl Origin for Branch {
     fn source(&self, rev: &Rev) -> Result<Source, GitError> {
         let repository = Repository::open(&self.location)?;
         repository.source(&repository.resolve(rev.as_str())?)
+    }
+
+    fn commits(&self, since: &Rev, until: &Rev, folder: &str) -> Result<Vec<Commit>, GitError> {
+        let repository = Repository::open(&self.location)?;
+        let mut commits =
+            repository.commits(&repository.resolve(since.as_str())?, until, folder)?;
+        commits.reverse();
+        Ok(commits)
     }
 }
 
@@ -159,6 +171,16 @@ impl Revisions {
         read.push_front(Arc::clone(&desired));
         read.truncate(REVISIONS_MAX);
         Ok(desired)
+    }
+
+    /// The commits since a rollout's, see [`Origin::commits`]. Blocks.
+    pub(super) fn commits(
+        &self,
+        since: &Rev,
+        until: &Rev,
+        folder: &str,
+    ) -> Result<Vec<Commit>, GitError> {
+        self.origin.commits(since, until, folder)
     }
 
     /// Does work with git: here, or on a thread that may wait.

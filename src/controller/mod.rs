@@ -14,6 +14,7 @@
 //! # Assumptions
 //! One controller for each event log at a time; [`lock`] sees to that on one machine.
 
+mod approvals;
 pub mod attempt;
 mod gates;
 pub mod head;

@@ -80,7 +80,8 @@ impl Reconciler {
         let gates = self.ask_gates_once(&active).await;
         let with_seen = |(rollout, gates): (Rollout, _)| {
             let instances = seen(&rollout);
-            (rollout, Observation { instances, gates })
+            let refused = self.refused_approvals.get(&rollout.id).cloned().unwrap_or_default();
+            (rollout, Observation { instances, gates, refused })
         };
         active.into_iter().zip(gates).map(with_seen).collect()
     }

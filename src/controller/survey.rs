@@ -64,6 +64,7 @@ impl Reconciler {
             self.heal_if_due(&head, &survey.looks).await;
             self.finish().await;
         }
+        self.take_approvals(&head).await.map_err(|error| error.to_string())?;
         let active: Vec<Rollout> = self.active().cloned().collect();
         let now = self.options.clock.now();
         let observed = self.observe_members(&head, &survey.looks, active).await;

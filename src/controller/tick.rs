@@ -77,6 +77,10 @@ pub struct Reconciler {
     still: BTreeMap<RolloutId, bool>,
     polled_at: Option<Timestamp>,
     pub(super) healed_at: Option<Timestamp>,
+    /// What git has since rollouts began that lack approvals.
+    pub(super) commits: super::approvals::CommitsSince,
+    /// Approvals in git that do not count.
+    pub(super) refused_approvals: super::approvals::RefusedApprovals,
     /// Heals that were refused, by instance.
     pub(super) heals: BTreeMap<InstanceKey, RefusedHeals>,
     /// What it has done so far.
@@ -122,6 +126,8 @@ impl Reconciler {
             still: BTreeMap::new(),
             polled_at: None,
             healed_at: None,
+            commits: BTreeMap::new(),
+            refused_approvals: BTreeMap::new(),
             heals: BTreeMap::new(),
             metrics: Arc::default(),
             listener,
@@ -186,6 +192,7 @@ impl Reconciler {
         self.ids.append(&mut made.ids);
         self.name_releases();
         self.begin(&made, &looks)?;
+        self.take_approvals(&head).await?;
         let wake_at = self.advance_all(&head, &looks).await?;
         self.clear_jobs().await;
         self.heal_if_due(&head, &looks).await;
@@ -444,7 +451,7 @@ impl Reconciler {
     }
 
     /// Puts events on record and tells of them.
-    fn record(&mut self, events: &[Event]) -> Result<(), StoreError> {
+    pub(super) fn record(&mut self, events: &[Event]) -> Result<(), StoreError> {
         self.rollouts.append(&mut *self.store, events)?;
         for event in events {
             self.tell(event);

@@ -311,6 +311,9 @@ pub struct ApprovalGate {
     /// Whether the author of the commit may not approve it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub not_author: bool,
+    /// Whether only approvals in git count, by commits signed with a key of the policy's `signers`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub signed: bool,
 }
 
 impl ApprovalGate {

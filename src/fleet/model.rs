@@ -1,4 +1,4 @@
-//! Cluster, Addon, ChartRepository, RolloutPolicy and Waiver as users write them (`fitout.dev/v1alpha1`).
+//! Cluster, Addon, ChartRepository, RolloutPolicy, Waiver and Approval as users write them (`fitout.dev/v1alpha1`).
 //!
 //! Plain data with `serde`; the JSON Schema of each kind is derived from these types and is also
 //! what documents are checked against. Spans are found through [`Document::node`].
@@ -17,7 +17,7 @@ pub use super::gate::{
     Tolerance, WebhookGate, Worse,
 };
 use super::schema::Kind;
-use crate::base::ids::{AddonName, ClusterName, PolicyName, RepositoryName};
+use crate::base::ids::{AddonName, ClusterName, Digest, PolicyName, RepositoryName};
 use crate::base::limits::RELEASE_HISTORY_MAX;
 use crate::yaml::node::Node;
 
@@ -43,6 +43,8 @@ pub struct Fleet {
     pub policies: BTreeMap<PolicyName, Document<RolloutPolicy>>,
     /// By name.
     pub waivers: BTreeMap<String, Document<Waiver>>,
+    /// By name.
+    pub approvals: BTreeMap<String, Document<Approval>>,
     /// Kind and name of documents that are there but cannot be read.
     pub broken: BTreeSet<(Kind, String)>,
 }
@@ -595,6 +597,10 @@ pub struct RolloutPolicySpec {
     /// People by the name of a group, for approvals.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, Vec<String>>,
+    /// The public keys, as `.pub` files have them, that people sign commits with, by person: for approvals in
+    /// git.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub signers: BTreeMap<String, Vec<String>>,
 }
 
 /// One stage of a rollout.
@@ -802,4 +808,38 @@ pub struct WaiverSpec {
     pub reason: String,
     /// The last day of it, such as `2027-03-31` (UTC). From then on the finding counts again.
     pub until: String,
+}
+
+/// `metadata` of an Approval.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalMetadata {
+    /// Unique among approvals.
+    pub name: String,
+}
+
+/// Somebody's approval of a stage: theirs who wrote the commit that brought it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// The name.
+    pub metadata: ApprovalMetadata,
+    /// The rest.
+    pub spec: ApprovalSpec,
+}
+
+/// `spec` of an Approval.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalSpec {
+    /// The rollout, such as `traefik-3`.
+    pub rollout: String,
+    /// The name of the stage.
+    pub stage: String,
+    /// The digest of what the rollout brings to its clusters, as `fitout rollout show` prints it. The approval
+    /// says nothing of a rollout that brings anything else.
+    pub plan: Digest,
+    /// Why, for the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::calendar::Calendar;
 use super::model::{HumanDuration, OnFailure, OnUnreachable, RolloutPolicySpec, Stage};
+use crate::git::signature::SigningKey;
 
 impl Stage {
     /// Of clusters with these labels, the lower is begun first.
@@ -35,6 +36,13 @@ impl RolloutPolicySpec {
     /// What becomes of clusters of a stage that do not answer.
     pub fn on_unreachable(&self, stage: Option<&Stage>) -> OnUnreachable {
         stage.and_then(|stage| stage.on_unreachable).unwrap_or(self.on_unreachable)
+    }
+
+    /// The keys that people sign commits with, by person. What is no key is left out: `validate` tells of it.
+    pub fn signing_keys(&self) -> Vec<(&str, SigningKey)> {
+        let keys =
+            self.signers.iter().flat_map(|(name, keys)| keys.iter().map(move |key| (name, key)));
+        keys.filter_map(|(name, key)| Some((name.as_str(), SigningKey::parse(key).ok()?))).collect()
     }
 
     /// The same with the windows and freezes of another; those of stages by their names.

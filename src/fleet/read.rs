@@ -23,7 +23,7 @@ use crate::yaml::{parse, strict};
 /// How the `apiVersion` of our documents begins, in every version.
 const GROUP: &str = "fitout.dev/";
 
-const FOLDERS: [&str; 3] = ["clusters", "addons", "policies"];
+const FOLDERS: [&str; 4] = ["clusters", "addons", "policies", "approvals"];
 
 /// Reads every document of a revision.
 pub fn read(source: &Source) -> Checked<Fleet> {
@@ -136,6 +136,9 @@ impl Reading {
                 value.metadata.name.clone()
             }),
             Kind::Waiver => insert(&mut fleet.waivers, document, checked.value, |value| {
+                value.metadata.name.clone()
+            }),
+            Kind::Approval => insert(&mut fleet.approvals, document, checked.value, |value| {
                 value.metadata.name.clone()
             }),
         };

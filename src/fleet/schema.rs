@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Value as Json, json};
 
-use super::model::{Addon, ChartRepository, Cluster, RolloutPolicy, Waiver};
+use super::model::{Addon, Approval, ChartRepository, Cluster, RolloutPolicy, Waiver};
 
 /// The `apiVersion` of every document.
 pub const API_VERSION: &str = "fitout.dev/v1alpha1";
@@ -26,12 +26,20 @@ pub enum Kind {
     RolloutPolicy,
     /// A finding that is put up with for a while.
     Waiver,
+    /// Somebody's approval of a stage of a rollout.
+    Approval,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Cluster, Self::Addon, Self::ChartRepository, Self::RolloutPolicy, Self::Waiver];
+    pub const ALL: [Self; 6] = [
+        Self::Cluster,
+        Self::Addon,
+        Self::ChartRepository,
+        Self::RolloutPolicy,
+        Self::Waiver,
+        Self::Approval,
+    ];
 
     /// As in `kind:`.
     pub fn name(self) -> &'static str {
@@ -41,6 +49,7 @@ impl Kind {
             Self::ChartRepository => "ChartRepository",
             Self::RolloutPolicy => "RolloutPolicy",
             Self::Waiver => "Waiver",
+            Self::Approval => "Approval",
         }
     }
 
@@ -52,6 +61,7 @@ impl Kind {
             Self::ChartRepository => "chart repository",
             Self::RolloutPolicy => "rollout policy",
             Self::Waiver => "waiver",
+            Self::Approval => "approval",
         }
     }
 
@@ -62,13 +72,14 @@ impl Kind {
 
     /// Its schema (JSON Schema 2020-12).
     pub fn schema(self) -> &'static Json {
-        static SCHEMAS: LazyLock<[Json; 5]> = LazyLock::new(|| {
+        static SCHEMAS: LazyLock<[Json; 6]> = LazyLock::new(|| {
             [
                 build::<Cluster>(Kind::Cluster),
                 build::<Addon>(Kind::Addon),
                 build::<ChartRepository>(Kind::ChartRepository),
                 build::<RolloutPolicy>(Kind::RolloutPolicy),
                 build::<Waiver>(Kind::Waiver),
+                build::<Approval>(Kind::Approval),
             ]
         });
         &SCHEMAS[self as usize]
@@ -92,7 +103,7 @@ pub(super) struct Form {
     fields: &'static [(&'static str, &'static str)],
 }
 
-pub(super) static FORMS: LazyLock<[Form; 4]> = LazyLock::new(|| {
+pub(super) static FORMS: LazyLock<[Form; 6]> = LazyLock::new(|| {
     let regex = |text| Regex::new(text).expect("the patterns below are correct");
     [
         Form {
@@ -105,6 +116,7 @@ pub(super) static FORMS: LazyLock<[Form; 4]> = LazyLock::new(|| {
                 ("RepositoryMetadata", "name"),
                 ("PolicyMetadata", "name"),
                 ("WaiverMetadata", "name"),
+                ("ApprovalMetadata", "name"),
                 ("Stage", "name"),
                 ("JobGate", "name"),
                 ("AddonSpec", "namespace"),
@@ -127,6 +139,18 @@ pub(super) static FORMS: LazyLock<[Form; 4]> = LazyLock::new(|| {
             code: "bad-pointer",
             what: "a JSON pointer is like `/spec/replicas`",
             fields: &[("IgnoreDifference", "path")],
+        },
+        Form {
+            pattern: regex("^.+-[0-9]+$"),
+            code: "bad-name",
+            what: "a rollout is like `traefik-3`",
+            fields: &[("ApprovalSpec", "rollout")],
+        },
+        Form {
+            pattern: regex("^[0-9a-f]{64}$"),
+            code: "bad-digest",
+            what: "the digest of a plan is 64 hexadecimal digits, as `fitout rollout show` prints them",
+            fields: &[("ApprovalSpec", "plan")],
         },
     ]
 });

@@ -8,12 +8,14 @@
 //! (`upload_pack`) is ours, over rustls and the user's own `ssh`: libgit2's transports would bring
 //! OpenSSL and libssh2.
 
+mod commits;
 mod error;
 mod location;
 mod merge_base;
 mod mirror;
 mod repository;
 pub mod settings;
+pub mod signature;
 mod transport;
 mod upload_pack;
 
@@ -23,6 +25,7 @@ use std::sync::Arc;
 use crate::base::author::Author;
 use crate::base::ids::Rev;
 
+pub use self::commits::{COMMITS_MAX, Commit};
 pub use self::error::GitError;
 pub use self::mirror::{Fetched, Moved};
 pub use self::repository::Repository;

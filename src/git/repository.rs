@@ -17,7 +17,7 @@ use crate::base::ids::{Digest, Rev};
 use crate::base::limits::{FILE_BYTES_MAX, SOURCE_BYTES_MAX};
 
 /// Folders that make a folder a fleet's root.
-const FLEET_FOLDERS: [&str; 3] = ["clusters", "addons", "policies"];
+const FLEET_FOLDERS: [&str; 4] = ["clusters", "addons", "policies", "approvals"];
 const WORKTREE: &str = "worktree:";
 
 /// A repository, local or mirrored. May be sent between threads, not shared.
@@ -89,6 +89,11 @@ impl Repository {
     /// The fleet's root on disk; none for remotes and bare repositories.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
+    }
+
+    /// The fleet's root within the repository; empty is the top.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// Whether [`Repository::fetch`] goes to a remote.
@@ -165,7 +170,7 @@ impl Repository {
     }
 
     /// All files of a commit below the fleet's root. Files above the bound are left out outside
-    /// of `clusters/`, `addons/` and `policies/`, and an error inside.
+    /// of the folders with documents, and an error inside.
     pub fn source(&self, rev: &Rev) -> Result<Source, GitError> {
         let git = self.git()?;
         let gone =
@@ -263,7 +268,8 @@ impl Repository {
         Ok(files.into_worktree())
     }
 
-    fn relative<'a>(&self, path: &'a str) -> Option<&'a str> {
+    /// A path of the repository, relative to the fleet's root; none where it is not below.
+    pub(super) fn relative<'a>(&self, path: &'a str) -> Option<&'a str> {
         if self.prefix.is_empty() {
             return Some(path);
         }

@@ -7,6 +7,8 @@ use super::paint::Paint;
 use crate::base::clock::moment;
 use crate::base::diagnostic::{counted, few};
 use crate::base::ids::{AddonName, ClusterName};
+use crate::fleet::schema::API_VERSION;
+use crate::rollout::approval::TRAILER;
 use crate::rollout::replay::Replay;
 use crate::rollout::stages::{allowed, failures_max};
 use crate::rollout::{Event, EventKind, Member, MemberState, Phase, Rollout, RolloutId, WaitingOn};
@@ -102,7 +104,11 @@ pub fn show(
     );
     let title = format!("{}: {}", rollout.id, phase(&rollout.phase));
     let _ = writeln!(text, "{}", paint.strong(&title));
-    let _ = writeln!(text, "commit {}, {policy}{}\n", rollout.rev, train(rollout));
+    let _ = writeln!(text, "commit {}, {policy}{}", rollout.rev, train(rollout));
+    if rollout.lacks_approval() {
+        let _ = writeln!(text, "plan {}", rollout.plan());
+    }
+    text.push('\n');
     for (index, stage) in rollout.policy.stages.iter().enumerate() {
         let mark = stage_mark(rollout, index);
         let told = paint.faint(&stage_told(rollout, index));
@@ -127,6 +133,27 @@ pub fn show(
     let _ = writeln!(text, "\n{}", paint.strong("timeline"));
     for event in log {
         let _ = writeln!(text, "  {}", timeline(event));
+    }
+    text
+}
+
+/// What approves the present stages of rollouts in git: a commit's trailers, or a document for each.
+pub fn approval_in_git(rollouts: &[&Rollout], is_signed: bool) -> String {
+    let mut text = String::from("# The trailer of a commit's message, which needs no file:\n");
+    let sign = if is_signed { "-S " } else { "" };
+    let _ = write!(text, "git commit {sign}--allow-empty -m 'Approve {}'", rollouts[0].id);
+    for one in rollouts {
+        let stage = one.stage_name(one.stage);
+        let value = format!("{} {stage} {}", one.id, one.plan());
+        let _ = write!(text, " \\\n  --trailer '{TRAILER}: {value}'");
+    }
+    text.push('\n');
+    for one in rollouts {
+        let (id, stage) = (&one.id, one.stage_name(one.stage));
+        let _ = writeln!(text, "---\n# Or a file, such as approvals/{id}-{stage}.yaml:");
+        let _ = writeln!(text, "apiVersion: {API_VERSION}\nkind: Approval");
+        let _ = writeln!(text, "metadata: {{name: {id}-{stage}}}");
+        let _ = writeln!(text, "spec:\n  rollout: {id}\n  stage: {stage}\n  plan: {}", one.plan());
     }
     text
 }
@@ -251,7 +278,12 @@ pub fn told(event: &Event) -> String {
         EventKind::InstanceRetried { by } => format!("tried again, says {by}"),
         EventKind::GateFailed { gate, .. } => format!("{gate} gate broken"),
         EventKind::GatePassed { gate, .. } => format!("{gate} gate passed"),
-        EventKind::GateApproved { by } => format!("approved by {by}"),
+        EventKind::GateApproved { by, how } => {
+            let signed = if how.is_signed() { "signed " } else { "" };
+            let commit =
+                how.commit.as_ref().map(|commit| format!(", in {signed}commit {}", commit.short()));
+            format!("approved by {by}{}", commit.unwrap_or_default())
+        }
         EventKind::StagePromoted { by } => format!("soak and gates waived by {by}"),
         EventKind::StagePassed => "stage passed".to_owned(),
         EventKind::StageSkipped => "stage skipped".to_owned(),

@@ -630,7 +630,7 @@ impl<'a> Turn<'a> {
             return false;
         }
         if need > 0 {
-            self.pass_gate("approval");
+            self.pass_gate(super::approval::GATE);
         }
         true
     }
@@ -898,7 +898,9 @@ impl<'a> Turn<'a> {
         let (have, need) = self.rollout.approvals();
         let stage = self.rollout.stage_name(self.rollout.stage).to_owned();
         if have < need {
-            return Some(WaitingOn::Approval { stage, have, need });
+            let signed = self.rollout.approval_gates().any(|gate| gate.signed);
+            let refused = self.seen.refused.clone();
+            return Some(WaitingOn::Approval { stage, have, need, signed, refused });
         }
         let is_open = |(other, _): &&(Rc<Rollout>, _)| {
             let mut members = other.changing(self.rollout.stage);

@@ -2,18 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::approval::Approving;
 use super::event::{Event, EventKind};
 use super::model::{MemberState, Phase, Rollout};
 use super::train::Whole;
 use crate::base::clock::Timestamp;
-use crate::base::ids::ClusterName;
+use crate::base::ids::{ClusterName, Digest};
 
 /// What somebody says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "camelCase")]
 pub enum Command {
     /// The present stage may pass, as far as they are concerned.
-    Approve,
+    Approve(Approving),
     /// Nothing new begins.
     Pause,
     /// It goes on; failed clusters are tried again.
@@ -80,6 +81,28 @@ pub enum Refused {
         /// Who.
         by: String,
     },
+    /// What was approved is not what it brings now.
+    #[error(
+        "that is for another plan than rollout {rollout} has now, since clusters came or went: look at it \
+         again, its plan is {plan}"
+    )]
+    OtherPlan {
+        /// Which.
+        rollout: String,
+        /// The digest of its plan.
+        plan: Digest,
+    },
+    /// Only signed commits count.
+    #[error(
+        "stage {stage} of rollout {rollout} is approved by signed commits only: `fitout rollout approve \
+         {rollout} --in-git` says what to commit"
+    )]
+    Unsigned {
+        /// Which.
+        rollout: String,
+        /// Its present stage.
+        stage: String,
+    },
     /// The same person has approved this stage.
     #[error("{by} has approved stage {stage} of rollout {rollout} already")]
     Twice {
@@ -137,7 +160,7 @@ pub fn command(
         _ if matches!(rollout.phase, Phase::GoingBack { .. }) => {
             return Err(Refused::GoingBack { rollout: rollout.id.to_string() });
         }
-        Command::Approve => approve(rollout, by)?,
+        Command::Approve(how) => rollout.approve(by, how)?,
         Command::Pause if rollout.is_held() => {
             let phase = rollout.phase.word();
             return Err(Refused::Already { rollout: rollout.id.to_string(), phase });
@@ -228,23 +251,6 @@ fn of_cluster(
     let stage = member.and_then(|member| member.stage).map(|stage| rollout.stage_name(stage));
     let stage = stage.map(str::to_owned);
     Ok(Event { stage, cluster: Some(cluster.clone()), ..event(rollout, kind, reason, now) })
-}
-
-fn approve(rollout: &Rollout, by: String) -> Result<EventKind, Refused> {
-    let stage = rollout.stage_name(rollout.stage).to_owned();
-    let asks = rollout.approval_gates().next().is_some();
-    let progress = rollout.stages.get(rollout.stage);
-    let has_begun = progress.is_some_and(|stage| stage.started_at.is_some());
-    if !asks || !has_begun {
-        return Err(Refused::NoApproval { rollout: rollout.id.to_string(), stage });
-    }
-    if progress.is_some_and(|stage| stage.approvals.contains(&by)) {
-        return Err(Refused::Twice { rollout: rollout.id.to_string(), stage, by });
-    }
-    if !rollout.approval_gates().any(|gate| rollout.is_approver(gate, &by)) {
-        return Err(Refused::NotApprover { rollout: rollout.id.to_string(), stage, by });
-    }
-    Ok(EventKind::GateApproved { by })
 }
 
 fn retry(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::approval::Approving;
 use super::model::{Member, MemberState, Phase, Place, Rollout, RolloutId, StageProgress};
 use super::observation::Evidence;
 use super::train::Train;
@@ -152,6 +153,9 @@ pub enum EventKind {
     GateApproved {
         /// Who.
         by: String,
+        /// What, and how.
+        #[serde(flatten)]
+        how: Approving,
     },
     /// Somebody has waived the stage's soak and gates.
     #[serde(rename = "stage.promoted")]
@@ -337,6 +341,9 @@ impl Rollout {
         let reason = || event.reason.clone().unwrap_or_default();
         match &event.kind {
             EventKind::InstanceJoined { member } => {
+                if member.is_changed() {
+                    self.lapse_approvals();
+                }
                 self.members.insert(cluster.clone(), member.clone());
                 return;
             }
@@ -420,9 +427,9 @@ impl Rollout {
                     stage.gates.insert(gate.clone());
                 });
             }
-            EventKind::GateApproved { by } => {
+            EventKind::GateApproved { by, how } => {
                 self.progress(stage, |stage| {
-                    stage.approvals.insert(by.clone());
+                    stage.approved(by, how);
                 });
             }
             EventKind::StagePromoted { by } => {

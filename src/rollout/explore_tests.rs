@@ -164,7 +164,12 @@ impl State {
             }
         }
         let abort = |goes_back| Command::Abort { goes_back };
-        let said = [Command::Approve, Command::Pause, Command::Resume, Command::Retry];
+        let said = [
+            Command::Approve(Approving::default()),
+            Command::Pause,
+            Command::Resume,
+            Command::Retry,
+        ];
         moves.extend(said.into_iter().chain([abort(false), abort(true)]).map(Move::Say));
         moves
     }
@@ -338,7 +343,7 @@ impl State {
                 Phase::RolledBack { .. } | Phase::Aborted { .. } if !rollout.is_retried => {
                     Command::Retry
                 }
-                _ => Command::Approve,
+                _ => Command::Approve(Approving::default()),
             };
             broken.extend(self.say(what));
         }

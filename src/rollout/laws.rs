@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::approval::Approving;
 use super::event::{Event, EventKind};
 use super::model::{MemberState, Phase, Rollout, RolloutId};
 use super::observation::Evidence;
@@ -67,6 +68,12 @@ pub fn check_next(whole: &Whole<'_>, event: &Event) -> Vec<(u8, String)> {
             if evidence.as_deref().is_some_and(is_old) {
                 found
                     .push((5, format!("gate {gate} is judged by evidence from before the change")));
+            }
+        }
+        EventKind::GateApproved { how: Approving { plan: Some(plan), .. }, .. } => {
+            let present = rollout.plan();
+            if *plan != present {
+                found.push((1, format!("plan {plan} is approved, and {present} goes on")));
             }
         }
         EventKind::StagePassed => {

@@ -22,6 +22,7 @@
 //! windows and freezes are what git says now, so that a freeze holds what is under way.
 
 pub mod advance;
+pub mod approval;
 pub mod begin;
 pub mod command;
 pub mod comparison;
@@ -46,6 +47,7 @@ mod explore_tests;
 mod tests;
 
 pub use advance::{Action, Advance, Decision, Together, advance, advance_together};
+pub use approval::Approving;
 pub use begin::{Ensure, Wish, ensure};
 pub use command::{Command, Refused, command, command_together};
 pub use depart::{Departure, Passenger, depart};

@@ -5,12 +5,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::approval::Approving;
 use super::stages::{Picked, Seat};
 use super::train::Train;
 use crate::base::author::Author;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AddonName, ClusterName, Digest, PolicyName, Rev};
-use crate::fleet::model::{ApprovalGate, OnFailure, RolloutPolicySpec, Stage};
+use crate::fleet::model::{OnFailure, RolloutPolicySpec, Stage};
 
 /// `ADDON-N`: the N-th rollout of an addon.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -192,8 +193,8 @@ pub struct StageProgress {
     pub changed_at: Option<Timestamp>,
     /// Gates that hold at present.
     pub gates: BTreeSet<String>,
-    /// Who has approved.
-    pub approvals: BTreeSet<String>,
+    /// Who has approved its present plan, and how.
+    pub approvals: BTreeMap<String, Approving>,
     /// Who has waived its soak and its gates: what is healthy is done.
     pub promoted_by: Option<String>,
 }
@@ -292,6 +293,11 @@ impl Member {
         member
     }
 
+    /// Whether the rollout changes it, sooner or later.
+    pub fn is_changed(&self) -> bool {
+        self.stage.is_some() && self.state != MemberState::Unchanged
+    }
+
     /// Gives it its place in the policy, or takes it away.
     pub(super) fn sit(&mut self, seat: Option<&Seat>) {
         self.stage = seat.map(|seat| seat.stage);
@@ -386,31 +392,6 @@ impl Rollout {
         })
     }
 
-    /// How many approvals the present stage has and needs: of the gate that lacks most.
-    pub fn approvals(&self) -> (usize, usize) {
-        let given = self.stages.get(self.stage).map(|stage| &stage.approvals);
-        let counted = self.approval_gates().map(|gate| {
-            let counts = |by: &&String| self.is_approver(gate, by);
-            let have = given.into_iter().flatten().filter(counts).count();
-            (have, gate.count as usize)
-        });
-        counted.max_by_key(|(have, need)| (need.saturating_sub(*have), *need)).unwrap_or_default()
-    }
-
-    /// The approvals that the present stage asks for, unless somebody has waived them.
-    pub fn approval_gates(&self) -> impl Iterator<Item = &ApprovalGate> {
-        let policy = self.present_stage().filter(|_| !self.is_promoted(self.stage));
-        let gates = policy.into_iter().flat_map(|stage| &stage.gates);
-        gates.filter_map(|gate| gate.approval.as_ref())
-    }
-
-    /// Whether somebody's approval counts for a gate.
-    pub fn is_approver(&self, gate: &ApprovalGate, by: &str) -> bool {
-        let is_named = gate.people(&self.policy).is_none_or(|people| people.contains(by));
-        let is_author = self.author.as_ref().is_some_and(|author| author.is_called(by));
-        is_named && !(gate.not_author && is_author)
-    }
-
     /// Whether somebody has waived a stage's soak and gates.
     pub fn is_promoted(&self, stage: usize) -> bool {
         self.stages.get(stage).is_some_and(|stage| stage.promoted_by.is_some())
@@ -444,9 +425,7 @@ impl Rollout {
 
     /// How many members it changes, over all stages.
     pub fn changing_count(&self) -> usize {
-        let of_stage =
-            |member: &&Member| member.stage.is_some() && member.state != MemberState::Unchanged;
-        self.members.values().filter(of_stage).count()
+        self.members.values().filter(|member| member.is_changed()).count()
     }
 
     /// Whether nothing new may begin although it has not ended.

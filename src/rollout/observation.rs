@@ -21,11 +21,13 @@ pub struct Observation {
     /// Gates of the present stage that ask somebody else, by their names. One that is not there was not
     /// asked.
     pub gates: BTreeMap<String, GateSeen>,
+    /// Approvals in git that do not count, and why.
+    pub refused: Vec<String>,
 }
 
 impl From<Instances> for Observation {
     fn from(instances: Instances) -> Self {
-        Self { instances, gates: BTreeMap::new() }
+        Self { instances, ..Self::default() }
     }
 }
 

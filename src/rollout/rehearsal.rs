@@ -7,12 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::advance::{Action, Advance, Decision, advance_together};
+use super::approval::Approving;
 use super::begin::{Ensure, Wish, ensure};
 use super::command::{Command, command};
 use super::depart::{Passenger, depart};
 use super::event::{Event, EventKind, fold};
 use super::model::{Place, Rollout};
-use super::observation::{Attempt, AttemptResult, GateSeen, Observation, Readiness, Seen, Verdict};
+use super::observation::{
+    Attempt, AttemptResult, GateSeen, Instances, Observation, Readiness, Seen, Verdict,
+};
 use super::train::trains;
 use super::waiting::WaitingOn;
 use crate::base::clock::{Timestamp, after};
@@ -222,7 +225,7 @@ impl<'a> Model<'a> {
             };
             (name.clone(), seen)
         });
-        Observation { instances: seen.collect(), gates: self.gates(act) }
+        Observation { gates: self.gates(act), ..Observation::from(seen.collect::<Instances>()) }
     }
 
     /// Gates that ask somebody else see what is bad on any cluster that has the new version.
@@ -350,7 +353,9 @@ impl Act<'_> {
         let named: BTreeSet<String> = named.flatten().map(str::to_owned).collect();
         let others = (1..=need).map(|number| format!("approver {number}"));
         for by in named.into_iter().chain(others) {
-            if let Ok(event) = command(rollout, Command::Approve, &by, None, now) {
+            if let Ok(event) =
+                command(rollout, Command::Approve(Approving::default()), &by, None, now)
+            {
                 rollout.take(&event);
                 self.log.push(event);
             }

@@ -38,6 +38,7 @@ pub fn without_policy() -> RolloutPolicySpec {
         freezes: Vec::new(),
         limits: crate::fleet::model::Limits::default(),
         groups: BTreeMap::new(),
+        signers: BTreeMap::new(),
     }
 }
 

@@ -216,7 +216,7 @@ impl World {
             (name.clone(), GateSeen::by(self.now, gate, evidence.clone()))
         };
         let gates = gates.chain(self.evidence.iter().map(by));
-        let seen = Observation { instances: seen, gates: gates.collect() };
+        let seen = Observation { instances: seen, gates: gates.collect(), refused: Vec::new() };
         let step = advance(&rollout, &seen, self.now);
         for event in &step.events {
             // Law 3.
@@ -432,11 +432,17 @@ fn an_approval_is_asked_for_and_counted_by_person() {
     let waits = &world.waiting["staging-1"];
     assert_eq!(waits.to_string(), "approval of stage staging: 0 of 1 given");
     assert_eq!(world.waiting["prod-1"].to_string(), "stage staging, which has to pass first");
-    world.say(Command::Approve).unwrap();
-    assert!(matches!(world.say(Command::Approve), Err(Refused::Twice { .. })));
+    world.say(Command::Approve(Approving::default())).unwrap();
+    assert!(matches!(
+        world.say(Command::Approve(Approving::default())),
+        Err(Refused::Twice { .. })
+    ));
     world.run(5);
     assert_eq!(world.newest().unwrap().phase, Phase::Completed);
-    assert!(matches!(world.say(Command::Approve), Err(Refused::Ended { .. })));
+    assert!(matches!(
+        world.say(Command::Approve(Approving::default())),
+        Err(Refused::Ended { .. })
+    ));
 }
 
 #[test]
@@ -679,7 +685,7 @@ fn chance() -> impl Strategy<Value = Chance> {
         (0..6_usize, 2..5_u8).prop_map(|(at, digest)| Chance::Bad(at, digest)),
         (0..6_usize, 0..4_u32).prop_map(|(at, count)| Chance::Stumble(at, count)),
         prop_oneof![
-            Just(Command::Approve),
+            Just(Command::Approve(Approving::default())),
             Just(Command::Pause),
             Just(Command::Resume),
             any::<bool>().prop_map(|goes_back| Command::Abort { goes_back }),
@@ -809,7 +815,7 @@ impl World {
             let _ = self.say(Command::Retry);
         } else if !rollout.phase.is_ended() {
             // Not every stage asks.
-            let _ = self.say(Command::Approve);
+            let _ = self.say(Command::Approve(Approving::default()));
         }
     }
 }

@@ -163,9 +163,7 @@ impl Rollout {
 
     /// Clusters that it changes, over all stages.
     fn all_changing(&self) -> impl Iterator<Item = &ClusterName> {
-        let is_changing =
-            |member: &Member| member.stage.is_some() && member.state != MemberState::Unchanged;
-        self.members.iter().filter(move |(_, member)| is_changing(member)).map(|(name, _)| name)
+        self.members.iter().filter(|(_, member)| member.is_changed()).map(|(name, _)| name)
     }
 }
 

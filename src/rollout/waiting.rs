@@ -74,6 +74,10 @@ pub enum WaitingOn {
         have: usize,
         /// How many must.
         need: usize,
+        /// Whether only signed commits count.
+        signed: bool,
+        /// Approvals in git that do not count, and why.
+        refused: Vec<String>,
     },
     /// Somebody to go on.
     Resume {
@@ -126,8 +130,9 @@ impl fmt::Display for WaitingOn {
                 write!(f, "the others of its train: {}", crate::base::diagnostic::few(&names))
             }
             Self::Gate { gate, message } => write!(f, "gate {gate}: {message}"),
-            Self::Approval { stage, have, need } => {
-                write!(f, "approval of stage {stage}: {have} of {need} given")
+            Self::Approval { stage, have, need, refused, .. } => {
+                write!(f, "approval of stage {stage}: {have} of {need} given")?;
+                refused.iter().try_for_each(|refused| write!(f, "; {refused}"))
             }
             Self::Resume { reason } => write!(f, "somebody to resume it: {reason}"),
             Self::WayBack { message } => write!(f, "the way back: {message}"),
@@ -159,6 +164,9 @@ impl WaitingOn {
     /// What somebody can do about it, as a command.
     pub fn way_out(&self, rollout: &super::RolloutId) -> Option<String> {
         match self {
+            Self::Approval { signed: true, .. } => {
+                Some(format!("fitout rollout approve {rollout} --in-git says what to commit"))
+            }
             Self::Approval { .. } => Some(format!("fitout rollout approve {rollout}")),
             Self::Resume { .. } => {
                 Some(format!("fitout rollout resume {rollout}, or fitout rollout abort {rollout}"))

@@ -20,6 +20,8 @@ pub struct FleetModel {
     pub clusters: BTreeMap<String, String>,
     /// By name.
     pub addons: BTreeMap<String, AddonModel>,
+    /// By name: `spec` of each approval.
+    pub approvals: BTreeMap<String, Json>,
     /// `spec` of the one policy.
     pub policy: Json,
     /// Whether a freeze is in force.
@@ -127,6 +129,10 @@ impl FleetModel {
             add(format!("addons/{name}/addon.yaml"), document);
             add(format!("addons/{name}/chart/Chart.yaml"), addon.chart(name).to_string());
             add(format!("addons/{name}/chart/templates/all.yaml"), TEMPLATE.to_owned());
+        }
+        for (name, spec) in &self.approvals {
+            let document = document("Approval", name, &Json::Null, spec);
+            add(format!("approvals/{name}.yaml"), document.to_string());
         }
         let mut policy = self.policy.clone();
         if self.is_frozen {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fleet::{Files, FleetModel};
+use crate::base::author::Author;
 use crate::base::ids::{Digest, Rev};
 use crate::controller::Origin;
-use crate::git::{GitError, Source};
+use crate::git::{Commit, GitError, Source};
 
 /// What messages call it.
 const LOCATION: &str = "memory";
@@ -18,6 +19,8 @@ pub(super) struct Git(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     commits: BTreeMap<Rev, Files>,
+    /// Of those that say so.
+    authors: BTreeMap<Rev, String>,
     branch: Vec<(Rev, FleetModel)>,
     is_down: bool,
     /// How many commits there ever were: no two are the same.
@@ -27,8 +30,13 @@ struct State {
 impl Git {
     /// A repository with one commit.
     pub(super) fn new(first: FleetModel) -> Self {
-        let state =
-            State { commits: BTreeMap::new(), branch: Vec::new(), is_down: false, count: 0 };
+        let state = State {
+            commits: BTreeMap::new(),
+            authors: BTreeMap::new(),
+            branch: Vec::new(),
+            is_down: false,
+            count: 0,
+        };
         let git = Self(Arc::new(Mutex::new(state)));
         git.commit(first);
         git
@@ -48,6 +56,13 @@ impl Git {
     pub(super) fn newest_rev(&self) -> Rev {
         let state = self.lock();
         state.branch.last().expect("there is always a commit").0.clone()
+    }
+
+    /// One more commit, of somebody's.
+    pub(super) fn commit_by(&self, fleet: FleetModel, author: &str) {
+        self.commit(fleet);
+        let rev = self.newest_rev();
+        self.lock().authors.insert(rev, author.to_owned());
     }
 
     /// One more commit.
@@ -97,7 +112,38 @@ impl Origin for Git {
         Ok(Source { rev: rev.clone(), files, author: None })
     }
 
+    fn commits(&self, since: &Rev, until: &Rev, folder: &str) -> Result<Vec<Commit>, GitError> {
+        let state = self.lock();
+        let after =
+            |rev: &Rev| state.branch.iter().position(|(known, _)| known == rev).map(|at| at + 1);
+        let known = state.branch.iter().map(|(rev, _)| rev);
+        let range = after(since).unwrap_or_default()..after(until).unwrap_or_default();
+        let mut before = known.clone().take(range.start).last();
+        let mut commits = Vec::new();
+        for rev in known.take(range.end).skip(range.start) {
+            let files = &state.commits[rev];
+            let is_new = |path: &&String| {
+                let old = before.and_then(|before| state.commits[before].get(*path));
+                path.starts_with(&format!("{folder}/")) && old != files.get(*path)
+            };
+            commits.push(Commit {
+                rev: rev.clone(),
+                author: author(state.authors.get(rev)),
+                message: String::new(),
+                signature: None,
+                brings: files.keys().filter(is_new).cloned().collect(),
+            });
+            before = Some(rev);
+        }
+        Ok(commits)
+    }
+
     fn blocks(&self) -> bool {
         false
     }
+}
+
+fn author(name: Option<&String>) -> Author {
+    let name = name.map_or("somebody", String::as_str);
+    Author { name: name.to_owned(), email: format!("{name}@example.org") }
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::fleet::{AddonModel, FleetModel};
 use super::weather::Trouble;
-use crate::rollout::Command;
+use crate::rollout::{Approving, Command};
 
 /// Where a seed's numbers come from: the same ones on every machine, in every version.
 pub(super) type Dice = Xoshiro256PlusPlus;
@@ -214,7 +214,14 @@ fn draw_fleet(dice: &mut Dice) -> FleetModel {
         ((*name).to_owned(), addon)
     });
     let addons: BTreeMap<_, _> = addons.collect();
-    FleetModel { clusters, addons, policy: draw_policy(dice), is_frozen: false, mistake: None }
+    FleetModel {
+        clusters,
+        addons,
+        approvals: BTreeMap::new(),
+        policy: draw_policy(dice),
+        is_frozen: false,
+        mistake: None,
+    }
 }
 
 /// The name of a cluster by its number, from 0.
@@ -413,7 +420,7 @@ impl Drawer<'_> {
             4 => Command::RetryCluster { cluster: self.cluster().as_str().into() },
             5 => Command::SkipCluster { cluster: self.cluster().as_str().into() },
             6 => Command::Promote,
-            _ => Command::Approve,
+            _ => Command::Approve(Approving::default()),
         };
         let by = if self.dice.random_bool(0.5) { "ada" } else { "ben" };
         Deed::Say { addon: self.addon(), what, by }

@@ -61,6 +61,7 @@ fn scenario(policy: &Json, acts: &[(u64, Deed)]) -> Scenario {
                 ("net".to_owned(), addon(None)),
                 ("log".to_owned(), addon(Some("net"))),
             ]),
+            approvals: BTreeMap::new(),
             policy: whole,
             is_frozen: false,
             mistake: None,

@@ -28,11 +28,15 @@ use crate::controller::{Options, Reconciler};
 use crate::git::settings::Settings;
 use crate::k8s::ConnectOptions;
 use crate::rollout::train::Whole;
-use crate::rollout::{Command, Event, EventKind, Phase, Rollout, RolloutId, command_together};
+use crate::rollout::{
+    Approving, Command, Event, EventKind, Phase, Rollout, RolloutId, command_together,
+};
 use crate::sim::request::{Query, Request};
 use crate::sim::{SimCluster, SimFleet};
 use crate::store::{MemoryStore, Rollouts, Store as _, StoreError};
 
+/// Who approves by a commit, and not by a command.
+const APPROVES_IN_GIT: &str = "ben";
 /// How often a controller looks at the clusters.
 const PACE: Duration = Duration::from_secs(30);
 /// How often it polls git.
@@ -381,6 +385,9 @@ impl World {
 
     /// Somebody says something to a rollout; that it is refused is an answer as well.
     fn say(&self, rollout: &Rollout, what: Command, by: &str) {
+        if by == APPROVES_IN_GIT && matches!(what, Command::Approve(_)) {
+            return self.approve_in_git(rollout, by);
+        }
         let mut journal = self.journal(Fuse::default());
         let reason = Some("they know better");
         let all = self.court.rollouts();
@@ -389,6 +396,21 @@ impl World {
         let Ok(events) = command_together(&whole, &what, by, reason, now) else { return };
         if let Ok(mut rollouts) = Rollouts::read(&journal) {
             let _ = rollouts.append(&mut journal, &events);
+        }
+    }
+
+    /// Commits somebody's approval of a rollout and of all that moves with it, unless the branch has it.
+    fn approve_in_git(&self, rollout: &Rollout, by: &str) {
+        let all = self.court.rollouts();
+        let mut fleet = self.git.newest();
+        for one in Whole::ever(rollout, &all).rollouts().filter(|one| one.lacks_approval()) {
+            let stage = one.stage_name(one.stage);
+            let spec = json!({"rollout": one.id, "stage": stage, "plan": one.plan()});
+            fleet.approvals.insert(format!("{}-{stage}", one.id), spec);
+        }
+        if fleet != self.git.newest() {
+            self.court.fleet(&fleet);
+            self.git.commit_by(fleet, by);
         }
     }
 
@@ -407,7 +429,7 @@ impl World {
                 }
                 Phase::Running => {
                     for by in ["ada", "ben"] {
-                        self.say(&rollout, Command::Approve, by);
+                        self.say(&rollout, Command::Approve(Approving::default()), by);
                     }
                 }
                 _ => {}

@@ -12,7 +12,7 @@ use crate::env::Env;
 use crate::web::Web;
 
 /// Clusters served by a process of their own, until it is dropped.
-struct Clusters(Child);
+pub(crate) struct Clusters(Child);
 
 impl Drop for Clusters {
     fn drop(&mut self) {
@@ -22,7 +22,7 @@ impl Drop for Clusters {
     }
 }
 
-fn serve(env: &Env, count: usize) -> Clusters {
+pub(crate) fn serve(env: &Env, count: usize) -> Clusters {
     let kubeconfig = env.root().join("kubeconfig").display().to_string();
     let count = count.to_string();
     let args = ["sim", "serve", "--clusters", &count, "--kubeconfig", &kubeconfig];
@@ -48,7 +48,7 @@ spec:
 "#;
 
 /// Two addons, the second depends on the first, on one staging and two production clusters.
-fn fleet() -> Env {
+pub(crate) fn fleet() -> Env {
     let env = Env::new();
     for (name, environment) in [("sim-01", "staging"), ("sim-02", "prod"), ("sim-03", "prod")] {
         env.write(
@@ -105,7 +105,7 @@ fn controller(env: &Env) -> std::process::Command {
 }
 
 /// Runs a controller to its end; gives its exit code.
-fn settle(env: &Env) -> i32 {
+pub(crate) fn settle(env: &Env) -> i32 {
     let output = controller(env).output().expect("it starts");
     output.status.code().unwrap_or_else(|| panic!("{}", env.tell(&["controller"], &output)))
 }
@@ -571,7 +571,7 @@ fn a_service_of_ones_own_lets_a_stage_pass_or_stops_it() {
 }
 
 /// Everything that `args` print, without what differs from run to run.
-fn told(env: &Env, args: &str) -> String {
+pub(crate) fn told(env: &Env, args: &str) -> String {
     let kubeconfig = env.root().join("kubeconfig").display().to_string();
     let told = env.run(&format!("{args} --kubeconfig {kubeconfig}"));
     told.replace(" --kubeconfig [ROOT]/kubeconfig", "")

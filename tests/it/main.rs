@@ -7,6 +7,7 @@
 )]
 
 mod apply;
+mod approvals;
 mod charts;
 mod ci;
 mod completions;

@@ -306,6 +306,7 @@ mod forms {
             "stages: [{name: a, clusters: {}, order: [{matchLabels: {regoin: x}}, {}, {matchLabels: {environment: prod}}]}]",
             "stages: [{name: a, clusters: {}, batch: {atMost: 1}, maxFailures: 0}, {name: b, clusters: {}, maxFailures: 10, onFailure: continue}]",
             "stages: [{name: a, clusters: {}, gates: [{approval: {count: 0}}, {}]}]",
+            "{groups: {sre: [ada, ben]}, signers: {ada: [ssh-ed25519], cleo: [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHaoV8Msbf8tCeYQ9z32MWRHd9mrmkpRW/pxX2T8S6Gq\"], dora: [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHaoV8Msbf8tCeYQ9z32MWRHd9mrmkpRW/pxX2T8S6Gq\"]}, stages: [{name: a, clusters: {}, gates: [{approval: {count: 2, from: [sre], signed: true}}]}]}",
             "stages: [{name: a, clusters: {matchLabels: {environment: prod}}}]",
             "{maxFailures: 0, stages: [{name: a, clusters: {}}]}",
             "{maxFailures: half, stages: [{name: a, clusters: {}}]}",

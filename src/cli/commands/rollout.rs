@@ -6,14 +6,14 @@ use clap::Subcommand;
 use serde_json::{Value as Json, json};
 
 use crate::base::clock::{Clock as _, SystemClock};
-use crate::base::ids::ClusterName;
+use crate::base::ids::{ClusterName, Digest};
 use crate::cli::context::Context;
 use crate::cli::control::{find, onlooker, open_log, told};
 use crate::cli::exit::{CommandError, Exit};
 use crate::cli::format::Format;
 use crate::report::rollout as report;
 use crate::rollout::train::Whole;
-use crate::rollout::{Command, Event, Rollout, RolloutId, WaitingOn, command_together};
+use crate::rollout::{Approving, Command, Event, Rollout, RolloutId, WaitingOn, command_together};
 use crate::store::{Rollouts, SqliteStore, Store as _};
 
 /// Arguments of `fitout rollout`.
@@ -51,7 +51,16 @@ enum Subcommands {
         output: Format,
     },
     /// Approve the present stage
-    Approve(Said),
+    Approve {
+        #[command(flatten)]
+        said: Said,
+        /// Only if that is its plan, by its digest: what it brings to which cluster
+        #[arg(long, value_name = "DIGEST")]
+        plan: Option<Digest>,
+        /// Print what approves it in git instead: a commit's trailer, and a document
+        #[arg(long, conflicts_with = "plan")]
+        in_git: bool,
+    },
     /// Begin nothing new until it is resumed
     Pause(Said),
     /// Go on; failed clusters are tried again
@@ -103,7 +112,10 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         Subcommands::List { active, output } => list(active, output, context),
         Subcommands::Show { rollout, output } => show(&rollout, output, context).await,
         Subcommands::Replay { rollout, output } => replay(&rollout, output, context),
-        Subcommands::Approve(said) => say(&said, Command::Approve, context),
+        Subcommands::Approve { said, in_git: true, .. } => approve_in_git(&said, context),
+        Subcommands::Approve { said, plan, .. } => {
+            say(&said, Command::Approve(Approving { plan, ..Approving::default() }), context)
+        }
         Subcommands::Pause(said) => say(&said, Command::Pause, context),
         Subcommands::Resume(said) => say(&said, Command::Resume, context),
         Subcommands::Abort { said, rollback } => {
@@ -150,6 +162,7 @@ fn summary(rollout: &Rollout) -> Json {
         "train": rollout.train,
         "phase": rollout.phase.word(),
         "stage": rollout.stage_name(rollout.stage),
+        "plan": rollout.plan(),
         "startedAt": rollout.started_at,
         "clusters": members,
     })
@@ -225,6 +238,21 @@ async fn waiting(
 ) -> anyhow::Result<BTreeMap<ClusterName, WaitingOn>> {
     let survey = onlooker(context)?.survey(|_| false).await.map_err(anyhow::Error::msg)?;
     Ok(survey.waiting.get(&rollout.id).cloned().unwrap_or_default())
+}
+
+/// What to commit, so that it approves the present stage of a rollout and of all that moves with it.
+fn approve_in_git(said: &Said, context: &mut Context) -> anyhow::Result<Exit> {
+    let (_, rollouts) = open_log(context)?;
+    let rollout = find(&rollouts, &said.rollout)?;
+    let whole = Whole::of(rollout, rollouts.iter());
+    let lacking: Vec<&Rollout> = whole.rollouts().filter(|one| one.lacks_approval()).collect();
+    if lacking.is_empty() {
+        let message = format!("rollout {} lacks no approval now", rollout.id);
+        return Err(CommandError::Refused(message).into());
+    }
+    let is_signed = lacking.iter().any(|one| one.approval_gates().any(|gate| gate.signed));
+    write!(context.out, "{}", report::approval_in_git(&lacking, is_signed))?;
+    Ok(Exit::Done)
 }
 
 fn say(said: &Said, what: Command, context: &mut Context) -> anyhow::Result<Exit> {

@@ -10,11 +10,12 @@ use crate::base::ids::{AddonName, ClusterName, PolicyName};
 use crate::base::span::Span;
 use crate::fleet::calendar::{Freeze, Window};
 use crate::fleet::model::{
-    Amount, Batch, Cluster, Document, Fleet, Gate, JobGate, OnFailure, Pick, PrometheusGate,
-    RolloutPolicy, Selector, Stage, WebhookGate,
+    Amount, ApprovalGate, Batch, Cluster, Document, Fleet, Gate, JobGate, OnFailure, Pick,
+    PrometheusGate, RolloutPolicy, Selector, Stage, WebhookGate,
 };
 use crate::fleet::resolve::is_placed;
 use crate::fleet::schema::Kind;
+use crate::git::signature::SigningKey;
 use crate::net::http::Url;
 
 pub(super) fn check(fleet: &Fleet, found: &mut Vec<Diagnostic>) {
@@ -23,6 +24,7 @@ pub(super) fn check(fleet: &Fleet, found: &mut Vec<Diagnostic>) {
         let spec = &policy.value.spec;
         checking.budget(spec.max_failures.as_ref(), &["spec"]);
         checking.calendar(&spec.windows, &spec.freezes, &["spec"]);
+        checking.signers();
         checking.stages();
         checking.coverage();
     }
@@ -400,6 +402,55 @@ impl<'a> Checking<'a> {
             let message = format!("{} approvals are asked for, of {people} people", approval.count);
             let path = [path.as_slice(), &["from"]].concat();
             self.error("bad-gate", message, &path, "it would never pass");
+        } else if approval.signed {
+            self.signed(approval, &path);
+        }
+    }
+
+    /// People who are asked for signatures, and have no keys to sign with.
+    fn signed(&mut self, approval: &ApprovalGate, path: &[&str]) {
+        let policy = &self.policy.value.spec;
+        let mut signers: BTreeSet<&str> = policy.signers.keys().map(String::as_str).collect();
+        if let Some(people) = approval.people(policy) {
+            signers.retain(|signer| people.contains(signer));
+        }
+        if signers.len() < approval.count as usize {
+            let message = format!(
+                "{} signed approvals are asked for, and {} of those who may approve have a key",
+                approval.count,
+                signers.len()
+            );
+            let path = [path, &["signed"]].concat();
+            let label = "it would never pass: give `signers` of the policy their public keys";
+            self.error("bad-gate", message, &path, label);
+        }
+    }
+
+    /// Keys that are none, and keys that two people have.
+    fn signers(&mut self) {
+        let mut known: BTreeMap<String, &str> = BTreeMap::new();
+        for (name, keys) in &self.policy.value.spec.signers {
+            for (at, key) in keys.iter().enumerate() {
+                let at = at.to_string();
+                let path = ["spec", "signers", name.as_str(), at.as_str()];
+                let fingerprint = match SigningKey::parse(key) {
+                    Ok(key) => key.fingerprint(),
+                    Err(flaw) => {
+                        let message = format!("a key of `{name}` cannot be used");
+                        self.error("bad-key", message, &path, &flaw);
+                        continue;
+                    }
+                };
+                if let Some(other) = known.insert(fingerprint, name).filter(|other| other != name) {
+                    let message = format!("`{other}` and `{name}` have the same key");
+                    self.error(
+                        "bad-key",
+                        message,
+                        &path,
+                        "nobody could tell whose signature it is",
+                    );
+                }
+            }
         }
     }
 

@@ -176,7 +176,7 @@ fn an_approval_counts_by_whom_the_policy_names_and_not_by_the_author_of_the_chan
     world.run(3);
     let say = |world: &mut World, by: &str| {
         let rollout = world.newest().unwrap();
-        let event = command(&rollout, Command::Approve, by, None, world.now)?;
+        let event = command(&rollout, Command::Approve(Approving::default()), by, None, world.now)?;
         world.log.push(event);
         Ok::<_, Refused>(())
     };
@@ -191,6 +191,41 @@ fn an_approval_counts_by_whom_the_policy_names_and_not_by_the_author_of_the_chan
         assert_eq!((have, need), counts, "{by}");
         world.run(2);
     }
+    assert_eq!(world.newest().unwrap().phase, Phase::Completed, "{}", world.picture());
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
+fn an_approval_is_of_a_plan_and_lapses_when_a_cluster_joins() {
+    let gate = json!({"approval": {"count": 1}});
+    let mut world = with(json!({"stages": [
+        {"name": "staging", "clusters": {"matchLabels": {"environment": "staging"}}, "gates": [gate, gate]},
+        {"name": "prod", "clusters": {}},
+    ]}));
+    world.run(3);
+    let plan = world.newest().unwrap().plan();
+    world.clusters.remove("prod-2");
+    world.wish.goals.remove("prod-2");
+    world.run(1);
+    let left = world.newest().unwrap().plan();
+    assert_ne!(plan, left, "a cluster less");
+    let approve = |plan| Command::Approve(Approving { plan: Some(plan), ..Approving::default() });
+    let refused = world.say(approve(plan)).unwrap_err();
+    assert!(matches!(&refused, Refused::OtherPlan { plan, .. } if *plan == left), "{refused}");
+    let rollout = world.newest().unwrap();
+    let approved = command(&rollout, approve(left.clone()), "ben", None, world.now).unwrap();
+    world.log.push(approved);
+    assert_eq!(world.newest().unwrap().approvals(), (1, 1));
+    let label = ("environment".to_owned(), "prod".to_owned());
+    world.wish.labels.insert("prod-9".into(), Labels::from([label]));
+    world.clusters.insert("prod-9".into(), Instance::default());
+    world.commit("r2b", "d2");
+    world.run(1);
+    assert_eq!(world.newest().unwrap().approvals(), (0, 1), "{}", world.picture());
+    world.run(3);
+    assert_eq!(world.newest().unwrap().stage, 0, "{}", world.picture());
+    world.say(approve(world.newest().unwrap().plan())).unwrap();
+    world.run(20);
     assert_eq!(world.newest().unwrap().phase, Phase::Completed, "{}", world.picture());
     assert_eq!(world.violations(), []);
 }

@@ -349,8 +349,11 @@ fn what_is_said_to_one_is_said_to_all() {
     yard.say("base", &Command::Resume).unwrap();
     yard.run(10);
     assert!(matches!(yard.waiting[&("web".into(), "prod-1".into())], WaitingOn::Approval { .. }));
-    yard.say("base", &Command::Approve).unwrap();
-    assert!(matches!(yard.say("web", &Command::Approve), Err(Refused::Twice { .. })));
+    yard.say("base", &Command::Approve(Approving::default())).unwrap();
+    assert!(matches!(
+        yard.say("web", &Command::Approve(Approving::default())),
+        Err(Refused::Twice { .. })
+    ));
     yard.run(3);
     assert_eq!(phases(&yard), ["completed", "completed"], "{}", yard.picture());
     yard.commit(&["base", "web"]);
@@ -360,7 +363,7 @@ fn what_is_said_to_one_is_said_to_all() {
     assert_eq!(phases(&yard), ["rolled back", "rolled back"], "{}", yard.picture());
     yard.say("web", &Command::Retry).unwrap();
     yard.run(10);
-    yard.say("web", &Command::Approve).unwrap();
+    yard.say("web", &Command::Approve(Approving::default())).unwrap();
     yard.run(10);
     assert_eq!(phases(&yard), ["completed", "completed"], "{}", yard.picture());
     yard.keeps_the_laws();
