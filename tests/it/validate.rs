@@ -294,6 +294,15 @@ mod forms {
     }
 
     #[test]
+    fn approvals() {
+        let env = Env::small();
+        let document = "apiVersion: fitout.dev/v1alpha1\nkind: Approval\nmetadata: {name: go}\n\
+                        spec:\n  rollout: web\n  stage: staging\n  plan: 9f86d081\n  because: so\n";
+        env.write("approvals/go.yaml", document);
+        assert_snapshot!(env.run("validate"));
+    }
+
+    #[test]
     fn policies() {
         let told = [
             "stages: []",
