@@ -4,6 +4,8 @@
 //! Whose an approval is, its commit says: whoever's key it is signed with, else its author. What was there
 //! before the rollout began approves nothing, so that an approval cannot be used again.
 
+pub(super) mod api;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,7 +15,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{Digest, Rev};
 use crate::fleet::model::Fleet;
 use crate::git::Commit;
-use crate::git::signature::Unproven;
+use crate::git::signature::{NAMESPACE, Unproven};
 use crate::report::errors::chain;
 use crate::rollout::approval::TRAILER;
 use crate::rollout::{Approving, Command, Event, Refused, Rollout, RolloutId, command};
@@ -170,7 +172,7 @@ fn signer(rollout: &Rollout, commit: &Commit) -> Result<Option<(String, String)>
     let Some(signature) = &commit.signature else { return Ok(None) };
     let keys = rollout.policy.signing_keys();
     let keys = keys.iter().map(|(name, key)| (*name, key));
-    let (by, key) = signature.signer(keys)?;
+    let (by, key) = signature.signer(NAMESPACE, keys)?;
     Ok(Some((by.to_owned(), key.fingerprint())))
 }
 

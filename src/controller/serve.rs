@@ -1,6 +1,7 @@
-//! `/healthz`, `/readyz` and `/metrics`.
+//! `/healthz`, `/readyz`, `/metrics` and `/approvals`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,26 +12,32 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use super::approvals::api;
 use super::metrics::Metrics;
 
 /// A controller whose last tick is so long ago hangs.
 const HANGS_AFTER: Duration = Duration::from_mins(30);
 
-/// The routes.
-pub fn routes(metrics: Arc<Metrics>) -> Router {
-    Router::new()
+/// The routes, over an event log in a file.
+fn routes(metrics: Arc<Metrics>, log: PathBuf) -> Router {
+    let observed = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(text))
-        .with_state(metrics)
+        .with_state(metrics);
+    observed.merge(api::routes(log))
 }
 
 /// Listens until the process ends. Gives the address that was bound.
-pub async fn listen(address: SocketAddr, metrics: Arc<Metrics>) -> std::io::Result<SocketAddr> {
+pub async fn listen(
+    address: SocketAddr,
+    metrics: Arc<Metrics>,
+    log: PathBuf,
+) -> std::io::Result<SocketAddr> {
     let listener = tokio::net::TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
     tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, routes(metrics)).await {
+        if let Err(error) = axum::serve(listener, routes(metrics, log)).await {
             tracing::error!(%error, "the HTTP server has ended");
         }
     });

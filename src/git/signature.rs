@@ -1,4 +1,4 @@
-//! Who has signed a commit.
+//! Who has signed a commit, or another text.
 //!
 //! Git signs with OpenSSH keys (`gpg.format = ssh`), OpenPGP or X.509. Those of OpenSSH are verified, by the
 //! keys that the caller trusts: see OpenSSH's `PROTOCOL.sshsig` and git's `gpg.ssh.allowedSignersFile`.
@@ -7,18 +7,18 @@ use std::fmt;
 
 use ssh_key::{HashAlg, PublicKey, SshSig};
 
-/// What OpenSSH signs for git with, so that a signature for something else is none for a commit.
-const NAMESPACE: &str = "git";
+/// What git has OpenSSH sign commits with.
+pub const NAMESPACE: &str = "git";
 const SSH: &str = "-----BEGIN SSH SIGNATURE-----";
 const OPENPGP: &str = "-----BEGIN PGP";
 const X509: &str = "-----BEGIN SIGNED MESSAGE-----";
 
-/// The signature of a commit, and what it is for.
+/// A signature, and what it is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
-    /// As the commit has it, armored.
+    /// As it is written, armored.
     pub armored: String,
-    /// The commit without it.
+    /// What is signed: of a commit, all of it but the signature.
     pub signed: Vec<u8>,
 }
 
@@ -72,12 +72,14 @@ pub enum Unproven {
 }
 
 impl Signature {
-    /// Whose of some keys it is made with: the item of `keys` that has it.
+    /// Whose of some keys it is made with: the item of `keys` that has it. It has to be made for `namespace`: a
+    /// signature of the same text for something else says nothing.
     ///
     /// # Errors
     /// Says why it is nobody's.
     pub fn signer<'a, T>(
         &self,
+        namespace: &str,
         keys: impl IntoIterator<Item = (T, &'a SigningKey)>,
     ) -> Result<(T, &'a SigningKey), Unproven> {
         let armored = self.armored.trim();
@@ -97,7 +99,7 @@ impl Signature {
             let fingerprint = signature.public_key().fingerprint(HashAlg::Sha256).to_string();
             return Err(Unproven::UnknownKey { fingerprint });
         };
-        let verified = key.0.verify(NAMESPACE, &self.signed, &signature);
+        let verified = key.0.verify(namespace, &self.signed, &signature);
         verified.map(|()| (who, key)).map_err(|_| Unproven::Wrong)
     }
 }

@@ -280,9 +280,11 @@ pub fn told(event: &Event) -> String {
         EventKind::GatePassed { gate, .. } => format!("{gate} gate passed"),
         EventKind::GateApproved { by, how } => {
             let signed = if how.is_signed() { "signed " } else { "" };
+            let by_key = how.key.as_ref().filter(|_| how.commit.is_none());
             let commit =
                 how.commit.as_ref().map(|commit| format!(", in {signed}commit {}", commit.short()));
-            format!("approved by {by}{}", commit.unwrap_or_default())
+            let key = by_key.map(|key| format!(", signed with {key}"));
+            format!("approved by {by}{}", commit.or(key).unwrap_or_default())
         }
         EventKind::StagePromoted { by } => format!("soak and gates waived by {by}"),
         EventKind::StagePassed => "stage passed".to_owned(),

@@ -63,7 +63,9 @@ impl StageProgress {
     /// Takes in what somebody says, in place of what they have said before.
     pub(super) fn approved(&mut self, by: &str, how: &Approving) {
         let before: Vec<String> = self.given_by(by, how).map(|(known, _)| known.clone()).collect();
-        before.iter().for_each(|known| drop(self.approvals.remove(known)));
+        for known in &before {
+            self.approvals.remove(known);
+        }
         self.approvals.insert(by.to_owned(), how.clone());
     }
 }

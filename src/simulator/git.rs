@@ -118,7 +118,7 @@ impl Origin for Git {
             |rev: &Rev| state.branch.iter().position(|(known, _)| known == rev).map(|at| at + 1);
         let known = state.branch.iter().map(|(rev, _)| rev);
         let range = after(since).unwrap_or_default()..after(until).unwrap_or_default();
-        let mut before = known.clone().take(range.start).last();
+        let mut before = range.start.checked_sub(1).and_then(|at| known.clone().nth(at));
         let mut commits = Vec::new();
         for rev in known.take(range.end).skip(range.start) {
             let files = &state.commits[rev];

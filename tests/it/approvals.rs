@@ -1,14 +1,14 @@
 //! Approvals in git: signatures of commits, and commits that a controller takes for somebody's word.
 
 use fitout::base::ids::Rev;
-use fitout::git::signature::{SigningKey, Unproven};
+use fitout::git::signature::{NAMESPACE, SigningKey, Unproven};
 use fitout::git::{Commit, Repository};
 use git2::{ObjectType, Oid};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use ssh_key::private::{Ed25519Keypair, PrivateKey};
 use ssh_key::{HashAlg, LineEnding};
 
-use crate::controller::{fleet, serve, settle, told};
+use crate::controller::{Running, fleet, get, serve, settle, told};
 use crate::env::{Env, repository};
 
 /// A commit that git has signed with `ssh-keygen`, by the kind of key, and the key.
@@ -39,15 +39,15 @@ fn what_git_signs_is_verified_by_the_keys_that_are_trusted() {
         let (commit, key) = recorded(kind, str::to_owned);
         let signature = commit.signature.as_ref().unwrap();
         assert_eq!(commit.trailers("fitout-approve").collect::<Vec<_>>(), ["web-2 staging 0000"]);
-        let found = signature.signer([("ada", &key)]).unwrap();
+        let found = signature.signer(NAMESPACE, [("ada", &key)]).unwrap();
         assert_eq!((found.0, found.1), ("ada", &key), "{kind}");
         if kind != "ed25519" {
-            let refused = signature.signer([("eve", &stranger)]).unwrap_err();
+            let refused = signature.signer(NAMESPACE, [("eve", &stranger)]).unwrap_err();
             let fingerprint = key.fingerprint();
             assert_eq!(refused, Unproven::UnknownKey { fingerprint }, "{kind}");
         }
         let (forged, _) = recorded(kind, |text| text.replace("web-2 staging", "web-2 prod"));
-        let refused = forged.signature.unwrap().signer([("ada", &key)]).unwrap_err();
+        let refused = forged.signature.unwrap().signer(NAMESPACE, [("ada", &key)]).unwrap_err();
         assert_eq!(refused, Unproven::Wrong, "{kind}");
     }
 }
@@ -56,7 +56,7 @@ fn what_git_signs_is_verified_by_the_keys_that_are_trusted() {
 fn signatures_that_cannot_be_verified_say_why() {
     let told = |from: &str, to: &str| {
         let (commit, key) = recorded("ed25519", |text| text.replace(from, to));
-        commit.signature.unwrap().signer([("ada", &key)]).unwrap_err().to_string()
+        commit.signature.unwrap().signer(NAMESPACE, [("ada", &key)]).unwrap_err().to_string()
     };
     let kinds = "signatures of OpenSSH keys are verified";
     assert_eq!(
@@ -108,6 +108,19 @@ fn asking(gate: &str) -> Env {
     env.commit("Ask before base goes to production");
     assert!(env.run("validate").ends_with("exit 0\n"), "{}", env.run("validate"));
     env
+}
+
+/// Sends an approval as somebody who has signed it for `namespace`; status code and body of the answer.
+fn post(address: &str, by: &str, namespace: &str, approval: &str) -> (u16, Json) {
+    let signature = key(by).sign(namespace, HashAlg::Sha512, approval.as_bytes()).unwrap();
+    let signature = signature.to_pem(LineEnding::LF).unwrap();
+    let said = json!({"approval": approval, "signature": signature}).to_string();
+    let client = ureq::Agent::config_builder().http_status_as_error(false).build();
+    let client = ureq::Agent::new_with_config(client);
+    let request = client.post(format!("http://{address}/approvals"));
+    let mut answer = request.content_type("application/json").send(said).unwrap();
+    let body = answer.body_mut().read_to_string().unwrap();
+    (answer.status().as_u16(), serde_json::from_str(&body).unwrap_or(Json::Null))
 }
 
 /// The digest of what `base-1` would approve.
@@ -214,4 +227,44 @@ fn a_document_is_the_word_of_whoever_committed_it_and_of_one_rollout_only() {
     let _clusters = serve(&env, 3);
     assert_eq!(settle(&env), 5);
     assert!(why(&env).contains("0 of 1 given"), "{}", why(&env));
+}
+
+#[test]
+fn a_text_that_is_signed_and_sent_to_the_controller_approves() {
+    let env = asking("{signed: true, from: [ada]}");
+    let _clusters = serve(&env, 3);
+    let mut running = Running::start(&env, &["--interval", "1h", "--listen", "127.0.0.1:0"]);
+    let begins = running.until(&[("message", "controller begins")]);
+    let address = begins["bound"].as_str().unwrap();
+    running.until(&[("message", "gate.passed"), ("rollout", "base-1")]);
+    let (code, waiting) = get(address, "/approvals");
+    let waiting: Json = serde_json::from_str(&waiting).unwrap();
+    assert_eq!((code, &waiting[0]["have"], &waiting[0]["need"]), (200, &json!(0), &json!(1)));
+    let approval = waiting[0]["approval"].as_str().unwrap();
+    assert_eq!(approval, format!("base-1 staging {}", plan(&env)));
+
+    let other = format!("base-1 staging {}", "0".repeat(64));
+    let refused = [
+        (post(address, "eve", "fitout", approval), 403, "which is nobody's key"),
+        (post(address, "ada", "git", approval), 403, "its signature is not of what it says"),
+        (post(address, "ben", "fitout", approval), 403, "ben may not approve stage staging"),
+        (post(address, "ada", "fitout", &other), 409, "that is for another plan"),
+        (post(address, "ada", "fitout", "base-1 prod x"), 409, "is in stage staging, not in prod"),
+        (post(address, "ada", "fitout", "base-9 staging x"), 404, "there is no rollout `base-9`"),
+        (post(address, "ada", "fitout", "base-1"), 400, "`approval` is `ROLLOUT STAGE PLAN`"),
+    ];
+    for ((code, body), wanted, why) in refused {
+        assert!(code == wanted && body["error"].as_str().unwrap().contains(why), "{code} {body}");
+    }
+    let (code, event) = post(address, "ada", "fitout", &format!("{approval} seen on the board"));
+    assert_eq!(
+        (code, &event["by"], &event["reason"]),
+        (200, &json!("ada"), &json!("seen on the board"))
+    );
+    running.until(&[("message", "rollout.completed"), ("rollout", "base-1")]);
+    assert_eq!(post(address, "ada", "fitout", approval).0, 409);
+    assert_eq!(get(address, "/approvals"), (200, "[]".to_owned()));
+    let fingerprint = key("ada").public_key().fingerprint(HashAlg::Sha256);
+    let shown = env.run("rollout show base-1");
+    assert!(shown.contains(&format!("approved by ada, signed with {fingerprint}")), "{shown}");
 }

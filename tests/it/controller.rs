@@ -289,13 +289,13 @@ fn a_corrupt_event_log_is_told_with_a_way_out() {
 }
 
 /// A controller that runs until it is dropped, and what it logs.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     log: std::io::Lines<BufReader<std::process::ChildStderr>>,
 }
 
 impl Running {
-    fn start(env: &Env, more: &[&str]) -> Self {
+    pub(crate) fn start(env: &Env, more: &[&str]) -> Self {
         let kubeconfig = env.root().join("kubeconfig").display().to_string();
         let mut args = vec!["controller", "--log", "json", "--pace", "100ms"];
         args.extend(["--kubeconfig", &kubeconfig]);
@@ -306,7 +306,7 @@ impl Running {
     }
 
     /// The first line of the log, from here on, with these values.
-    fn until(&mut self, wanted: &[(&str, &str)]) -> Json {
+    pub(crate) fn until(&mut self, wanted: &[(&str, &str)]) -> Json {
         for line in self.log.by_ref().map_while(Result::ok) {
             let entry: Json = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
             if wanted.iter().all(|(field, value)| entry[field] == *value) {
@@ -332,7 +332,7 @@ impl Drop for Running {
 }
 
 /// Status code and body of a GET.
-fn get(address: &str, path: &str) -> (u16, String) {
+pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
     let client = ureq::Agent::config_builder().http_status_as_error(false).build();
     let client = ureq::Agent::new_with_config(client);
     let mut answer = client.get(format!("http://{address}{path}")).call().expect("it answers");

@@ -34,7 +34,7 @@ pub struct Args {
     /// How often clusters are looked at while a rollout is under way
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = humantime::parse_duration)]
     pace: Duration,
-    /// Where `/healthz`, `/readyz` and `/metrics` are served; `off` for nowhere
+    /// Where `/healthz`, `/readyz`, `/metrics` and `/approvals` are served; `off` for nowhere
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
     listen: String,
     /// How it logs, on stderr
@@ -81,7 +81,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
             message: format!("`{}` is no address", args.listen),
             help: vec!["write it as `127.0.0.1:9464`, or `off`".to_owned()],
         })?;
-        let bound = serve::listen(address, Arc::clone(&reconciler.metrics)).await;
+        let bound = serve::listen(address, Arc::clone(&reconciler.metrics), log.clone()).await;
         let bound = bound.with_context(|| format!("listening on {address}"))?;
         tracing::info!(%bound, log = %log.display(), "controller begins");
     }
