@@ -10,6 +10,7 @@ use super::model::Manifest;
 use super::print::push_document;
 use super::scope::Scope;
 use crate::base::ids::Digest;
+use crate::template::binary::lossy;
 
 /// The CRDs of a chart and of its subcharts that are switched on.
 #[derive(Debug, Default)]
@@ -53,7 +54,7 @@ pub(super) fn of(scope: &Scope, namespace: &str) -> Result<Arc<Crds>, RenderErro
     }
     let mut crds = Crds::default();
     for (name, data) in files {
-        let text = String::from_utf8_lossy(data);
+        let text = lossy(data);
         push_document(&mut crds.text, &name, &text);
         let manifests = manifest::plain(&text, &name, namespace, &scope.chart.documents)
             .map_err(RenderError::chart)?;

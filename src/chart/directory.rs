@@ -1,6 +1,8 @@
 //! A chart in a folder of the disk: the one reader of files in this module tree besides the
 //! fetching of charts.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use super::archive::without_bom;
@@ -81,12 +83,16 @@ fn walk(
     let mut entries = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|source| failed(folder, source))? {
         let entry = entry.map_err(|source| failed(folder, source))?;
-        entries.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+        let mut kind = entry.file_type().map_err(|source| failed(&entry.path(), source))?;
+        if kind.is_symlink() {
+            let behind = std::fs::metadata(entry.path());
+            kind = behind.map_err(|source| failed(&entry.path(), source))?.file_type();
+        }
+        entries.push((entry.file_name().to_string_lossy().into_owned(), entry.path(), kind));
     }
-    entries.sort();
-    for (file_name, path) in entries {
+    entries.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+    for (file_name, path, kind) in entries {
         let name = format!("{prefix}{file_name}");
-        let kind = std::fs::metadata(&path).map_err(|source| failed(&path, source))?;
         if rules.is_ignored(&name, kind.is_dir()) {
             continue;
         }
@@ -97,14 +103,27 @@ fn walk(
         if !kind.is_file() {
             return Err(unfit(&path, "it is no regular file"));
         }
-        if kind.len() > FILE_BYTES_MAX as u64 {
-            return Err(unfit(&path, format!("it is larger than {FILE_BYTES_MAX} bytes")));
-        }
         if files.len() >= CHART_ENTRIES_MAX {
             return Err(unfit(&path, format!("the chart has more than {CHART_ENTRIES_MAX} files")));
         }
-        let data = std::fs::read(&path).map_err(|source| failed(&path, source))?;
+        let data = read(&path).map_err(|source| failed(&path, source))?;
+        let Some(data) = data else {
+            return Err(unfit(&path, format!("it is larger than {FILE_BYTES_MAX} bytes")));
+        };
         files.push(ChartFile { name, data: without_bom(data) });
     }
     Ok(())
+}
+
+/// A file's bytes; none if there are too many.
+fn read(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    if size > FILE_BYTES_MAX as u64 {
+        return Ok(None);
+    }
+    let mut data = Vec::with_capacity(size as usize);
+    // It may grow while it is read.
+    file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut data)?;
+    Ok((data.len() <= FILE_BYTES_MAX).then_some(data))
 }

@@ -1,6 +1,5 @@
 //! A resolved chart tree to rendered files: Helm's engine around the template language.
 
-use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +14,7 @@ use crate::base::limits::{
     TEMPLATE_DEPTH_MAX, TEMPLATE_FUEL, TEMPLATE_MEMORY, TEMPLATE_OUTPUT_BYTES_MAX, TEMPLATE_TIME,
 };
 use crate::sprig::functions;
+use crate::template::binary::lossy;
 use crate::template::error::{Error, Reason};
 use crate::template::exec::{Environment, Limits, MissingKey, Written, execute};
 use crate::template::set::Set;
@@ -210,17 +210,12 @@ fn parsed(
     let mut set = Set::new();
     for name in order {
         let Some(template) = templates.get(name) else { continue };
-        let text = text_of(template.text);
+        let text = lossy(template.text);
         set.parse(name, &text, functions()).map_err(parse_error)?;
     }
     let set = Arc::new(set);
     let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(Arc::clone(cache.entry(order.to_vec()).or_insert(set)))
-}
-
-/// A template's text. Nearly all are UTF-8, which is quickly seen.
-fn text_of(bytes: &[u8]) -> Cow<'_, str> {
-    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 fn parse_error(error: Box<Error>) -> EngineError {

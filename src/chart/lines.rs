@@ -41,7 +41,7 @@ pub fn lines(
     world: &dyn World,
     templates: &BTreeSet<&str>,
 ) -> BTreeMap<String, Lines> {
-    on_deep_stack(|| lines_here(chart, input, world, templates)).unwrap_or_default()
+    on_deep_stack(|| lines_here(chart, input, world, templates))
 }
 
 fn lines_here(

@@ -15,6 +15,7 @@ use super::schema::Compiled;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::limits::CHART_DEPTH_MAX;
 use crate::base::span::{SourceFile, Span};
+use crate::template::binary::lossy;
 use crate::yaml::{helm, parse};
 
 /// Loads a chart from its files; names are relative to the chart, with `/`. `.helmignore` does
@@ -74,7 +75,7 @@ fn load(files: Vec<ChartFile>, depth: usize) -> Result<Chart, Diagnostic> {
         metadata::merge(metadata, &document)
             .map_err(|problem| invalid(format!("cannot load Chart.yaml: {problem}")))?;
         metadata.entry("apiVersion").or_insert_with(|| Json::from("v1"));
-        about = Some(SourceFile::new("Chart.yaml", String::from_utf8_lossy(&file.data)));
+        about = Some(SourceFile::new("Chart.yaml", lossy(&file.data)));
     }
     for file in files {
         loading.add(file)?;
@@ -127,7 +128,7 @@ impl Loading {
             "Chart.yaml" => {}
             "Chart.lock" => self.lock = Some(read(&file, "Chart.lock")?),
             "values.yaml" => {
-                let text = String::from_utf8_lossy(&file.data).into_owned();
+                let text = lossy(&file.data).into_owned();
                 let values = helm::read_map(&text)
                     .map_err(|problem| unreadable(&file, "values.yaml", &problem))?;
                 if let Json::Object(values) = values {
@@ -224,8 +225,7 @@ fn subcharts(
 }
 
 fn read(file: &ChartFile, name: &str) -> Result<Json, Diagnostic> {
-    helm::read_object(&String::from_utf8_lossy(&file.data))
-        .map_err(|problem| unreadable(file, name, &problem))
+    helm::read_object(&lossy(&file.data)).map_err(|problem| unreadable(file, name, &problem))
 }
 
 /// The finding about a file that is not the YAML it should be, at the place if it is one.

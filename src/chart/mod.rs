@@ -58,21 +58,12 @@ pub fn render(
     input: &RenderInput,
     world: &dyn World,
 ) -> Result<Rendered, RenderError> {
-    match on_deep_stack(|| render_here(chart, input, world)) {
-        Ok(rendered) => rendered,
-        Err(error) => Err(RenderError::chart(format!("no thread to render in: {error}"))),
-    }
+    on_deep_stack(|| render_here(chart, input, world))
 }
 
-/// Does something on a thread that has the stack that templates may need.
-fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> std::io::Result<T> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("render".to_owned()).stack_size(STACK_BYTES);
-        match thread.spawn_scoped(scope, work)?.join() {
-            Ok(done) => Ok(done),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
+/// Does something with the stack that templates may need, unless the thread has it already.
+fn on_deep_stack<T>(work: impl FnOnce() -> T) -> T {
+    stacker::maybe_grow(STACK_BYTES, STACK_BYTES, work)
 }
 
 fn render_here(
@@ -90,8 +81,7 @@ fn render_here(
     let values = Coalescing::new(Nulls::Remove, &mut warnings)
         .values(&scope, &user)
         .map_err(values_error)?;
-    let coalesced = to_json(&Value::Map(values.clone()));
-    schema::check(&scope, &coalesced).map_err(values_error)?;
+    schema::check(&scope, &values).map_err(values_error)?;
     check_kube_version(chart, &capabilities)?;
     let world = Watched::new(world);
     let engine = Engine {
@@ -101,14 +91,16 @@ fn render_here(
         world: &world,
         capabilities: &capabilities,
     };
-    let mut files =
-        engine.render().map_err(|error| RenderError::template(error, &scope, &coalesced))?;
+    // Templates may change their values: whoever looks for an error's cause starts afresh.
+    let fresh = || Coalescing::new(Nulls::Remove, &mut Vec::new()).values(&scope, &user);
+    let mut files = engine.render().map_err(|error| {
+        let values = fresh().map(|values| to_json(&Value::Map(values))).unwrap_or_default();
+        RenderError::template(error, &scope, &values)
+    })?;
     let notes = take_notes(&mut files, &scope);
     let sorted = manifest::sort(&files, &input.namespace, &chart.documents).map_err(|problem| {
         manifest_error::error(&problem, &files, &scope, |name| {
-            let fresh =
-                Coalescing::new(Nulls::Remove, &mut Vec::new()).values(&scope, &user).ok()?;
-            Engine { values: &fresh, ..engine }.trace(name)
+            Engine { values: &fresh().ok()?, ..engine }.trace(name)
         })
     })?;
     warnings.extend(sorted.warnings.iter().cloned());

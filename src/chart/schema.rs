@@ -8,13 +8,15 @@ use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind};
 use serde_json::Value as Json;
 
 use super::scope::Scope;
+use super::values::to_json;
+use crate::template::value::{Map, Value};
 use crate::yaml::number::whole_numbers;
 
 /// Checks the coalesced values of a tree.
 ///
 /// # Errors
 /// Helm's report: every chart whose schema is not met, with every place.
-pub(super) fn check(scope: &Scope, values: &Json) -> Result<(), String> {
+pub(super) fn check(scope: &Scope, values: &Map) -> Result<(), String> {
     let mut report = String::new();
     check_tree(scope, values, &mut report);
     if report.is_empty() {
@@ -25,22 +27,23 @@ pub(super) fn check(scope: &Scope, values: &Json) -> Result<(), String> {
     ))
 }
 
-fn check_tree(scope: &Scope, values: &Json, report: &mut String) {
+fn check_tree(scope: &Scope, values: &Map, report: &mut String) {
     if let Some(schema) = &scope.chart.schema
-        && let Err(problem) = scope.chart.validator.check(schema, values)
+        && let Err(problem) =
+            scope.chart.validator.check(schema, &to_json(&Value::Map(values.clone())))
     {
         let _ = write!(report, "{}:\n{problem}", scope.name);
     }
     for subchart in &scope.dependencies {
         match values.get(&subchart.name) {
-            None | Some(Json::Null) => {}
-            Some(inner) if inner.is_object() => check_tree(subchart, inner, report),
+            None | Some(Value::Nil) => {}
+            Some(Value::Map(inner)) => check_tree(subchart, &inner, report),
             Some(other) => {
                 let _ = writeln!(
                     report,
                     "{}:\ninvalid type for values: expected object (map), got {}",
                     subchart.name,
-                    go_type(other)
+                    go_type(&to_json(&other))
                 );
             }
         }

@@ -10,8 +10,15 @@ use std::borrow::Cow;
 /// The character for byte 0.
 const BASE: u32 = 0x10_FF00;
 
+/// The first byte of each of the characters that stand for bytes, and of few others.
+const LEAD: u8 = 0xF4;
+
 /// The bytes as a string.
 pub fn from_bytes(bytes: &[u8]) -> String {
+    // Nearly all texts are UTF-8, which is quickly seen.
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         out.push_str(chunk.valid());
@@ -24,7 +31,7 @@ pub fn from_bytes(bytes: &[u8]) -> String {
 
 /// The bytes that [`from_bytes`] was given.
 pub fn to_bytes(text: &str) -> Cow<'_, [u8]> {
-    if !text.contains(|letter| escaped_byte(letter).is_some()) {
+    if !has_escaped(text) {
         return Cow::Borrowed(text.as_bytes());
     }
     let mut bytes = Vec::with_capacity(text.len());
@@ -40,11 +47,20 @@ pub fn to_bytes(text: &str) -> Cow<'_, [u8]> {
 
 /// The text as JSON and YAML have it: each byte that is not part of a character becomes U+FFFD.
 pub fn to_text(text: &str) -> Cow<'_, str> {
-    if !text.contains(|letter| escaped_byte(letter).is_some()) {
+    if !has_escaped(text) {
         return Cow::Borrowed(text);
     }
     let is_byte = |letter: char| escaped_byte(letter).is_some();
     Cow::Owned(text.replace(is_byte, "\u{fffd}"))
+}
+
+/// The bytes of a text file as a string, with U+FFFD for what is no UTF-8.
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
+fn has_escaped(text: &str) -> bool {
+    text.as_bytes().contains(&LEAD) && text.contains(|letter| escaped_byte(letter).is_some())
 }
 
 /// The byte that a character stands for, if it stands for one.

@@ -1,9 +1,10 @@
 //! The plain part of YAML, line by line and straight to JSON: block mappings and sequences of
-//! scalars on one line and `|` texts, which is what charts write nearly everywhere.
+//! scalars on one line, `|` texts, and lists such as `["a", b]`, which is what charts write nearly
+//! everywhere.
 //!
-//! It never says that a text is wrong. Whatever it does not know (flow collections, anchors, tags,
-//! directives, texts over several lines, odd indentation) it leaves to the whole parser, which
-//! also finds the words for errors. What it does read, it reads to the same JSON.
+//! It never says that a text is wrong. Whatever it does not know (other flow collections, anchors,
+//! tags, directives, texts over several lines, odd indentation) it leaves to the whole parser,
+//! which also finds the words for errors. What it does read, it reads to the same JSON.
 
 use std::borrow::Cow;
 
@@ -25,7 +26,7 @@ const DOUBLE_STOPS: &[char] = &['"', '\\'];
 
 /// The document in a text; `None` when there is anything in it that needs the whole parser.
 pub(super) fn read(text: &str, numbers: Numbers) -> Option<Json> {
-    // Each line has at most two nodes.
+    // No node takes less than a byte.
     if text.len() > YAML_NODES_MAX || !is_readable(text) {
         return None;
     }
@@ -39,7 +40,8 @@ pub(super) fn read(text: &str, numbers: Numbers) -> Option<Json> {
 /// where they stand.
 fn is_readable(text: &str) -> bool {
     let is_plain = |byte: u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
-    text.bytes().all(is_plain)
+    // Without a way out, many bytes are looked at at once.
+    text.bytes().fold(true, |all, byte| all & is_plain(byte))
         || text.chars().all(|c| {
             u8::try_from(c).is_ok_and(is_plain)
                 || matches!(c, '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
@@ -122,7 +124,7 @@ impl<'t> Reader<'t> {
             let value = match self.scalar(rest, indent)? {
                 Some(value) => value,
                 None => match self.line {
-                    Some(line) if line.indent > indent => self.node()?,
+                    Some(line) if line.indent > indent => self.below(line, indent)?,
                     // The items of a sequence may stand below their key.
                     Some(line) if line.indent == indent && line.is_item() => {
                         self.sequence(indent)?
@@ -159,9 +161,18 @@ impl<'t> Reader<'t> {
         match self.scalar(rest, line.indent)? {
             Some(value) => Some(value),
             None => match self.line {
-                Some(next) if next.indent > line.indent => self.node(),
+                Some(next) if next.indent > line.indent => self.below(next, line.indent),
                 _ => Some(Json::Null),
             },
+        }
+    }
+
+    /// The value that starts on a line below its key, in a collection at a column.
+    fn below(&mut self, line: Line<'t>, indent: usize) -> Option<Json> {
+        if line.rest.starts_with(['[', '{']) {
+            self.scalar(line.rest, indent)?
+        } else {
+            self.node()
         }
     }
 
@@ -180,8 +191,11 @@ impl<'t> Reader<'t> {
                 is_comment(behind).then_some(())?;
                 Json::String(text)
             }
-            Some(b'[') if is_comment(rest.strip_prefix("[]")?) => Json::Array(Vec::new()),
-            Some(b'{') if is_comment(rest.strip_prefix("{}")?) => Json::Object(Map::new()),
+            Some(b'[' | b'{') => {
+                let (value, behind) = self.flow(rest)?;
+                is_comment(behind).then_some(())?;
+                value
+            }
             Some(_) => self.plain(rest)?,
         };
         self.advance()?;
@@ -203,6 +217,43 @@ impl<'t> Reader<'t> {
         }
         let resolved = resolve(text);
         scalar_json(resolved, text.to_owned(), self.numbers).ok()
+    }
+
+    /// The list of scalars or the empty mapping at the start, and what stands behind it.
+    fn flow(&self, text: &'t str) -> Option<(Json, &'t str)> {
+        if let Some(behind) = text.strip_prefix("{}") {
+            return Some((Json::Object(Map::new()), behind));
+        }
+        let mut items = Vec::new();
+        let mut rest = text.strip_prefix('[')?.trim_start_matches(' ');
+        if let Some(behind) = rest.strip_prefix(']') {
+            return Some((Json::Array(items), behind));
+        }
+        loop {
+            let (item, behind) = self.flow_item(rest)?;
+            items.push(item);
+            let (mark, behind) = behind.trim_start_matches(' ').split_at_checked(1)?;
+            match mark {
+                "," => rest = behind.trim_start_matches(' '),
+                "]" => return Some((Json::Array(items), behind)),
+                _ => return None,
+            }
+        }
+    }
+
+    /// A text in quotes or a single word.
+    fn flow_item(&self, text: &'t str) -> Option<(Json, &'t str)> {
+        if text.starts_with(['"', '\'']) {
+            let (item, behind) = quoted(text)?;
+            return Some((Json::String(item), behind));
+        }
+        let is_in_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=$+".contains(&byte);
+        let length = text.bytes().take_while(|byte| is_in_word(*byte)).count();
+        let (word, behind) = text.split_at(length);
+        if word.is_empty() || word == "-" {
+            return None;
+        }
+        Some((scalar_json(resolve(word), word.to_owned(), self.numbers).ok()?, behind))
     }
 
     /// The text below a `|`, in a collection at a column.

@@ -131,7 +131,10 @@ type Result<T> = std::result::Result<T, SyntaxError>;
 impl<'text> Scanner<'text> {
     /// Starts at the beginning. Fails where a character stands that YAML forbids.
     pub(super) fn new(text: &'text str) -> Result<Self> {
-        let is_ordinary = text.bytes().all(|byte| is_inline(byte) || matches!(byte, b'\n' | b'\r'));
+        // Without a way out, many bytes are looked at at once.
+        let is_ordinary = text
+            .bytes()
+            .fold(true, |all, byte| all & (is_inline(byte) | matches!(byte, b'\n' | b'\r')));
         let forbidden = || text.char_indices().find(|(_, c)| !is_allowed(*c));
         if let Some((offset, _)) = (!is_ordinary).then(forbidden).flatten() {
             let line = text[..offset].matches('\n').count();

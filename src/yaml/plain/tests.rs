@@ -18,7 +18,8 @@ fn manifests_are_read_without_the_whole_parser() {
     let text = "apiVersion: v1 # the first\nkind: ConfigMap\nmetadata:\n  name: \"a\\\"b\"\n  \
                 annotations:\n    'it''s': yes\n    helm.sh/hook: pre-install\n  labels: {}\ndata:\n  \
                 file: |-\n\n    one\n      two\n\n    three\n\n  other: |\n    x\nlist:\n- a: 1\n  b:\n  \
-                - 0x10\n  -\n  - - deep\n    - deeper\n- http://x:1/#y\nnothing:\n";
+                - 0x10\n  -\n  - - deep\n    - deeper\n- http://x:1/#y\nnothing:\nempty:\n  {}\n\
+                command: [\"a, b\", '-c', --flag=1, 2 ] # all\nitems:\n-\n  [no]\n";
     let value = read(text, Numbers::Exact).expect("it is plain");
     assert_eq!(Ok(value), read_whole(text, Numbers::Exact));
 }
@@ -26,7 +27,16 @@ fn manifests_are_read_without_the_whole_parser() {
 #[test]
 fn what_is_not_plain_is_left_to_the_parser() {
     for text in [
-        "a: [1]",
+        "a: [1,]",
+        "a: [b c]",
+        "a: [b: c]",
+        "a: [\"b\": c]",
+        "a: [-]",
+        "a: [[b]]",
+        "a: [b",
+        "a: [b]c",
+        "a:\n  {}\n  b: c",
+        "a:\n  {}\n   b",
         "a: {b: 1}",
         "a: &x 1",
         "a: *x",
@@ -84,12 +94,15 @@ fn piece() -> impl Strategy<Value = &'static str> {
         "{}",
         "[",
         "{",
+        "]",
+        "[a, 'b']",
         "1",
         "0x1f",
         "1.50",
         "yes",
         "null",
         "~",
+        "=",
         "<<",
         "&a",
         "*a",
