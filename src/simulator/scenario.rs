@@ -272,7 +272,7 @@ fn refine(policy: &mut serde_json::Value, dice: &mut Dice) {
     let stages = policy["stages"].as_array_mut().into_iter().flatten();
     for stage in stages {
         if has_jobs && dice.random_bool(0.5) {
-            add_gate(stage, job_gate(dice));
+            add_gate(stage, job_gate());
         }
         if dice.random_bool(0.2) {
             let ring = RINGS.choose(dice).expect("there are some");
@@ -295,11 +295,8 @@ fn refine(policy: &mut serde_json::Value, dice: &mut Dice) {
     }
 }
 
-/// A Job that succeeds where it is run, or the tests of the release.
-fn job_gate(dice: &mut Dice) -> serde_json::Value {
-    if dice.random_bool(0.2) {
-        return json!({"job": {"name": "test", "helmTest": true}});
-    }
+/// A Job that succeeds where it is run.
+fn job_gate() -> serde_json::Value {
     let containers = json!([{"name": "smoke", "image": "registry.example.org/smoke:v1"}]);
     let pod = json!({"restartPolicy": "Never", "containers": containers});
     let manifest =
