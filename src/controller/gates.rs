@@ -49,6 +49,7 @@ impl Reconciler {
     async fn ask_gates_of(&self, rollout: &Rollout) -> BTreeMap<String, GateSeen> {
         let Some(changed_at) = to_be_asked(rollout) else { return BTreeMap::new() };
         let gates = rollout.present_stage().into_iter().flat_map(|stage| &stage.gates);
+        let gates = gates.filter(|gate| !gate.is_moot(rollout));
         let passed = rollout.stages.get(rollout.stage).map(|stage| &stage.gates);
         let is_due = |(_, asked): &(&Gate, AskedGate<'_>)| {
             !(asked.is_once && passed.is_some_and(|passed| passed.contains(asked.name)))

@@ -368,7 +368,7 @@ pub fn needs_with_gates(
                 job.manifest.as_ref().and_then(|job| job.get("metadata")?["namespace"].as_str());
             let scope = gathered.scope(own.unwrap_or(release.namespace));
             let target = Target::resource("batch", "jobs", "");
-            let verbs = ["get", "create", "delete"];
+            let verbs = ["get", "create", "patch"];
             gathered.add_all((&scope, &target), &verbs, Purpose::Gates, release.addon);
             gathered.of_pods(&scope, release.addon);
         }

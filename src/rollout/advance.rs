@@ -411,7 +411,7 @@ impl<'a> Turn<'a> {
         let is_promoted = self.rollout.is_promoted(self.rollout.stage);
         let stage = self.stage().filter(|_| !is_promoted);
         let gates = stage.into_iter().flat_map(|stage| &stage.gates);
-        gates.filter_map(Gate::asked)
+        gates.filter(|gate| !gate.is_moot(&self.rollout)).filter_map(Gate::asked)
     }
 
     /// What a gate said since the stage was changed last.

@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
 
-use super::model::{MemberState, Rollout};
+use super::model::{Member, MemberState, Rollout};
 use super::observation::Verdict;
 use crate::base::clock::Timestamp;
 use crate::base::diagnostic::few;
 use crate::base::ids::{ClusterName, hex};
 use crate::base::planted::{Planted, is_planted};
-use crate::fleet::model::JobGate;
+use crate::fleet::model::{Gate, JobGate};
 use crate::health::{self, Condition};
 
 /// On a Job: when the stage that it was made for was changed last.
@@ -72,6 +72,16 @@ pub fn clusters(gate: &JobGate, rollout: &Rollout) -> Vec<ClusterName> {
         is_there && member.goal.digest.is_some()
     });
     changed.map(|(name, _)| name.clone()).collect()
+}
+
+impl Gate {
+    /// Whether there is nothing to ask it about: its Job is run where the addon is, and the present stage only takes
+    /// the addon away.
+    pub fn is_moot(&self, rollout: &Rollout) -> bool {
+        let goes = |(_, member): (_, &Member)| member.goal.digest.is_none();
+        self.job.as_ref().is_some_and(|job| job.cluster.is_none())
+            && rollout.changing(rollout.stage).all(goes)
+    }
 }
 
 /// The Job of the present change: its name, its namespace, and itself.

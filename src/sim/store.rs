@@ -168,8 +168,15 @@ impl Store {
     /// Keeps an object. Gives it as it is then, with its new `resourceVersion`.
     pub fn put(&mut self, key: &ObjectKey, mut object: Json, managers: Managers) -> Json {
         self.version += 1;
-        let version = Json::from(self.version.to_string());
-        metadata::of(&mut object).insert("resourceVersion".to_owned(), version);
+        let version = self.version;
+        let text = Json::from(version.to_string());
+        metadata::of(&mut object).insert("resourceVersion".to_owned(), text);
+        if is_inert(key, &object)
+            && let Some(rest) = &mut self.rest
+            && rest.version + 1 == version
+        {
+            rest.version = version;
+        }
         let before = self.shared(key);
         let whole = Arc::new(with_managers(&object, Some(&managers)));
         self.objects.insert(key.clone(), object);
@@ -227,6 +234,16 @@ impl Store {
         let at = self.history.partition_point(|change| change.version <= version);
         Ok(self.history.range(at..).cloned().collect())
     }
+}
+
+/// Whether no controller has anything to do because of what was written: data that nobody owns, and that nobody
+/// wants to be gone.
+fn is_inert(key: &ObjectKey, object: &Json) -> bool {
+    let metadata = &object["metadata"];
+    key.group.is_empty()
+        && matches!(key.kind.as_str(), "ConfigMap" | "Secret")
+        && metadata["ownerReferences"].is_null()
+        && metadata["deletionTimestamp"].is_null()
 }
 
 fn with_managers(object: &Json, managers: Option<&Managers>) -> Json {

@@ -45,6 +45,8 @@ struct State {
     /// Every fleet that git ever had.
     fleets: Vec<FleetModel>,
     clusters: BTreeMap<String, Truth>,
+    /// Jobs of gates that were ever begun, by cluster and name.
+    jobs: BTreeSet<(String, String)>,
     writes: u64,
 }
 
@@ -81,6 +83,7 @@ impl Court {
             depends_on: depends_on.collect(),
             fleets: vec![fleet.clone()],
             clusters: BTreeMap::new(),
+            jobs: BTreeSet::new(),
             writes: 0,
         };
         Self(Arc::new(Mutex::new(state)))
@@ -303,6 +306,7 @@ impl State {
         let is_record = change.key.kind == "Secret" && change.key.name.starts_with("sh.helm.");
         let Some(addon) = truth::addon_of(&change.key.namespace).map(str::to_owned) else { return };
         match change.kind {
+            _ if truth::is_of_gate(&change.object) => self.judge_job(cluster, change),
             ChangeKind::Deleted if is_record => {}
             ChangeKind::Deleted => self.judge_deletion(cluster, &addon, change),
             ChangeKind::Added if is_record => {
@@ -323,6 +327,15 @@ impl State {
                     self.accuse(4, format!("{cluster}: {} was written", change.key.name));
                 }
             }
+        }
+    }
+
+    /// A gate's Job is run once for what it judges, whoever is killed meanwhile.
+    fn judge_job(&mut self, cluster: &str, change: &Change) {
+        let name = &change.key.name;
+        let is_begun = change.kind == ChangeKind::Added;
+        if is_begun && !self.jobs.insert((cluster.to_owned(), name.clone())) {
+            self.accuse(8, format!("{cluster}: Job {name} is run again"));
         }
     }
 

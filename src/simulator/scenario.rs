@@ -268,8 +268,12 @@ fn refine(policy: &mut serde_json::Value, dice: &mut Dice) {
     if dice.random_bool(0.35) {
         policy["train"] = json!(true);
     }
+    let has_jobs = policy["train"].is_null() && dice.random_bool(0.4);
     let stages = policy["stages"].as_array_mut().into_iter().flatten();
     for stage in stages {
+        if has_jobs && dice.random_bool(0.5) {
+            add_gate(stage, job_gate());
+        }
         if dice.random_bool(0.2) {
             let ring = RINGS.choose(dice).expect("there are some");
             stage["order"] = json!([{"matchLabels": {"ring": ring}}]);
@@ -288,6 +292,22 @@ fn refine(policy: &mut serde_json::Value, dice: &mut Dice) {
             let ways = ["skip", "wait", "fail"];
             stage["onUnreachable"] = json!(ways.choose(dice).expect("there are some"));
         }
+    }
+}
+
+/// A Job that succeeds where it is run.
+fn job_gate() -> serde_json::Value {
+    let containers = json!([{"name": "smoke", "image": "registry.example.org/smoke:v1"}]);
+    let pod = json!({"restartPolicy": "Never", "containers": containers});
+    let manifest =
+        json!({"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": {"spec": pod}}});
+    json!({"job": {"name": "smoke", "manifest": manifest}})
+}
+
+fn add_gate(stage: &mut serde_json::Value, gate: serde_json::Value) {
+    match stage["gates"].as_array_mut() {
+        Some(gates) => gates.push(gate),
+        None => stage["gates"] = json!([gate]),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::base::ids::Digest;
 use crate::live::record::{self, RecordHead, ReleaseStatus};
 use crate::object::access;
 use crate::object::key::ObjectKey;
+use crate::rollout::job;
 use crate::sim::store::Store;
 
 /// What no addon has made, and nobody may touch.
@@ -20,6 +21,11 @@ pub(super) fn namespace(addon: &str) -> String {
 /// The addon that a namespace is of.
 pub(super) fn addon_of(namespace: &str) -> Option<&str> {
     namespace.strip_prefix("ns-")
+}
+
+/// Whether an object is the Job of a gate.
+pub(super) fn is_of_gate(object: &Json) -> bool {
+    access::annotation(object, job::CHANGED_AT).is_some()
 }
 
 /// The records of an addon's release, oldest first.

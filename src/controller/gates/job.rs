@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::{KnownJobs, Reconciler};
 use crate::apply::{Tested, Tests, secrets_of, test, tests_of};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ClusterName, InstanceKey};
 use crate::fleet::model::{Gate, JobGate};
-use crate::k8s::{ClusterClient, Delete, RequestError, Resource};
+use crate::k8s::{ClusterClient, RequestError, Resource};
 use crate::live::record::HookRun;
 use crate::live::{PodLog, ReleaseId, cause};
 use crate::report::errors::chain;
@@ -18,6 +20,8 @@ use crate::rollout::{Evidence, GateSeen, Rollout, RolloutId, Verdict};
 
 /// A cluster that takes longer says nothing.
 const TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a Job stays whose gate has passed: longer than a controller may go by what it has read before.
+const PASSED_STAYS_SECONDS: u32 = 600;
 /// How much is told of what a Job said last.
 const LAST_LINES: usize = 3;
 
@@ -182,8 +186,9 @@ impl Reconciler {
         id(cluster).or_else(|| rollout.members.keys().find_map(id))
     }
 
-    /// Deletes the Jobs of gates that have passed: what they said is in the log. Those of gates that have failed stay
-    /// until their time to live is over.
+    /// Lets the Jobs of gates that have passed go soon: what they said is in the log. Until then they keep a controller
+    /// that has not read it yet from making them again. Those of gates that have failed stay until their own time to live
+    /// is over.
     pub(in crate::controller) async fn clear_jobs(&self) {
         let all: Vec<Seen> = self.known_jobs().iter().cloned().collect();
         for seen in all {
@@ -199,11 +204,13 @@ impl Reconciler {
         }
     }
 
-    /// Whether a Job is gone, or on its way.
+    /// Whether a Job is gone, or goes by itself.
     async fn clear_job(&self, seen: &Seen) -> bool {
         let Some((_, client)) = self.clients.get(&seen.cluster) else { return false };
         let Ok(jobs) = client.resource("batch/v1", "Job").await else { return false };
-        client.delete(&jobs, &seen.namespace, &seen.name, &Delete::default()).await.is_ok()
+        let patch = json!({"spec": {"ttlSecondsAfterFinished": PASSED_STAYS_SECONDS}});
+        let sent = client.merge_patch(&jobs, &seen.namespace, &seen.name, &patch).await;
+        matches!(sent, Ok(_) | Err(RequestError::NotFound { .. }))
     }
 }
 

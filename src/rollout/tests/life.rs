@@ -196,6 +196,19 @@ fn an_approval_counts_by_whom_the_policy_names_and_not_by_the_author_of_the_chan
 }
 
 #[test]
+fn a_job_is_not_asked_for_where_the_addon_only_goes() {
+    let containers = json!([{"name": "smoke", "image": "smoke"}]);
+    let pod = json!({"restartPolicy": "Never", "containers": containers});
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": {"spec": pod}}});
+    let gate = json!({"job": {"name": "smoke", "manifest": job}});
+    let mut world = with(json!({"stages": [{"name": "all", "clusters": {}, "gates": [gate]}]}));
+    world.wish.goals.values_mut().for_each(|goal| goal.digest = None);
+    world.run(20);
+    assert_eq!(world.newest().unwrap().phase, Phase::Completed, "{}", world.picture());
+    assert_eq!(world.violations(), []);
+}
+
+#[test]
 fn an_approval_is_of_a_plan_and_lapses_when_a_cluster_joins() {
     let gate = json!({"approval": {"count": 1}});
     let mut world = with(json!({"stages": [
