@@ -27,6 +27,7 @@ pub mod k8s;
 pub mod live;
 pub mod net;
 pub mod object;
+pub mod parity;
 pub mod permissions;
 pub mod plan;
 pub mod preview;

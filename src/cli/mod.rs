@@ -60,6 +60,8 @@ commands! {
     Plan => plan,
     /// Show what a change in git does to every cluster, by default without asking any
     Preview => preview,
+    /// Compare two clusters, to see whether one can take the other's place
+    Parity => parity,
     /// Bring clusters to what git says
     Apply => apply,
     /// Take over what Helm, Flux or kubectl has installed, in place
@@ -156,6 +158,7 @@ impl Command {
     fn is_offline(&self) -> bool {
         match self {
             Self::Preview(args) => !args.asks_clusters(),
+            Self::Parity(args) => !args.asks_clusters(),
             Self::Validate(_)
             | Self::Graph(_)
             | Self::Render(_)

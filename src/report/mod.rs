@@ -9,6 +9,7 @@ pub mod findings;
 pub mod graph;
 pub mod origin;
 mod paint;
+pub mod parity;
 pub mod plan;
 pub mod preview;
 pub mod rehearsal;

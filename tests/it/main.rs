@@ -9,6 +9,7 @@
 mod apply;
 mod charts;
 mod ci;
+mod cluster_parity;
 mod completions;
 mod controller;
 mod corpus;

@@ -53,12 +53,13 @@ const LAYERS: &[(&str, &[&str])] = &[
         "preview",
         &["base", "chart", "diff", "fleet", "git", "graph", "object", "render", "rollout", "yaml"],
     ),
+    ("parity", &["base", "chart", "diff", "fleet", "live", "object", "preview", "render"]),
     ("store", &["base", "rollout"]),
     (
         "report",
         &[
             "base", "yaml", "chart", "diff", "plan", "object", "health", "fleet", "rollout",
-            "live", "graph", "preview", "checkup",
+            "live", "graph", "preview", "checkup", "parity",
         ],
     ),
     ("k8s", &["base", "fleet", "object", "sim", "health"]),

@@ -9,6 +9,7 @@ pub mod diff;
 pub mod doctor;
 pub mod graph;
 pub mod history;
+pub mod parity;
 pub mod plan;
 pub mod preview;
 pub mod rbac;
