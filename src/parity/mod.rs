@@ -10,6 +10,7 @@
 //! - An addon that cannot be rendered on either cluster is told as such, never as equal.
 //! - No value of a Secret, and no value under a name that sounds like one, is in a [`Report`].
 
+mod allowed;
 pub mod causes;
 pub mod inputs;
 pub mod live;
@@ -24,6 +25,7 @@ use crate::chart::source::ChartStore;
 use crate::diff::Change;
 use crate::fleet::Desired;
 use crate::fleet::resolve::{self, Absence};
+use crate::fleet::switch::AllowedDifference;
 use crate::preview::Pair;
 use crate::preview::compare::{self, Compared};
 use crate::preview::mask::Mask;
@@ -113,15 +115,6 @@ pub struct ObjectDifference {
     pub causes: Vec<BTreeSet<Input>>,
 }
 
-impl ObjectDifference {
-    /// Whether all of it comes from what a cluster has of its own by nature.
-    pub fn is_own(&self) -> bool {
-        let is_own =
-            |causes: &BTreeSet<Input>| !causes.is_empty() && causes.iter().all(Input::is_own);
-        self.causes.iter().all(is_own)
-    }
-}
-
 /// Why a cluster could not take another's place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -134,32 +127,50 @@ pub struct Lack {
 }
 
 impl Report {
-    /// What keeps green from taking blue's place. Empty: they are at parity.
-    pub fn lacks(&self) -> Vec<Lack> {
+    /// What keeps green from taking blue's place, besides what is put up with. Empty: they are at parity.
+    pub fn lacks(&self, allowed: &[AllowedDifference]) -> Vec<Lack> {
         let lacks = self.addons.iter().flat_map(|(name, addon)| {
-            let told = addon.lacks(&self.green);
+            let told = addon.lacks(name, allowed, &self.green);
             told.into_iter().map(|what| Lack { addon: Some(name.clone()), what })
         });
         lacks.collect()
     }
 }
 
-impl AddonParity {
-    fn lacks(&self, green: &ClusterName) -> Vec<String> {
-        let mut lacks = Vec::new();
-        match &self.standing {
-            Standing::Missing { because } => lacks.push(format!("is not on {green}: {because}")),
-            Standing::Unknown => lacks.push("cannot be rendered".to_owned()),
-            Standing::Same | Standing::Differs | Standing::Extra => {}
+impl Lack {
+    /// With the addon it is about.
+    pub fn told(&self) -> String {
+        match &self.addon {
+            Some(addon) => format!("{addon} {}", self.what),
+            None => self.what.clone(),
         }
-        if self.standing == Standing::Differs
-            && let (Some(blue), Some(green)) = (&self.version.blue, &self.version.green)
+    }
+}
+
+impl AddonParity {
+    fn lacks(
+        &self,
+        name: &AddonName,
+        rules: &[AllowedDifference],
+        green: &ClusterName,
+    ) -> Vec<String> {
+        let mut lacks = Vec::new();
+        let is_allowed = allowed::whole_addon(rules, name);
+        match &self.standing {
+            Standing::Missing { because } if !is_allowed => {
+                lacks.push(format!("is not on {green}: {because}"));
+            }
+            Standing::Unknown => lacks.push("cannot be rendered".to_owned()),
+            _ => {}
+        }
+        if let (Some(blue), Some(green)) = (&self.version.blue, &self.version.green)
             && blue != green
+            && !is_allowed
         {
             lacks.push(format!("is at {green}, and not at {blue}"));
         }
-        let others: Vec<&ObjectDifference> =
-            self.objects.iter().filter(|object| !object.is_own()).collect();
+        let is_open = |object: &&ObjectDifference| !allowed::object(rules, name, object);
+        let others: Vec<&ObjectDifference> = self.objects.iter().filter(is_open).collect();
         if let [first, rest @ ..] = others.as_slice() {
             let more = match rest.len() {
                 0 => String::new(),

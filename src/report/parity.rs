@@ -9,12 +9,13 @@ use super::diff::{Line, lines_of, push};
 use super::paint::Paint;
 use crate::base::diagnostic::counted;
 use crate::parity::{
-    AddonParity, Input, InputDifference, ObjectDifference, Report, SetAt, Standing, ValueDifference,
+    AddonParity, Input, InputDifference, Lack, ObjectDifference, Report, SetAt, Standing,
+    ValueDifference,
 };
 
 /// For people at a terminal: what the clusters' documents say differently, addon by addon what that
 /// makes, and whether green could take blue's place.
-pub fn text(report: &Report, is_coloured: bool) -> String {
+pub fn text(report: &Report, lacks: &[Lack], is_coloured: bool) -> String {
     let paint = Paint { is_coloured };
     let Report { blue, green, .. } = report;
     let mut text = String::new();
@@ -22,7 +23,6 @@ pub fn text(report: &Report, is_coloured: bool) -> String {
     for input in &report.inputs {
         push(&mut text, &format!("  {}", input_line(input, paint)));
     }
-    let lacks = report.lacks();
     let is_lacking = |name: &crate::base::ids::AddonName| {
         lacks.iter().any(|lack| lack.addon.as_ref() == Some(name))
     };
@@ -126,7 +126,9 @@ fn write_object(text: &mut String, object: &ObjectDifference, paint: Paint) {
         // Of an object that only one of them has, its name says enough.
         lines.truncate(1);
     }
-    lines.iter().for_each(|line| push(text, &line.painted(paint)));
+    for line in &lines {
+        push(text, &line.painted(paint));
+    }
 }
 
 fn is_first_of_field(line: &Line) -> bool {

@@ -17,6 +17,7 @@ use crate::cli::load;
 use crate::cli::selection::ClusterArgs;
 use crate::fleet::Desired;
 use crate::fleet::instance::Instance;
+use crate::fleet::switch::{AllowedDifference, SwitchPolicySpec};
 use crate::live;
 use crate::parity::{self, Report, Sighting};
 use crate::render::{Release, RenderOptions};
@@ -81,9 +82,12 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     if args.live {
         ask(&mut report, &desired, &releases, context).await?;
     }
-    let lacks = report.lacks();
+    let allowed = allowed(&desired, &blue, &green);
+    let lacks = report.lacks(&allowed);
     match args.output {
-        Format::Text => write!(context.out, "{}", report::text(&report, context.is_coloured))?,
+        Format::Text => {
+            write!(context.out, "{}", report::text(&report, &lacks, context.is_coloured))?;
+        }
         Format::Json => {
             let mut shown = serde_json::to_value(&report)?;
             shown["isAtParity"] = json!(lacks.is_empty());
@@ -98,6 +102,17 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         Exit::Done if args.exit_code && !lacks.is_empty() => Exit::Changes,
         exit => exit,
     })
+}
+
+/// What the switch policy of two clusters puts up with, if one is for both.
+fn allowed(desired: &Desired, blue: &ClusterName, green: &ClusterName) -> Vec<AllowedDifference> {
+    let is_for = |spec: &SwitchPolicySpec, name: &ClusterName| {
+        let cluster = desired.fleet.clusters.get(name);
+        cluster.is_some_and(|one| spec.clusters.matches(&one.value.metadata.labels))
+    };
+    let mut policies = desired.fleet.switches.values().map(|policy| &policy.value.spec);
+    let policy = policies.find(|spec| is_for(spec, blue) && is_for(spec, green));
+    policy.map(|spec| spec.parity.allow.clone()).unwrap_or_default()
 }
 
 /// Asks both clusters about every addon that they shall have.
