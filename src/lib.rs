@@ -39,6 +39,7 @@ pub mod simulator;
 pub mod sops;
 pub mod sprig;
 pub mod store;
+pub mod switch;
 pub mod template;
 pub mod web;
 pub mod yaml;

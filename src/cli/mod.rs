@@ -75,6 +75,8 @@ commands! {
     Uninstall => uninstall,
     /// List, show and steer rollouts
     Rollout => rollout,
+    /// List, show and steer switches of clusters: traffic that goes to the one that replaces another
+    Switch => switch,
     /// Show the matrix of clusters and addons
     Status => status,
     /// Explain a value, a wait or a difference

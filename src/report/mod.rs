@@ -15,3 +15,4 @@ pub mod preview;
 pub mod rehearsal;
 pub mod rollout;
 pub mod status;
+pub mod switch;

@@ -32,6 +32,7 @@ mod repositories;
 mod robust;
 mod schema;
 mod sim;
+mod switches;
 mod template;
 mod tidy;
 mod validate;

@@ -54,12 +54,14 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["base", "chart", "diff", "fleet", "git", "graph", "object", "render", "rollout", "yaml"],
     ),
     ("parity", &["base", "chart", "diff", "fleet", "live", "object", "preview", "render"]),
-    ("store", &["base", "rollout"]),
+    // `rollout` for what gates say, and Jobs and webhooks with it.
+    ("switch", &["base", "fleet", "object", "rollout"]),
+    ("store", &["base", "rollout", "switch"]),
     (
         "report",
         &[
             "base", "yaml", "chart", "diff", "plan", "object", "health", "fleet", "rollout",
-            "live", "graph", "preview", "checkup", "parity",
+            "live", "graph", "preview", "checkup", "parity", "switch",
         ],
     ),
     ("k8s", &["base", "fleet", "object", "sim", "health"]),
@@ -78,6 +80,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rollout",
             "sim",
             "store",
+            "switch",
         ],
     ),
 ];

@@ -20,6 +20,7 @@ pub mod rollout;
 pub mod schema;
 pub mod sim;
 pub mod status;
+pub mod switch;
 pub mod template;
 pub mod test;
 pub mod uninstall;
