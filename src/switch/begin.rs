@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::event::{SwitchEvent, SwitchEventKind as Kind, Switches};
-use super::model::{Pair, PairId, SwitchId};
+use super::model::{Pair, PairId, Switch, SwitchId};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ClusterName, PolicyName, Rev};
 use crate::fleet::model::{Cluster, Fleet};
@@ -22,8 +22,8 @@ pub struct Begun {
 /// Finds the pairs of every policy, and what begins with them.
 ///
 /// # Guarantees
-/// No two clusters switch twice, unless somebody says so: what is left of a pair when its traffic has gone
-/// to one of them begins nothing.
+/// No two clusters switch twice, unless somebody says so, or one of them has left and joined again: what is left of
+/// a pair when its traffic has gone to one of them begins nothing.
 pub fn begin(fleet: &Fleet, rev: &Rev, known: &Switches, now: Timestamp) -> Begun {
     let mut begun = Begun::default();
     let mut numbers: BTreeMap<&PolicyName, u32> = BTreeMap::new();
@@ -72,7 +72,11 @@ impl Members<'_> {
         let is_under_way = self.pair.switches.last().is_some_and(|switch| !switch.phase.is_ended());
         match (names.as_slice(), serving) {
             ([one], None) => Ok(vec![self.serves(one)]),
-            ([one], Some(serving)) if serving == *one || is_under_way => Ok(Vec::new()),
+            ([_], Some(_)) if is_under_way => Ok(Vec::new()),
+            // The other one has left: if it joins again, that is another cluster of the same name.
+            ([one], Some(serving)) if serving == *one => {
+                Ok(if self.pair.is_alone { Vec::new() } else { vec![self.serves(one)] })
+            }
             ([_] | [_, _], Some(serving)) if !names.contains(&serving) && !is_under_way => {
                 Err(format!(
                     "{serving} serves, as far as is on record, and is not in the fleet: say which one does \
@@ -101,7 +105,8 @@ impl Members<'_> {
 
     fn of_two(&self, blue: &ClusterName, green: &ClusterName, number: u32) -> Vec<SwitchEvent> {
         let newest = self.pair.switches.last();
-        if let Some(newest) = newest.filter(|newest| newest.is_between(blue, green)) {
+        let is_known = |newest: &&Switch| !self.pair.is_alone && newest.is_between(blue, green);
+        if let Some(newest) = newest.filter(is_known) {
             let is_other = newest.phase.is_before() && newest.policy != *self.spec;
             let kind = || Kind::Repinned {
                 revision: self.rev.clone(),

@@ -36,7 +36,7 @@ pub enum SwitchEventKind {
     Serving {
         /// Which.
         cluster: ClusterName,
-        /// Who says so; none where it is the first of its pair, or the one that another replaces.
+        /// Who says so; none where it is alone in its pair, or the one that another replaces.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
     },
@@ -285,11 +285,13 @@ impl Switches {
     /// Takes in one more event.
     pub fn take(&mut self, event: &SwitchEvent) {
         let pair = self.pairs.entry(event.pair.clone()).or_default();
-        if let SwitchEventKind::Serving { cluster, .. } = &event.kind {
+        if let SwitchEventKind::Serving { cluster, by } = &event.kind {
             pair.serving = Some(cluster.clone());
+            pair.is_alone |= by.is_none();
         }
         let Some(id) = &event.switch else { return };
         if let SwitchEventKind::Started { blue, green, revision, policy } = &event.kind {
+            pair.is_alone = false;
             pair.switches.push(Switch {
                 id: id.clone(),
                 pair: event.pair.clone(),

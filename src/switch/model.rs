@@ -200,4 +200,6 @@ pub struct Pair {
     pub switches: Vec<Switch>,
     /// How many decisions there were about its traffic.
     pub decisions: u32,
+    /// Whether the one that serves was seen to be alone since the last switch began.
+    pub is_alone: bool,
 }

@@ -319,8 +319,18 @@ async fn a_cluster_is_replaced_by_one_change_in_git() {
     for _ in 0..80 {
         world.tick().await;
     }
-    assert_eq!(world.known().events.len(), done.events.len());
+    assert_eq!(world.known().switches.iter().count(), 1);
     assert_eq!(world.traffic().await["data"]["to"], "b");
+
+    // One of the same name is another cluster.
+    world.git.commit(&[("clusters/a.yaml", Some(cluster("a", "batch")))]);
+    for _ in 0..60 {
+        world.tick().await;
+    }
+    let known = world.known();
+    let newest = known.switches.iter().last().expect("there are two");
+    assert_eq!((newest.id.number, newest.blue.as_str(), newest.green.as_str()), (2, "b", "a"));
+    assert_eq!(world.traffic().await["data"]["to"], "a");
     world.is_lawful();
 }
 
@@ -403,5 +413,56 @@ async fn two_that_were_there_before_wait_for_somebody_to_say_which_one_serves() 
     world.git.commit(&[("clusters/b.yaml", Some(replaces))]);
     world.until("draining").await;
     assert_eq!(world.traffic().await["data"]["to"], "b");
+    world.is_lawful();
+}
+
+/// The policy with another hook.
+fn with_hook(hook: &str) -> String {
+    let (head, rest) = POLICY.split_once("    patch:").expect("it has a patch");
+    let (_, tail) = rest.split_once("  drain").expect("it is drained");
+    format!("{head}    {hook}\n  drain{tail}")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_json_patch_is_made_once_for_each_decision() {
+    let hook = "patch: {cluster: hub, apiVersion: v1, kind: ConfigMap, namespace: default, name: traffic, json: \
+                [{op: replace, path: /data/to, value: $(to)}, {op: add, path: /data/old, value: $(from)}]}";
+    let mut world = World::new(&with_hook(hook)).await;
+    world.tick().await;
+    world.git.commit(&[("clusters/b.yaml", Some(cluster("b", "batch")))]);
+    world.until("draining").await;
+    let traffic = world.traffic().await;
+    assert_eq!(traffic["data"], json!({"to": "b", "old": "a"}));
+    let marks = traffic["metadata"]["annotations"].as_object().expect("it bears a mark");
+    assert_eq!(marks.values().collect::<Vec<_>>(), [&json!("1")]);
+    world.say(Command::Back);
+    world.until("back").await;
+    assert_eq!(world.traffic().await["data"], json!({"to": "a", "old": "b"}));
+    world.is_lawful();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_does_not_end_goes_before_the_one_that_takes_traffic_back() {
+    let hook = "job: {cluster: hub, manifest: {apiVersion: batch/v1, kind: Job, metadata: {namespace: default}, spec: \
+                {template: {spec: {restartPolicy: Never, containers: [{name: dns, image: \"dns:$(to.facts.tag)\"}]}}}}}";
+    let facts = |name: &str, tag: &str| {
+        cluster(name, "batch").replace("spec: {", &format!("spec: {{facts: {{tag: {tag}}}, "))
+    };
+    let mut world = World::new(&with_hook(hook)).await;
+    world.git.commit(&[("clusters/a.yaml", Some(facts("a", "\"1\"")))]);
+    world.tick().await;
+    world.git.commit(&[("clusters/b.yaml", Some(facts("b", "1-broken")))]);
+    world.until("switching").await;
+    for _ in 0..5 {
+        world.tick().await;
+    }
+    world.say(Command::Back);
+    world.until("back").await;
+    let hub = world.client("hub");
+    let jobs = hub.resource("batch/v1", "Job").await.expect("it is served");
+    let all = hub.listed(&jobs, "").await.expect("it answers");
+    let images: Vec<&Json> =
+        all.iter().map(|job| &job["spec"]["template"]["spec"]["containers"][0]["image"]).collect();
+    assert_eq!(images, ["dns:1"]);
     world.is_lawful();
 }

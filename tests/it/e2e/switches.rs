@@ -85,13 +85,11 @@ fn a_cluster_is_replaced_by_one_change_in_git_and_goes_back_with_one_command() {
     assert_eq!(traffic(), "prod-01.example.org");
     fleet.fitout("switch approve prod-02 --by ada").succeeded();
 
-    // A controller that is killed at any time is followed by another.
-    for _ in 0..4 {
-        let mut controller = fleet.spawn(ON);
-        std::thread::sleep(Duration::from_millis(700));
-        controller.kill().expect("it is our child");
-        controller.wait().expect("it is our child");
-    }
+    // A controller that is killed as soon as traffic has moved is followed by another.
+    let mut killed = fleet.spawn(ON);
+    eventually("traffic moves", LIMIT, || traffic() == "prod-02.example.org");
+    killed.kill().expect("it is our child");
+    killed.wait().expect("it is our child");
     let mut controller = fleet.spawn(ON);
     eventually("blue is kept", LIMIT, || fleet.fitout("why prod-01").out.contains("which is kept"));
     assert_eq!(traffic(), "prod-02.example.org");
