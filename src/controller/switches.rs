@@ -26,8 +26,8 @@ use crate::rollout::{GateSeen, Verdict};
 use crate::store::{StoreError, SwitchLog};
 use crate::switch::advance::gates_due;
 use crate::switch::{
-    HookSeen, Left, Observation, PairId, ParitySeen, Phase, SideSeen, Switch, SwitchEvent,
-    SwitchId, Waiting, advance, begin,
+    HookOutcome, HookSeen, Left, Observation, PairId, ParitySeen, Phase, SideSeen, Switch,
+    SwitchEvent, SwitchId, Waiting, advance, begin,
 };
 
 /// Clusters are looked at once in so many paces.
@@ -48,6 +48,8 @@ pub(super) struct Standing {
     /// What git says of pairs.
     reports: BTreeMap<(ClusterName, ClusterName), (Rev, Arc<Report>)>,
     hub: Option<ClusterClient>,
+    /// What hooks that have not done it have said last.
+    told: BTreeMap<SwitchId, String>,
     /// Since when nothing is under way that could bring a cluster to parity.
     still_since: Option<Timestamp>,
 }
@@ -135,7 +137,8 @@ impl Reconciler {
         }
         for switch in self.active_switches() {
             let seen = self.see(head, looks, &switch).await;
-            let step = advance(&switch, &seen, now);
+            // What was seen just now is not of the future.
+            let step = advance(&switch, &seen, self.options.clock.now());
             self.switches.waiting.extend(step.waiting.map(|waits| (switch.id, waits)));
         }
     }
@@ -191,6 +194,12 @@ impl Reconciler {
         let mut step = step;
         if let Some(decision) = step.run.take() {
             let outcome = self.run_hook(head, &step.switch, &decision).await;
+            if let HookOutcome::Open(message) = &outcome
+                && self.switches.told.insert(switch.id.clone(), message.clone()).as_ref()
+                    != Some(message)
+            {
+                tracing::warn!(switch = %switch.id, message, "the hook has not done it yet");
+            }
             seen.hook = Some(HookSeen { number: decision.number, outcome });
             step = advance(&step.switch, &seen, self.options.clock.now());
             self.record_switches(&step.events)?;
