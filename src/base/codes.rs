@@ -45,6 +45,11 @@ pub const CODES: &[Code] = &[
         "Try it on a cluster with `kubectl apply --dry-run=server`.",
     ),
     code(
+        "bad-hook",
+        "The hook of a switch policy could never switch traffic.",
+        "Name the cluster that traffic goes to with `$(to)`, an object or a Job that is whole, and clusters that are there.",
+    ),
+    code(
         "bad-index",
         "What a chart repository serves as its index is none, or lacks what is needed.",
         "Check the repository's `url`: `index.yaml` is looked for below it.",
@@ -68,6 +73,16 @@ pub const CODES: &[Code] = &[
         "bad-number",
         "A number makes no sense where it stands, such as a batch of no clusters.",
         "Give another, or leave the field out.",
+    ),
+    code(
+        "bad-pair",
+        "A switch policy names no labels that would make pairs.",
+        "Name the labels in which a cluster and the one that replaces it are equal, such as `[site, role]`.",
+    ),
+    code(
+        "bad-parity",
+        "A difference that is allowed is every difference.",
+        "Say which: a label, an addon, a kind, a name or a path.",
     ),
     code(
         "bad-path",
@@ -286,6 +301,11 @@ pub const CODES: &[Code] = &[
         "Add the ChartRepository in a merge request of its own; or say `--allow-new-sources` where you trust the change.",
     ),
     code(
+        "no-pair",
+        "A cluster that a switch policy is for, or that says what it replaces, can have no pair.",
+        "Give it the labels of `pair.by`, with the values of the cluster that it is to replace.",
+    ),
+    code(
         "no-stage",
         "A policy has no stage that takes a cluster, or only a sample of such, so that changes would \
          never get there.",
@@ -331,6 +351,11 @@ pub const CODES: &[Code] = &[
         "Bound how many begin at a time with `batch`, or leave `order` out.",
     ),
     code(
+        "pair-of-three",
+        "More than two clusters are a pair by a switch policy, so that nobody knows which replaces which.",
+        "Remove the one that was replaced, or tell them apart by a label of `pair.by`.",
+    ),
+    code(
         "release-conflict",
         "Two addons are the same Helm release on a cluster and would undo one another.",
         "Give one of them another `releaseName` or `namespace`.",
@@ -347,6 +372,11 @@ pub const CODES: &[Code] = &[
         "Set or change the value. `fitout why CLUSTER ADDON --value PATH` tells where it is from.",
     ),
     code("same-cluster", "Two Cluster documents are reached the same way.", "Keep one of them."),
+    code(
+        "two-switch-policies",
+        "Two switch policies are for one cluster, and each would switch its traffic.",
+        "Let their `clusters` select different ones.",
+    ),
     code(
         "unasked-check",
         "A health check names an object that the release does not have, so that nobody ever asks it.",

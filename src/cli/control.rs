@@ -16,7 +16,7 @@ use crate::fleet::Desired;
 use crate::git::Repository;
 use crate::rollout::{Rollout, RolloutId};
 use crate::sim::SimFleet;
-use crate::store::{Rollouts, SqliteStore, StoreError};
+use crate::store::{Rollouts, SqliteStore, StoreError, SwitchLog};
 
 /// How often git is polled when nobody says.
 pub const INTERVAL: Duration = Duration::from_mins(1);
@@ -93,6 +93,14 @@ pub fn open_log(context: &Context) -> anyhow::Result<(SqliteStore, Rollouts)> {
     let store = SqliteStore::open_to_read(&log_path(&repository)).map_err(told)?;
     let rollouts = Rollouts::read(&store).map_err(told)?;
     Ok((store, rollouts))
+}
+
+/// The log of switches, and all of them.
+pub fn open_switches(context: &Context) -> anyhow::Result<(SqliteStore, SwitchLog)> {
+    let repository = load::repository(context)?;
+    let store = SqliteStore::open_to_read(&log_path(&repository)).map_err(told)?;
+    let log = SwitchLog::read(&store).map_err(told)?;
+    Ok((store, log))
 }
 
 /// A reconciler that only looks.

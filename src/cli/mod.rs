@@ -60,6 +60,8 @@ commands! {
     Plan => plan,
     /// Show what a change in git does to every cluster, by default without asking any
     Preview => preview,
+    /// Compare two clusters, to see whether one can take the other's place
+    Parity => parity,
     /// Bring clusters to what git says
     Apply => apply,
     /// Take over what Helm, Flux or kubectl has installed, in place
@@ -73,6 +75,8 @@ commands! {
     Uninstall => uninstall,
     /// List, show and steer rollouts
     Rollout => rollout,
+    /// List, show and steer switches of clusters: traffic that goes to the one that replaces another
+    Switch => switch,
     /// Show the matrix of clusters and addons
     Status => status,
     /// Explain a value, a wait or a difference
@@ -156,6 +160,7 @@ impl Command {
     fn is_offline(&self) -> bool {
         match self {
             Self::Preview(args) => !args.asks_clusters(),
+            Self::Parity(args) => !args.asks_clusters(),
             Self::Validate(_)
             | Self::Graph(_)
             | Self::Render(_)

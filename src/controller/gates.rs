@@ -1,8 +1,8 @@
 //! Gates that ask somebody else: Prometheus, a service of the user's own, or a Job on a cluster.
 
 pub(super) mod job;
-mod prometheus;
-mod webhook;
+pub(super) mod prometheus;
+pub(super) mod webhook;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,7 @@ use crate::report::errors::chain;
 use crate::rollout::{Evidence, GateSeen, MemberState, Phase, Rollout, RolloutId, Verdict};
 
 /// A gate that does not answer within this says nothing.
-const TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest answer that is read: a million samples.
 const ANSWER_BYTES_MAX: usize = 32 << 20;
 

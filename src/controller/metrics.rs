@@ -15,6 +15,7 @@ use crate::base::ids::InstanceKey;
 use crate::live::Observation;
 use crate::rollout::{AttemptResult, Event};
 use crate::store::Rollouts;
+use crate::switch::{SwitchEvent, Switches};
 
 /// Everything that `/metrics` shows.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub struct Metrics {
     attempts: Family<AttemptLabel, Counter>,
     events: Family<EventLabel, Counter>,
     rollouts: Family<PhaseLabel, Gauge>,
+    switches: Family<PhaseLabel, Gauge>,
+    switch_events: Family<SwitchEventLabel, Counter>,
     clusters: Family<ResultLabel, Gauge>,
     healthy: Family<InstanceLabel, Gauge>,
     drifted: Counter,
@@ -45,6 +48,12 @@ struct AttemptLabel {
 struct EventLabel {
     event: &'static str,
     addon: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SwitchEventLabel {
+    event: &'static str,
+    policy: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -82,6 +91,21 @@ impl Metrics {
     pub fn happened(&self, event: &Event) {
         let label = EventLabel { event: event.kind.name(), addon: event.addon.to_string() };
         self.events.get_or_create(&label).inc();
+    }
+
+    /// An event of a switch was recorded.
+    pub fn switch_happened(&self, event: &SwitchEvent) {
+        let label =
+            SwitchEventLabel { event: event.kind.name(), policy: event.pair.policy.to_string() };
+        self.switch_events.get_or_create(&label).inc();
+    }
+
+    /// How switches stand.
+    pub fn switched(&self, switches: &Switches) {
+        self.switches.clear();
+        for switch in switches.iter() {
+            self.switches.get_or_create(&PhaseLabel { phase: switch.phase.word() }).inc();
+        }
     }
 
     /// An instance at rest was compared with what it is at.
@@ -125,6 +149,12 @@ impl Metrics {
         registry.register("attempts", "Attempts on instances", self.attempts.clone());
         registry.register("rollout_events", "Entries of the event log", self.events.clone());
         registry.register("rollouts", "Rollouts by phase", self.rollouts.clone());
+        registry.register("switches", "Switches of clusters by phase", self.switches.clone());
+        registry.register(
+            "switch_events",
+            "Entries of the log of switches",
+            self.switch_events.clone(),
+        );
         registry.register("clusters", "Clusters by whether they answer", self.clusters.clone());
         registry.register(
             "instance_healthy",

@@ -25,6 +25,7 @@ pub mod metrics;
 mod observe;
 pub mod serve;
 pub mod survey;
+pub mod switches;
 mod tick;
 pub mod wishes;
 

@@ -71,6 +71,7 @@ impl Reconciler {
         for step in advance_each(observed, now).flat_map(|together| together.parts) {
             survey.waiting.insert(step.rollout.id.clone(), step.waiting);
         }
+        self.survey_switches(&head, &survey.looks).await;
         let keys: Vec<InstanceKey> =
             self.ids.keys().filter(|key| is_wanted(key)).cloned().collect();
         survey.observed = self.skim(&head, &survey.looks, keys).await;

@@ -30,6 +30,7 @@ use crate::rollout::{
     Passenger, Rollout, RolloutId, WaitingOn, Wish, depart, ensure,
 };
 use crate::store::{Rollouts, Store, StoreError};
+use crate::switch::{PairId, SwitchId, Switches, Waiting};
 
 /// Attempts that run at once, over all clusters.
 const ATTEMPTS_IN_PARALLEL: usize = CLUSTERS_IN_PARALLEL;
@@ -37,6 +38,9 @@ const ATTEMPTS_IN_PARALLEL: usize = CLUSTERS_IN_PARALLEL;
 const RETRY_MIN: Duration = Duration::from_secs(2);
 /// The longest pause between attempts on one instance.
 const RETRY_MAX: Duration = Duration::from_mins(2);
+
+/// Clusters that are not at parity after so many paces, with nothing on its way to them, are left to people.
+const STILL_PACES: u32 = 30;
 
 /// What a tick came to.
 #[derive(Clone, Debug, Default)]
@@ -52,8 +56,10 @@ pub struct Tick {
 /// The controller's state between ticks. All of it but the log can be lost at any time.
 pub struct Reconciler {
     pub(super) options: Options,
-    store: Box<dyn Store>,
+    pub(super) store: Box<dyn Store>,
     rollouts: Rollouts,
+    /// Switches of clusters.
+    pub(super) switches: super::switches::Standing,
     pub(super) head: Option<Arc<Head>>,
     pub(super) revisions: Arc<Revisions>,
     pub(super) clients: BTreeMap<ClusterName, (Cluster, ClusterClient)>,
@@ -109,6 +115,7 @@ impl Reconciler {
             options,
             store,
             rollouts,
+            switches: super::switches::Standing::default(),
             head: None,
             revisions: Arc::new(revisions),
             clients: BTreeMap::new(),
@@ -142,6 +149,21 @@ impl Reconciler {
     /// What git says, as far as it was read.
     pub fn head(&self) -> Option<&Arc<Head>> {
         self.head.as_ref()
+    }
+
+    /// Every pair and switch, as of the last tick.
+    pub fn switches(&self) -> &Switches {
+        &self.switches.log.switches
+    }
+
+    /// Pairs of clusters that nothing is done about now, and why.
+    pub fn held_pairs(&self) -> &BTreeMap<PairId, String> {
+        &self.switches.held
+    }
+
+    /// What switches that are under way wait for, as of the last tick or survey.
+    pub fn waiting_switches(&self) -> &BTreeMap<SwitchId, Waiting> {
+        &self.switches.waiting
     }
 
     /// Addons that nothing is done about now, and why.
@@ -196,6 +218,8 @@ impl Reconciler {
         let wake_at = self.advance_all(&head, &looks).await?;
         self.clear_jobs().await;
         self.heal_if_due(&head, &looks).await;
+        let switch_at = self.tick_switches(&head, &looks).await?;
+        let wake_at = [wake_at, switch_at].into_iter().flatten().min();
         self.metrics.ticked(&self.rollouts, &looks);
         Ok(self.rest(wake_at))
     }
@@ -216,7 +240,7 @@ impl Reconciler {
     }
 
     /// How long until something is due.
-    fn rest(&self, wake_at: Option<Timestamp>) -> Tick {
+    fn rest(&mut self, wake_at: Option<Timestamp>) -> Tick {
         let now = self.options.clock.now();
         let until = |at: Timestamp| at.duration_since(now).max(jiff::SignedDuration::ZERO);
         let poll_at = self
@@ -224,13 +248,17 @@ impl Reconciler {
             .and_then(|at| at.saturating_add(self.options.interval).ok())
             .unwrap_or(now);
         let has_rollouts = self.active().next().is_some();
-        let is_busy = !self.busy.is_empty() || has_rollouts;
+        let is_quiet = self.busy.is_empty() && !has_rollouts;
+        let gives_up = self.switches.is_still(is_quiet, now, self.options.pace * STILL_PACES);
+        let switches = &self.switches;
+        let is_busy =
+            !self.busy.is_empty() || has_rollouts || switches.is_busy() || switches.is_held();
         let is_held = self.busy.is_empty()
-            && has_rollouts
+            && (gives_up || !switches.is_busy())
             && self.active().all(|rollout| self.still.contains_key(&rollout.id))
-            && self.still.values().any(|is_held| *is_held);
+            && (gives_up || switches.is_held() || self.still.values().any(|is_held| *is_held));
         let mut next_in = until(poll_at).unsigned_abs();
-        if is_busy {
+        if is_busy || switches.is_watching() {
             next_in = next_in.min(self.options.pace);
         }
         if let Some(at) = wake_at {

@@ -19,6 +19,7 @@ pub mod schema;
 pub mod secrets;
 pub mod selector;
 mod shape;
+pub mod switch;
 mod text;
 mod versions;
 pub mod waivers;

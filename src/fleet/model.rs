@@ -17,6 +17,7 @@ pub use super::gate::{
     Tolerance, WebhookGate, Worse,
 };
 use super::schema::Kind;
+use super::switch::SwitchPolicy;
 use crate::base::ids::{AddonName, ClusterName, Digest, PolicyName, RepositoryName};
 use crate::base::limits::RELEASE_HISTORY_MAX;
 use crate::yaml::node::Node;
@@ -41,6 +42,8 @@ pub struct Fleet {
     pub repositories: BTreeMap<RepositoryName, Document<ChartRepository>>,
     /// By name.
     pub policies: BTreeMap<PolicyName, Document<RolloutPolicy>>,
+    /// By name.
+    pub switches: BTreeMap<PolicyName, Document<SwitchPolicy>>,
     /// By name.
     pub waivers: BTreeMap<String, Document<Waiver>>,
     /// By name.
@@ -91,6 +94,10 @@ pub struct ClusterSpec {
     /// This cluster's own addon settings, on top of placement.
     #[serde(default)]
     pub addons: Vec<ClusterAddon>,
+    /// The cluster whose place it is to take, by a SwitchPolicy: to say which of the two serves where that is
+    /// not on record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<ClusterName>,
 }
 
 /// How a cluster is reached: exactly one of the first five fields.

@@ -135,6 +135,9 @@ impl Reading {
             Kind::RolloutPolicy => insert(&mut fleet.policies, document, checked.value, |value| {
                 value.metadata.name.clone()
             }),
+            Kind::SwitchPolicy => insert(&mut fleet.switches, document, checked.value, |value| {
+                value.metadata.name.clone()
+            }),
             Kind::Waiver => insert(&mut fleet.waivers, document, checked.value, |value| {
                 value.metadata.name.clone()
             }),

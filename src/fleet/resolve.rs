@@ -62,6 +62,36 @@ pub(super) fn is_placed(addon: &Addon, cluster: &Cluster) -> Option<Placed> {
     is_on.then_some(Placed { setting })
 }
 
+/// Why an addon is not on a cluster.
+pub enum Absence<'a> {
+    /// The cluster's own setting says so, here.
+    SwitchedOff(&'a Span),
+    /// The addon's placement does not match the cluster; or it has none, and the cluster does not list it.
+    NotPlaced(Option<&'a Span>),
+}
+
+/// Why an addon is not on a cluster; none where it is.
+pub fn absence<'a>(
+    addon: &'a Document<Addon>,
+    cluster: &'a Document<Cluster>,
+) -> Option<Absence<'a>> {
+    if is_placed(&addon.value, &cluster.value).is_some() {
+        return None;
+    }
+    let name = &addon.value.metadata.name;
+    let setting = cluster.value.spec.addons.iter().position(|setting| setting.name == *name);
+    Some(match setting {
+        Some(at) => {
+            let path = ["spec", "addons", &at.to_string(), "enabled"];
+            Absence::SwitchedOff(cluster.node.span_at(&path))
+        }
+        None => {
+            let placement = addon.node.at(&["spec", "placement"]);
+            Absence::NotPlaced(placement.map(|node| &node.span))
+        }
+    })
+}
+
 /// One addon on one cluster, on its way to an instance.
 struct On<'a> {
     cluster: &'a Document<Cluster>,

@@ -9,6 +9,7 @@ use regex::Regex;
 use serde_json::{Value as Json, json};
 
 use super::model::{Addon, Approval, ChartRepository, Cluster, RolloutPolicy, Waiver};
+use super::switch::SwitchPolicy;
 
 /// The `apiVersion` of every document.
 pub const API_VERSION: &str = "fitout.dev/v1alpha1";
@@ -24,6 +25,8 @@ pub enum Kind {
     ChartRepository,
     /// How a change moves over the fleet.
     RolloutPolicy,
+    /// How the traffic of a cluster goes to the one that replaces it.
+    SwitchPolicy,
     /// A finding that is put up with for a while.
     Waiver,
     /// Somebody's approval of a stage of a rollout.
@@ -32,11 +35,12 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Cluster,
         Self::Addon,
         Self::ChartRepository,
         Self::RolloutPolicy,
+        Self::SwitchPolicy,
         Self::Waiver,
         Self::Approval,
     ];
@@ -48,6 +52,7 @@ impl Kind {
             Self::Addon => "Addon",
             Self::ChartRepository => "ChartRepository",
             Self::RolloutPolicy => "RolloutPolicy",
+            Self::SwitchPolicy => "SwitchPolicy",
             Self::Waiver => "Waiver",
             Self::Approval => "Approval",
         }
@@ -60,6 +65,7 @@ impl Kind {
             Self::Addon => "addon",
             Self::ChartRepository => "chart repository",
             Self::RolloutPolicy => "rollout policy",
+            Self::SwitchPolicy => "switch policy",
             Self::Waiver => "waiver",
             Self::Approval => "approval",
         }
@@ -72,12 +78,13 @@ impl Kind {
 
     /// Its schema (JSON Schema 2020-12).
     pub fn schema(self) -> &'static Json {
-        static SCHEMAS: LazyLock<[Json; 6]> = LazyLock::new(|| {
+        static SCHEMAS: LazyLock<[Json; 7]> = LazyLock::new(|| {
             [
                 build::<Cluster>(Kind::Cluster),
                 build::<Addon>(Kind::Addon),
                 build::<ChartRepository>(Kind::ChartRepository),
                 build::<RolloutPolicy>(Kind::RolloutPolicy),
+                build::<SwitchPolicy>(Kind::SwitchPolicy),
                 build::<Waiver>(Kind::Waiver),
                 build::<Approval>(Kind::Approval),
             ]
@@ -138,7 +145,7 @@ pub(super) static FORMS: LazyLock<[Form; 6]> = LazyLock::new(|| {
             pattern: regex("^(/[^/]*)+$"),
             code: "bad-pointer",
             what: "a JSON pointer is like `/spec/replicas`",
-            fields: &[("IgnoreDifference", "path")],
+            fields: &[("IgnoreDifference", "path"), ("AllowedDifference", "path")],
         },
         Form {
             pattern: regex("^.+-[0-9]+$"),
@@ -156,12 +163,13 @@ pub(super) static FORMS: LazyLock<[Form; 6]> = LazyLock::new(|| {
 });
 
 /// Types of which exactly one of the fields must be given.
-const EXACTLY_ONE: [(&str, &[&str]); 5] = [
+const EXACTLY_ONE: [(&str, &[&str]); 6] = [
     ("Connection", &["context", "kubeconfigFile", "kubeconfigSecret", "inCluster", "simulated"]),
     ("ChartSource", &["repository", "path", "git", "oci"]),
     ("ValuesLayer", &["file", "secrets", "inline"]),
     ("Gate", &["approval", "prometheus", "webhook", "rollout", "job"]),
     ("JobGate", &["file", "manifest", "helmTest"]),
+    ("Hook", &["webhook", "job", "patch"]),
 ];
 
 fn build<T: schemars::JsonSchema>(kind: Kind) -> Json {

@@ -33,7 +33,7 @@ pub struct Compared {
 
 /// Every object that differs. What is compared is told apart by the documents themselves, which
 /// renders share: however many clusters have the same two, they are compared once.
-pub(super) fn all(pairs: &[Pair<'_>]) -> Vec<Compared> {
+pub fn all(pairs: &[Pair<'_>]) -> Vec<Compared> {
     let differing: Vec<&Pair<'_>> = pairs.iter().filter(|pair| pair.differs()).collect();
     // What comes as a whole is not compared with anything.
     let random = in_parallel(&differing, |pair| Random::of(pair.base.and(pair.head)));

@@ -15,7 +15,7 @@ use crate::object::pointer;
 /// A document that comes, goes or says something else.
 #[derive(Clone, Debug)]
 pub struct DocumentChange {
-    /// `Cluster`, `Addon`, `ChartRepository` or `RolloutPolicy`.
+    /// `Cluster`, `Addon`, `ChartRepository`, `RolloutPolicy` or `SwitchPolicy`.
     pub kind: &'static str,
     /// Its name.
     pub name: String,
@@ -75,6 +75,7 @@ fn documents(fleet: &Fleet) -> BTreeMap<(&'static str, String), Said> {
     add(&mut all, "Addon", &fleet.addons);
     add(&mut all, "ChartRepository", &fleet.repositories);
     add(&mut all, "RolloutPolicy", &fleet.policies);
+    add(&mut all, "SwitchPolicy", &fleet.switches);
     all
 }
 

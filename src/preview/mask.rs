@@ -93,6 +93,11 @@ impl Mask {
         self.field(&mut ignored.field);
     }
 
+    /// Hides them in a value.
+    pub fn value(&self, value: &mut Json) {
+        self.json(value);
+    }
+
     fn text(&self, text: &mut String) {
         if self.whole.contains(text.as_str()) && !text.is_empty() {
             HIDDEN.clone_into(text);

@@ -26,6 +26,7 @@ pub mod reach;
 pub mod risk;
 pub mod rollouts;
 pub mod sources;
+pub mod switches;
 pub mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,7 @@ pub use live::LiveReport;
 pub use noise::Folded;
 pub use risk::Risk;
 pub use rollouts::{PlannedCalendar, PlannedRollout, PlannedStage};
+pub use switches::PlannedSwitch;
 pub use versions::VersionChange;
 
 /// A revision with the renders of the instances that the change can reach.
@@ -113,6 +115,8 @@ pub struct Preview {
     pub folded: Vec<Folded>,
     /// The rollouts that would start.
     pub rollouts: Vec<PlannedRollout>,
+    /// Switches of clusters that would begin.
+    pub switches: Vec<PlannedSwitch>,
     /// Instances of which nothing can be said, since one side does not render.
     pub unknown: Vec<InstanceKey>,
     /// What is wrong with the head.
@@ -173,6 +177,7 @@ pub fn preview(base: &Side<'_>, head: &Side<'_>, now: Timestamp) -> Preview {
         groups: group::all(split.changes, &labels),
         folded: noise::folded(split.folded, &labels),
         rollouts: rollouts::planned(base, head, &changed, now),
+        switches: switches::planned(base, head),
         unknown: unknown(base, head),
         findings: findings(base, head),
         changed,

@@ -11,6 +11,7 @@ use crate::base::ids::ClusterName;
 use crate::rollout::{Event, RolloutId};
 use crate::sim::SimCluster;
 use crate::store::{MemoryStore, Sequence, Store, StoreError};
+use crate::switch::SwitchEvent;
 
 /// Ends a controller with one of its writes, before it or right after. Cheap to clone; clones are the
 /// same fuse.
@@ -129,5 +130,18 @@ impl Store for Journal {
             }
         });
         if fate == Fate::DiesAfter { Err(StoreError::Moved) } else { Ok(sequence) }
+    }
+
+    // The fleets of histories have no pairs.
+    fn read_switches(&self, after: Sequence) -> Result<Vec<(Sequence, SwitchEvent)>, StoreError> {
+        self.log.read_switches(after)
+    }
+
+    fn append_switches(
+        &mut self,
+        after: Sequence,
+        events: &[SwitchEvent],
+    ) -> Result<Sequence, StoreError> {
+        self.log.append_switches(after, events)
     }
 }

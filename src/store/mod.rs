@@ -6,15 +6,18 @@
 
 mod memory;
 mod sqlite;
+mod switches;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::base::ids::AddonName;
 use crate::rollout::{Event, Rollout, RolloutId, fold};
+use crate::switch::SwitchEvent;
 
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
+pub use switches::SwitchLog;
 
 /// The number of an entry, from 1; 0 before the first.
 pub type Sequence = i64;
@@ -32,6 +35,19 @@ pub trait Store: Send {
     /// # Errors
     /// [`StoreError::Moved`] unless `after` is the number of the newest entry.
     fn append(&mut self, after: Sequence, events: &[Event]) -> Result<Sequence, StoreError>;
+
+    /// Entries of the log of switches, which is one of its own, after a number, in order.
+    fn read_switches(&self, after: Sequence) -> Result<Vec<(Sequence, SwitchEvent)>, StoreError>;
+
+    /// Appends all of the events to the log of switches, or none. Gives the number of the last one.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    fn append_switches(
+        &mut self,
+        after: Sequence,
+        events: &[SwitchEvent],
+    ) -> Result<Sequence, StoreError>;
 }
 
 /// A log that cannot be used.

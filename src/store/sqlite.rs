@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::{Sequence, Store, StoreError};
 use crate::rollout::{Event, RolloutId};
+use crate::switch::SwitchEvent;
 
 /// The version of the tables, kept as SQLite's `user_version`.
 const VERSION: i64 = 1;
@@ -20,6 +24,14 @@ const TABLES: &str = "
         event    TEXT NOT NULL
     ) STRICT;
     CREATE INDEX events_by_rollout ON events (rollout, sequence);
+";
+
+/// Of a log of the same version that lacks it, as well.
+const SWITCHES: &str = "
+    CREATE TABLE IF NOT EXISTS switch_events (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        event    TEXT NOT NULL
+    ) STRICT;
 ";
 
 /// A log in an SQLite file. An entry that was appended is on disk.
@@ -72,6 +84,7 @@ impl SqliteStore {
             VERSION => {}
             found => return Err(StoreError::Version { path, found, known: VERSION }),
         }
+        transaction.execute_batch(SWITCHES).map_err(failed)?;
         transaction.commit().map_err(failed)
     }
 
@@ -79,7 +92,7 @@ impl SqliteStore {
         StoreError::Database { path: self.path.clone(), source }
     }
 
-    fn parse(&self, sequence: Sequence, text: &str) -> Result<Event, StoreError> {
+    fn parse<T: DeserializeOwned>(&self, sequence: Sequence, text: &str) -> Result<T, StoreError> {
         serde_json::from_str(text).map_err(|source| StoreError::Entry {
             path: self.path.clone(),
             sequence,
@@ -87,11 +100,11 @@ impl SqliteStore {
         })
     }
 
-    fn rows(
+    fn rows<T: DeserializeOwned>(
         &self,
         query: &str,
         parameters: impl rusqlite::Params,
-    ) -> Result<Vec<(Sequence, Event)>, StoreError> {
+    ) -> Result<Vec<(Sequence, T)>, StoreError> {
         let mut statement =
             self.connection.prepare_cached(query).map_err(|error| self.failed(error))?;
         let rows = statement
@@ -114,17 +127,51 @@ impl Store for SqliteStore {
 
     fn log(&self, rollout: &RolloutId) -> Result<Vec<Event>, StoreError> {
         let query = "SELECT sequence, event FROM events WHERE rollout = ?1 ORDER BY sequence";
-        let rows = self.rows(query, params![rollout.to_string()])?;
+        let rows = self.rows::<Event>(query, params![rollout.to_string()])?;
         Ok(rows.into_iter().map(|(_, event)| event).collect())
     }
 
     fn append(&mut self, after: Sequence, events: &[Event]) -> Result<Sequence, StoreError> {
+        self.append_to("events", after, events, |transaction, event, text| {
+            transaction.execute(
+                "INSERT INTO events (rollout, event) VALUES (?1, ?2)",
+                params![event.rollout.to_string(), text],
+            )
+        })
+    }
+
+    fn read_switches(&self, after: Sequence) -> Result<Vec<(Sequence, SwitchEvent)>, StoreError> {
+        let query =
+            "SELECT sequence, event FROM switch_events WHERE sequence > ?1 ORDER BY sequence";
+        self.rows(query, params![after])
+    }
+
+    fn append_switches(
+        &mut self,
+        after: Sequence,
+        events: &[SwitchEvent],
+    ) -> Result<Sequence, StoreError> {
+        self.append_to("switch_events", after, events, |transaction, _, text| {
+            transaction.execute("INSERT INTO switch_events (event) VALUES (?1)", params![text])
+        })
+    }
+}
+
+impl SqliteStore {
+    /// Appends to one of the logs, if `after` is the number of its newest entry.
+    fn append_to<T: Serialize>(
+        &mut self,
+        table: &'static str,
+        after: Sequence,
+        events: &[T],
+        insert: impl Fn(&Transaction<'_>, &T, &str) -> rusqlite::Result<usize>,
+    ) -> Result<Sequence, StoreError> {
         let path = self.path.clone();
         let failed = |source| StoreError::Database { path: path.clone(), source };
         let begin = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
         let transaction = begin.map_err(failed)?;
         let newest: Option<Sequence> = transaction
-            .query_row("SELECT max(sequence) FROM events", [], |row| row.get(0))
+            .query_row(&format!("SELECT max(sequence) FROM {table}"), [], |row| row.get(0))
             .optional()
             .map_err(failed)?
             .flatten();
@@ -134,12 +181,7 @@ impl Store for SqliteStore {
         let mut last = after;
         for event in events {
             let text = serde_json::to_string(event).expect("an event has text keys only");
-            transaction
-                .execute(
-                    "INSERT INTO events (rollout, event) VALUES (?1, ?2)",
-                    params![event.rollout.to_string(), text],
-                )
-                .map_err(failed)?;
+            insert(&transaction, event, &text).map_err(failed)?;
             last = transaction.last_insert_rowid();
         }
         transaction.commit().map_err(failed)?;

@@ -53,12 +53,15 @@ const LAYERS: &[(&str, &[&str])] = &[
         "preview",
         &["base", "chart", "diff", "fleet", "git", "graph", "object", "render", "rollout", "yaml"],
     ),
-    ("store", &["base", "rollout"]),
+    ("parity", &["base", "chart", "diff", "fleet", "live", "object", "preview", "render"]),
+    // `rollout` for what gates say, and Jobs and webhooks with it.
+    ("switch", &["base", "fleet", "object", "rollout"]),
+    ("store", &["base", "rollout", "switch"]),
     (
         "report",
         &[
             "base", "yaml", "chart", "diff", "plan", "object", "health", "fleet", "rollout",
-            "live", "graph", "preview", "checkup",
+            "live", "graph", "preview", "checkup", "parity", "switch",
         ],
     ),
     ("k8s", &["base", "fleet", "object", "sim", "health"]),
@@ -77,6 +80,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "rollout",
             "sim",
             "store",
+            "switch",
         ],
     ),
 ];

@@ -162,5 +162,6 @@ async fn received(signal: &mut Signal) {
 }
 
 fn verdict(reconciler: &Reconciler) -> Exit {
-    if reconciler.held().is_empty() { Exit::Done } else { Exit::Refused }
+    let is_held = !reconciler.held().is_empty() || !reconciler.held_pairs().is_empty();
+    if is_held { Exit::Refused } else { Exit::Done }
 }

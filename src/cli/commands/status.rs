@@ -95,6 +95,13 @@ fn matrix(
         let phase = rollout.phase.word();
         matrix.notes.push(format!("rollout {id} is {phase} in stage {stage}{}", waits.concat()));
     }
+    for switch in onlooker.switches().iter().filter(|switch| !switch.phase.is_ended()) {
+        let waits = onlooker.waiting_switches().get(&switch.id);
+        matrix.notes.push(report::switch::line(switch, waits));
+    }
+    for (pair, reason) in onlooker.held_pairs() {
+        matrix.notes.push(format!("pair {pair} is held: {reason}"));
+    }
     for (addon, reason) in &survey.held {
         matrix.notes.push(format!("{addon} is held: {reason}"));
     }

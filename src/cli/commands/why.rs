@@ -1,5 +1,6 @@
 //! `fitout why`: what a value, or a wait, comes from.
 
+mod switch;
 mod value;
 mod wait;
 
@@ -15,12 +16,12 @@ pub struct Args {
     /// The cluster
     #[arg(value_name = "CLUSTER")]
     cluster: String,
-    /// The addon
+    /// The addon; without it, what the switch of the cluster waits for
     #[arg(value_name = "ADDON")]
-    addon: String,
+    addon: Option<String>,
     /// Where the value at this path comes from, such as `server.image.tag`; without it, what the
     /// instance waits for
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", requires = "addon")]
     value: Option<String>,
     /// How it is printed
     #[arg(short, long, value_enum, default_value = "text")]
@@ -30,8 +31,9 @@ pub struct Args {
 /// Runs it.
 pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let is_json = args.output == Format::Json;
-    match &args.value {
-        Some(path) => value::value(&args, path, context),
-        None => wait::run(&args.cluster, &args.addon, is_json, context).await,
+    match (&args.addon, &args.value) {
+        (None, _) => switch::run(&args.cluster, is_json, context).await,
+        (Some(addon), Some(path)) => value::value(&args, addon, path, context),
+        (Some(addon), None) => wait::run(&args.cluster, addon, is_json, context).await,
     }
 }

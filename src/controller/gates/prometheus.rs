@@ -15,7 +15,18 @@ use crate::rollout::{Rollout, Verdict};
 /// # Errors
 /// Says why there is none.
 pub(super) fn ask(gate: &PrometheusGate, rollout: &Rollout) -> Result<Verdict, String> {
-    Ok(verdict(gate, &get(gate, "query", &[("query", &query(gate, rollout)?)])?))
+    ask_query(gate, &query(gate, rollout)?)
+}
+
+/// The verdict on a query. Blocks.
+///
+/// # Errors
+/// Says why there is none.
+pub(in crate::controller) fn ask_query(
+    gate: &PrometheusGate,
+    query: &str,
+) -> Result<Verdict, String> {
+    Ok(verdict(gate, &get(gate, "query", &[("query", query)])?))
 }
 
 /// A comparison of a stage with the clusters that still have what was there before. Blocks.

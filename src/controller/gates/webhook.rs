@@ -5,7 +5,7 @@ use rand::Rng as _;
 use super::{read, variable};
 use crate::base::clock::Timestamp;
 use crate::base::ids::hex;
-use crate::fleet::model::WebhookGate;
+use crate::fleet::model::{Secret, WebhookGate};
 use crate::net::http::{Client, Method, Upload, Url};
 use crate::rollout::webhook::{SIGNATURE, question, signature, verdict};
 use crate::rollout::{Rollout, Verdict};
@@ -19,15 +19,28 @@ pub(super) fn ask(
     rollout: &Rollout,
     now: Timestamp,
 ) -> Result<Verdict, String> {
-    let secret = variable(&gate.secret.env)?;
-    let url = Url::parse(&gate.url).map_err(|error| error.to_string())?;
+    post(&gate.url, &gate.secret, now, |nonce| question(rollout, &gate.name, nonce, now))
+}
+
+/// The verdict on a question, which is made for a nonce and signed. Blocks.
+///
+/// # Errors
+/// Says why there is none.
+pub(in crate::controller) fn post(
+    url: &str,
+    secret: &Secret,
+    now: Timestamp,
+    question: impl FnOnce(&str) -> String,
+) -> Result<Verdict, String> {
+    let secret = variable(&secret.env)?;
+    let url = Url::parse(url).map_err(|error| error.to_string())?;
     if !url.may_carry_credentials() {
         return Err("a webhook is asked by https, or on this machine".to_owned());
     }
     let mut nonce = [0; 16];
     rand::rng().fill_bytes(&mut nonce);
     let nonce = hex(&nonce);
-    let body = question(rollout, &gate.name, &nonce, now);
+    let body = question(&nonce);
     let signature = signature(secret.trim().as_bytes(), &body, now);
     let upload = Upload {
         method: Method::Post,

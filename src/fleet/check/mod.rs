@@ -10,6 +10,7 @@ mod placement;
 mod policies;
 mod repositories;
 mod selectors;
+mod switches;
 
 use jiff::civil::Date;
 
@@ -39,6 +40,7 @@ pub(super) fn check(
     repositories::check(fleet, &mut found);
     addons::check(fleet, source, &mut found);
     policies::check(fleet, &mut found);
+    switches::check(fleet, &mut found);
     found.extend(graph::addons::cycles(fleet));
     placement::check(fleet, source, (instances, today), &mut found);
     found

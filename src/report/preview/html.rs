@@ -55,6 +55,7 @@ pub fn html(preview: &Preview) -> String {
                     (list("Unknown, since one revision cannot be read or rendered",
                         preview.unknown.iter().map(ToString::to_string)))
                     (rollouts(preview))
+                    (switches(preview))
                     (live(preview))
                 }
                 footer {
@@ -334,6 +335,15 @@ fn live(preview: &Preview) -> Markup {
                 @for one in &live.folded { li { (folded_line(one)) } }
                 @if let Some(words) = live_unchanged(live) { li { (words) } }
             }
+        }
+    }
+}
+
+fn switches(preview: &Preview) -> Markup {
+    html! {
+        @if !preview.switches.is_empty() {
+            h2 { "Switches of clusters that would begin" }
+            @for switch in &preview.switches { div { (switch) } }
         }
     }
 }

@@ -1,12 +1,15 @@
 //! The report as JSON, with a schema of its own.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::diff::{FieldChange, Op};
 use crate::preview::{
-    Folded, Group, LeavingCluster, LiveReport, PlannedRollout, Preview, VersionChange,
+    Folded, Group, LeavingCluster, LiveReport, PlannedRollout, PlannedSwitch, Preview,
+    VersionChange,
 };
 use crate::report::diagnostics;
 
@@ -40,6 +43,9 @@ pub struct PreviewReport {
     folded: Vec<FoldedView>,
     /// The rollouts that would start.
     rollouts: Vec<RolloutView>,
+    /// The switches of clusters that would begin.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    switches: Vec<SwitchView>,
     /// `CLUSTER/ADDON` of which nothing can be said, since one side does not render.
     unknown: Vec<String>,
     /// Findings at the head, as `fitout validate -o json` has them, with `isNew` beside.
@@ -47,6 +53,20 @@ pub struct PreviewReport {
     /// What clusters that were asked would make of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     live: Option<LiveView>,
+}
+
+/// A switch of clusters that would begin.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct SwitchView {
+    /// The SwitchPolicy.
+    policy: String,
+    /// The cluster that joins the pair.
+    joins: String,
+    /// The other one, which serves as far as git knows.
+    beside: String,
+    /// The labels that make them a pair.
+    labels: BTreeMap<String, String>,
 }
 
 /// What clusters that were asked would make of the head.
@@ -248,10 +268,20 @@ pub fn json(preview: &Preview) -> Json {
         groups: preview.groups.iter().map(group).collect(),
         folded: preview.folded.iter().map(folded).collect(),
         rollouts: preview.rollouts.iter().map(rollout).collect(),
+        switches: preview.switches.iter().map(switch).collect(),
         unknown: texts(&preview.unknown),
         findings: preview.findings.iter().map(finding).collect(),
         live: preview.live.as_ref().map(live),
     })
+}
+
+fn switch(one: &PlannedSwitch) -> SwitchView {
+    SwitchView {
+        policy: one.policy.to_string(),
+        joins: one.joins.to_string(),
+        beside: one.beside.to_string(),
+        labels: one.labels.clone(),
+    }
 }
 
 fn live(one: &LiveReport) -> LiveView {

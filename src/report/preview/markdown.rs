@@ -40,6 +40,7 @@ pub fn markdown(preview: &Preview, max: usize) -> String {
     parts.extend(folded(&preview.folded));
     parts.extend(unknown(preview));
     parts.extend(rollouts(preview));
+    parts.extend(switches(preview));
     parts.extend(live(preview));
     fitted(head, &parts, max)
 }
@@ -173,6 +174,18 @@ fn rollouts(preview: &Preview) -> Option<Part> {
     }
     let short = format!("- {} would start\n", counted(preview.rollouts.len(), "rollout"));
     Some(Part::single(full, short))
+}
+
+fn switches(preview: &Preview) -> Option<Part> {
+    if preview.switches.is_empty() {
+        return None;
+    }
+    let mut full = String::from("\n**Switches of clusters that would begin**\n\n");
+    for switch in &preview.switches {
+        push(&mut full, &format!("- {}", escaped(&switch.to_string())));
+    }
+    let count = counted(preview.switches.len(), "cluster");
+    Some(Part::single(full, format!("- {count} would take the place of another\n")))
 }
 
 fn live(preview: &Preview) -> Vec<Part> {

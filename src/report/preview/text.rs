@@ -44,6 +44,7 @@ pub fn text(preview: &Preview, is_coloured: bool) -> String {
         push(&mut text, &format!("  {told}: one of the two revisions cannot be read or rendered"));
     }
     rollouts(&mut text, preview, paint);
+    switches(&mut text, preview, paint);
     live(&mut text, preview, paint);
     text
 }
@@ -145,6 +146,14 @@ fn rollouts(text: &mut String, preview: &Preview, paint: Paint) {
             push(text, &paint.changed(&format!("      {words}")));
         }
     }
+}
+
+fn switches(text: &mut String, preview: &Preview, paint: Paint) {
+    if preview.switches.is_empty() {
+        return;
+    }
+    heading(text, "Switches of clusters that would begin", paint);
+    preview.switches.iter().for_each(|one| push(text, &format!("  {one}")));
 }
 
 /// The sign of what is done with an object.

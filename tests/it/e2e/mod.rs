@@ -28,6 +28,7 @@ mod refusals;
 mod removal;
 mod run;
 mod sim_tools;
+mod switches;
 mod weather;
 mod webhook;
 mod wire;

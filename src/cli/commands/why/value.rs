@@ -19,9 +19,14 @@ use crate::report::origin::{NotSet, Origins};
 use crate::yaml::node::Node;
 
 /// Explains the value at a path.
-pub(super) fn value(args: &Args, path: &str, context: &mut Context) -> anyhow::Result<Exit> {
+pub(super) fn value(
+    args: &Args,
+    addon: &str,
+    path: &str,
+    context: &mut Context,
+) -> anyhow::Result<Exit> {
     let desired = load::desired(context)?;
-    let instance = one_instance(&desired, &args.cluster, &args.addon)?;
+    let instance = one_instance(&desired, &args.cluster, addon)?;
     let steps =
         parse_path(path).map_err(|message| CommandError::Usage { message, help: Vec::new() })?;
     let origins = origins(instance, &desired, context)?;
