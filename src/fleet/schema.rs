@@ -131,11 +131,12 @@ pub(super) static FORMS: LazyLock<[Form; 4]> = LazyLock::new(|| {
 });
 
 /// Types of which exactly one of the fields must be given.
-const EXACTLY_ONE: [(&str, &[&str]); 4] = [
+const EXACTLY_ONE: [(&str, &[&str]); 5] = [
     ("Connection", &["context", "kubeconfigFile", "kubeconfigSecret", "inCluster", "simulated"]),
     ("ChartSource", &["repository", "path", "git", "oci"]),
     ("ValuesLayer", &["file", "secrets", "inline"]),
     ("Gate", &["approval", "prometheus", "webhook", "rollout"]),
+    ("Traffic", &["service", "httpRoute", "virtualService", "traefikService"]),
 ];
 
 fn build<T: schemars::JsonSchema>(kind: Kind) -> Json {

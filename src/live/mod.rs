@@ -3,6 +3,7 @@
 //! Reads only what is in an inventory, through a [`crate::k8s::ClusterClient`] that it is given,
 //! and never writes. What could not be read is a [`Gap`], never an absence.
 
+pub mod blue_green;
 pub mod cause;
 pub mod drift;
 pub mod hold;
