@@ -138,7 +138,9 @@ impl Standing {
             let name = &head.id.name;
             let told = match self.mark(slot) {
                 Some(Mark::Trial { returns: true, .. }) => "gets the traffic back".to_owned(),
-                Some(Mark::Trial { step: 0, .. }) => "is to be healthy before it gets traffic".into(),
+                Some(Mark::Trial { step: 0, .. }) => {
+                    "is to be healthy before it gets traffic".into()
+                }
                 Some(Mark::Trial { step, since, lost_at: None, .. }) => {
                     format!("is at step {step} of the traffic since {}", moment(*since))
                 }
@@ -172,10 +174,7 @@ pub fn base_of(head: &RecordHead) -> Option<ReleaseId> {
 }
 
 /// What an instance has on a cluster, by one list.
-pub async fn standing(
-    client: &ClusterClient,
-    base: &ReleaseId,
-) -> Result<Standing, RequestError> {
+pub async fn standing(client: &ClusterClient, base: &ReleaseId) -> Result<Standing, RequestError> {
     let names = [base.clone(), of(base, Slot::Blue), of(base, Slot::Green)];
     let heads = releases::heads_of(client, &names).await?;
     Ok(Standing::of(base, heads))

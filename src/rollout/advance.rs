@@ -753,7 +753,7 @@ impl<'a> Turn<'a> {
                 (_, None) => {
                     let attempt =
                         seen.and_then(|seen| self.attempt_since(seen, Action::Move, *since));
-                    WaitingOn::Attempt { last: attempt.and_then(passing) }
+                    WaitingOn::Attempt { last: attempt.and_then(last_said) }
                 }
                 (_, Some(_)) => WaitingOn::Health {
                     message: last_word(seen),
@@ -770,7 +770,7 @@ impl<'a> Turn<'a> {
             MemberState::GoingBack { since, .. } => {
                 let attempt =
                     seen.and_then(|seen| self.attempt_since(seen, Action::GoBack, *since));
-                let message = attempt.and_then(passing).unwrap_or_else(|| last_word(seen));
+                let message = attempt.and_then(last_said).unwrap_or_else(|| last_word(seen));
                 Some(WaitingOn::WayBack { message })
             }
             _ => None,
@@ -837,6 +837,14 @@ fn passing(attempt: &Attempt) -> Option<String> {
     }
 }
 
+/// What an attempt that has more to do said last.
+fn last_said(attempt: &Attempt) -> Option<String> {
+    match &attempt.result {
+        AttemptResult::UnderWay(told) => Some(told.clone()),
+        _ => passing(attempt),
+    }
+}
+
 /// What was seen last, in words.
 fn last_word(seen: Option<&Seen>) -> String {
     match seen {
@@ -845,7 +853,7 @@ fn last_word(seen: Option<&Seen>) -> String {
             format!("the cluster does not answer: {reason}")
         }
         Some(Seen { attempt: Some(attempt), health, .. }) => {
-            passing(attempt).unwrap_or_else(|| health.message.clone())
+            last_said(attempt).unwrap_or_else(|| health.message.clone())
         }
         Some(Seen { health, .. }) => health.message.clone(),
     }

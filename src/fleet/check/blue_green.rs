@@ -48,8 +48,7 @@ impl Checking<'_> {
     }
 
     fn steps(&mut self) {
-        let has_weights =
-            self.spec.traffic.object().is_none_or(|object| object.kind.has_weights());
+        let has_weights = self.spec.traffic.object().is_none_or(|object| object.kind.has_weights());
         let mut before = 0;
         for (at, step) in self.spec.steps.iter().enumerate() {
             let weight = step.weight;
