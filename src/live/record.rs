@@ -650,6 +650,7 @@ mod tests {
             digest: Some("def".into()),
             chart_version: "1.0.0".to_owned(),
             depends_on: vec!["dns".into(), "storage".into()],
+            slot: Some(Slot::Green),
         };
         let now = Timestamp::from_second(1_700_000_000).unwrap();
         let secret = secret(&record(), &annotations(&origin), now).unwrap();
