@@ -225,9 +225,16 @@ impl View<'_> {
             return Next::Wait { slot, on, until };
         }
         if at + 1 == steps {
-            return Next::Mark { slot, mark: Mark::Active { since: self.now } };
+            return Next::Mark { slot, mark: Mark::Active { since: self.takes_over_at() } };
         }
         marked(slot, Trial { step: at + 1, lost_at: Some(self.now), ..trial })
+    }
+
+    /// When a release takes over: later than the one before did, also by a clock that was set back, so
+    /// that of two active ones the later one is always known.
+    fn takes_over_at(&self) -> Timestamp {
+        let earliest = self.active.map(|(_, since)| after(since, Duration::from_millis(1)));
+        earliest.map_or(self.now, |earliest| earliest.max(self.now))
     }
 
     /// The way that traffic takes: what comes back comes at once.
