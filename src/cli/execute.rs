@@ -208,6 +208,15 @@ impl Work<'_> {
             Brought::Failed { failure: Failure::Apply(error), recovery } => {
                 failed_with(step, &error, &recovery)
             }
+            Brought::Failed { failure: Failure::GivenUp { reason }, recovery } => StepResult {
+                instance: step.key.clone(),
+                step: step.id.clone(),
+                status: StepStatus::Unhealthy,
+                message: format!("{reason}; {recovery}"),
+                release_revision: None,
+                logs: Vec::new(),
+                help: Vec::new(),
+            },
             Brought::Failed { failure: Failure::Health(error), recovery } => StepResult {
                 instance: step.key.clone(),
                 step: step.id.clone(),
@@ -326,7 +335,8 @@ pub fn told(outcome: &Outcome) -> String {
         .collect();
     let head = if counts.is_empty() { head } else { format!("{head} ({})", counts.join(", ")) };
     let lingers = |(key, words): &(ObjectKey, String)| format!("; {key} {words}");
-    head + &outcome.lingering.iter().map(lingers).collect::<String>()
+    let beside = outcome.beside.as_ref().map(|beside| format!("; {beside}")).unwrap_or_default();
+    head + &outcome.lingering.iter().map(lingers).collect::<String>() + &beside
 }
 
 fn failed_with(step: &Step, error: &ApplyError, recovery: &Recovery) -> StepResult {

@@ -17,11 +17,12 @@ use crate::base::clock::today;
 use crate::base::ids::{AddonName, ClusterName, InstanceKey, Rev};
 use crate::base::limits::CLUSTERS_IN_PARALLEL;
 use crate::fleet::Desired;
+use crate::fleet::blue_green::Slot;
 use crate::fleet::instance::Instance;
 use crate::fleet::model::Limits;
 use crate::k8s::{ClusterClient, ConnectOptions, RequestError};
 use crate::live::record::RecordHead;
-use crate::live::{ReleaseId, releases};
+use crate::live::{self, ReleaseId, releases};
 use crate::plan::{Candidate, Evidence, Plan, RefusedBecause, Wish, make};
 use crate::render::{Release, RenderOptions, render_fleet};
 use crate::report::diagnostics;
@@ -255,7 +256,7 @@ async fn left_over(
         .instances
         .iter()
         .filter(|instance| instance.key.cluster == *cluster)
-        .map(ReleaseId::of)
+        .flat_map(releases_of)
         .collect();
     let newest: BTreeMap<&ReleaseId, (&AddonName, &RecordHead)> = heads
         .iter()
@@ -285,6 +286,17 @@ async fn left_over(
         });
     }
     Ok(subjects)
+}
+
+/// The releases that an instance may have: its own, or the two beside one another and the one from
+/// before them, which they replace themselves.
+fn releases_of(instance: &Instance) -> Vec<ReleaseId> {
+    let id = ReleaseId::of(instance);
+    let mut all = vec![id.clone()];
+    if instance.strategy.blue_green().is_some() {
+        all.extend(Slot::ALL.map(|slot| live::blue_green::of(&id, slot)));
+    }
+    all
 }
 
 /// Charts are rendered for the version that the Cluster document says.
@@ -317,6 +329,15 @@ impl Survey {
     pub fn help(&self) -> BTreeSet<String> {
         let seen = self.subjects.values().filter_map(|subject| subject.comparison.as_ref().ok());
         seen.flat_map(Comparison::help).collect()
+    }
+
+    /// What is said of instances that are two releases beside one another.
+    pub fn beside(&self) -> impl Iterator<Item = String> {
+        let told = self.subjects.values().filter_map(|subject| {
+            let beside = subject.comparison.as_ref().ok()?.beside.as_ref()?;
+            Some(format!("{}: {beside}", subject.key))
+        });
+        told.collect::<Vec<_>>().into_iter()
     }
 
     /// The plan that follows.

@@ -533,7 +533,7 @@ impl Reconciler {
             self.heal_ended(&key, &done);
         }
         match &done.result {
-            AttemptResult::Done { .. } => {
+            AttemptResult::Done { .. } | AttemptResult::UnderWay(_) => {
                 // One that is done again and again, and never counts, must not spin.
                 let not_before = Some(after(done.ended_at, RETRY_MIN));
                 self.tries.insert(key.clone(), Tries { count: 0, not_before });

@@ -132,12 +132,13 @@ pub(super) static FORMS: LazyLock<[Form; 4]> = LazyLock::new(|| {
 });
 
 /// Types of which exactly one of the fields must be given.
-const EXACTLY_ONE: [(&str, &[&str]); 5] = [
+const EXACTLY_ONE: [(&str, &[&str]); 6] = [
     ("Connection", &["context", "kubeconfigFile", "kubeconfigSecret", "inCluster", "simulated"]),
     ("ChartSource", &["repository", "path", "git", "oci"]),
     ("ValuesLayer", &["file", "secrets", "inline"]),
     ("Gate", &["approval", "prometheus", "webhook", "rollout", "job"]),
     ("JobGate", &["file", "manifest", "helmTest"]),
+    ("Traffic", &["service", "httpRoute", "virtualService", "traefikService"]),
 ];
 
 fn build<T: schemars::JsonSchema>(kind: Kind) -> Json {

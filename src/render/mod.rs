@@ -23,6 +23,7 @@ use crate::chart::lines::Lines;
 use crate::chart::model::{Chart, RenderInput, Rendered};
 use crate::chart::source::ChartStore;
 use crate::chart::world::SeededWorld;
+use crate::fleet::blue_green::{Slot, Strategy, renamed};
 use crate::fleet::instance::Instance;
 use crate::git::Source;
 
@@ -42,6 +43,8 @@ pub struct Release {
     /// Of the rendered objects, hooks and CRDs, namespace, release name and chart version. Two
     /// revisions with equal digests are no change. Random parts are rendered with a fixed seed.
     pub digest: Digest,
+    /// Which of two releases beside one another it is; none of what git says. See [`in_slot`].
+    pub slot: Option<Slot>,
 }
 
 impl Release {
@@ -134,7 +137,8 @@ pub fn render_fleet(
                 chart,
                 values,
                 rendered: Arc::clone(rendered),
-                digest: digest.clone(),
+                digest: of_strategy(digest, &instance.strategy),
+                slot: None,
             }),
             Err(error) => {
                 failures.add(explain::explain(error, instance, &chart, source), instance);
@@ -234,6 +238,36 @@ pub fn redrawn(release: &Release, key: [u8; 32]) -> Result<Rendered, RenderError
     let world = SeededWorld::keyed(key, RENDER_TIME_NANOSECONDS);
     let input = input(&release.instance, &release.values, &RenderOptions::install());
     chart::render(&release.chart, &input, &world)
+}
+
+/// A release as one of two beside one another: rendered under the name of its slot, with what git
+/// says of its objects meant for those. Its digest is that of what git says, so that it is the same
+/// in either slot. Blocks.
+///
+/// # Errors
+/// The render's own, where it fails under that name.
+pub fn in_slot(release: &Release, slot: Slot) -> Result<Release, RenderError> {
+    let base = &release.instance.release_name;
+    let mut instance = release.instance.clone();
+    instance.release_name = slot.release_name(base);
+    let name = instance.release_name.clone();
+    for check in &mut instance.health.checks {
+        check.object.name = renamed(&check.object.name, base, &name);
+    }
+    for rule in &mut instance.ignore_differences {
+        rule.name = rule.name.as_deref().map(|object| renamed(object, base, &name));
+    }
+    let input = input(&instance, &release.values, &RenderOptions::install());
+    let rendered = Arc::new(render(&release.chart, &input)?);
+    Ok(Release { instance, rendered, slot: Some(slot), ..release.clone() })
+}
+
+/// A digest of what is rendered as that of a release: to stand beside another one is a change.
+fn of_strategy(rendered: &Digest, strategy: &Strategy) -> Digest {
+    match strategy {
+        Strategy::InPlace => rendered.clone(),
+        Strategy::BlueGreen(_) => Digest::of(format!("blue/green {rendered}").as_bytes()),
+    }
 }
 
 /// The lines of templates behind those of their outputs: see [`chart::lines`]. Blocks.

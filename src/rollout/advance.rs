@@ -851,7 +851,7 @@ impl<'a> Turn<'a> {
                 (_, None) => {
                     let attempt =
                         seen.and_then(|seen| self.attempt_since(seen, Action::Move, *since));
-                    WaitingOn::Attempt { last: attempt.and_then(passing) }
+                    WaitingOn::Attempt { last: attempt.and_then(last_said) }
                 }
                 (_, Some(_)) => WaitingOn::Health {
                     message: last_word(seen),
@@ -871,7 +871,7 @@ impl<'a> Turn<'a> {
                 let behind = self.behind_on(name);
                 let message = match behind.first() {
                     Some(other) => format!("{name}/{} is to be back before it", other.addon()),
-                    None => attempt.and_then(passing).unwrap_or_else(|| last_word(seen)),
+                    None => attempt.and_then(last_said).unwrap_or_else(|| last_word(seen)),
                 };
                 Some(WaitingOn::WayBack { message })
             }
@@ -979,6 +979,14 @@ fn passing(attempt: &Attempt) -> Option<String> {
     }
 }
 
+/// What an attempt that has more to do said last.
+fn last_said(attempt: &Attempt) -> Option<String> {
+    match &attempt.result {
+        AttemptResult::UnderWay(told) => Some(told.clone()),
+        _ => passing(attempt),
+    }
+}
+
 /// What was seen last, in words.
 fn last_word(seen: Option<&Seen>) -> String {
     match seen {
@@ -987,7 +995,7 @@ fn last_word(seen: Option<&Seen>) -> String {
             format!("the cluster does not answer: {reason}")
         }
         Some(Seen { attempt: Some(attempt), health, .. }) => {
-            passing(attempt).unwrap_or_else(|| health.message.clone())
+            last_said(attempt).unwrap_or_else(|| health.message.clone())
         }
         Some(Seen { health, .. }) => health.message.clone(),
     }

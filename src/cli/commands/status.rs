@@ -95,6 +95,11 @@ fn matrix(
         let phase = rollout.phase.word();
         matrix.notes.push(format!("rollout {id} is {phase} in stage {stage}{}", waits.concat()));
     }
+    for (key, seen) in
+        survey.observed.iter().filter(|(key, seen)| is_wanted(key) && seen.pending.is_none())
+    {
+        matrix.notes.extend(seen.beside.iter().map(|beside| format!("{key}: {beside}")));
+    }
     for (addon, reason) in &survey.held {
         matrix.notes.push(format!("{addon} is held: {reason}"));
     }
@@ -121,7 +126,8 @@ fn cell(survey: &Survey, key: &InstanceKey) -> Option<Cell> {
         return cell(Standing::Unknown, None, Some(gap.to_string()));
     }
     if let Some(pending) = &seen.pending {
-        let reason = format!("its newest record is {}", pending.status);
+        let of_record = || format!("its newest record is {}", pending.status);
+        let reason = seen.beside.clone().unwrap_or_else(of_record);
         return cell(Standing::Changing, Some(pending.chart_version.clone()), Some(reason));
     }
     let Some(adopted) = &seen.adopted else {

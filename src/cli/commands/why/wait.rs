@@ -184,6 +184,9 @@ fn at_rest(key: &InstanceKey, survey: &Survey) -> String {
     }
     let standing = if is_at_goal(key, survey) { "as git says" } else { "not as git says" };
     let mut line = format!("{key} is {standing}: version {version} of commit {commit}; {health}");
+    if let Some(beside) = &seen.beside {
+        line.push_str(&format!("; beside it, {beside}"));
+    }
     let drift = report::drift::lines(seen, RESYNC, seen.observed_at);
     if !drift.is_empty() {
         line.push_str("; drifted: ");
