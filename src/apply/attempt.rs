@@ -25,8 +25,8 @@ use crate::live::record::{
     self, HEALS_ANNOTATION, OWNERSHIP_ANNOTATION, RecordHead, ReleaseStatus,
 };
 use crate::live::{
-    Drift, Gap, GapSubject, Heal, Live, ObjectRef, PodLog, ReleaseId, blue_green, drift, observe,
-    releases,
+    Drift, Gap, GapSubject, Heal, Live, ObjectRef, PodLog, ReleaseId, blue_green, blue_green::Side,
+    drift, observe, releases,
 };
 use crate::object::key::ObjectKey;
 use crate::object::{access, noise};
@@ -55,11 +55,12 @@ pub async fn realize(
     let id = ReleaseId::of(&release.instance);
     let standing = blue_green::standing(client, &id).await;
     let standing = standing.map_err(failed(client, "reading the release records"))?;
-    if let Some(beside) = standing.slots.values().flatten().next() {
-        let present = beside.id.name.clone();
+    if standing.has_slots() {
+        let present =
+            standing.present().last().map_or_else(String::new, |head| head.id.name.clone());
         return Err(Refused::StandsBeside { release: id, present }.into());
     }
-    realize_from(client, release, &standing.plain, options, clock).await
+    realize_from(client, release, standing.heads_of(Side::Plain), options, clock).await
 }
 
 /// As [`realize`], from records that were read already.

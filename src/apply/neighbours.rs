@@ -79,11 +79,14 @@ fn refuse_claims(all: &mut [Neighbour<'_>]) {
     }
 }
 
-/// The objects that a release writes, each with its template.
-fn claims_of(release: &Release) -> impl Iterator<Item = (ObjectKey, String)> {
-    let scopes = Scopes::of(&release.rendered);
-    let manifests = release.rendered.manifests.iter();
-    manifests.map(move |one| (scopes.settle(&one.key), one.source.to_string()))
+/// The objects that a release writes, in whichever slot, each with its template.
+fn claims_of(release: &Release) -> Vec<(ObjectKey, String)> {
+    let claims = release.stands_as().into_iter().flat_map(|rendered| {
+        let scopes = Scopes::of(rendered);
+        let manifests = rendered.manifests.iter();
+        manifests.map(move |one| (scopes.settle(&one.key), one.source.to_string()))
+    });
+    claims.collect()
 }
 
 /// The first object that a release shares with others that git wants on its cluster.
@@ -95,8 +98,10 @@ pub fn alone<'a>(
     others: impl Iterator<Item = &'a Release>,
 ) -> Result<(), Refused> {
     let id = ReleaseId::of(&release.instance);
-    let mut mine: BTreeMap<ObjectKey, (String, BTreeSet<String>)> =
-        claims_of(release).map(|(key, template)| (key, (template, BTreeSet::new()))).collect();
+    let mut mine: BTreeMap<ObjectKey, (String, BTreeSet<String>)> = claims_of(release)
+        .into_iter()
+        .map(|(key, template)| (key, (template, BTreeSet::new())))
+        .collect();
     for other in others.filter(|other| ReleaseId::of(&other.instance) != id) {
         for (key, _) in claims_of(other) {
             if let Some((_, others)) = mine.get_mut(&key) {

@@ -17,7 +17,6 @@ use crate::base::clock::today;
 use crate::base::ids::{AddonName, ClusterName, InstanceKey, Rev};
 use crate::base::limits::CLUSTERS_IN_PARALLEL;
 use crate::fleet::Desired;
-use crate::fleet::blue_green::Slot;
 use crate::fleet::instance::Instance;
 use crate::fleet::model::Limits;
 use crate::k8s::{ClusterClient, ConnectOptions, RequestError};
@@ -256,12 +255,18 @@ async fn left_over(
         .instances
         .iter()
         .filter(|instance| instance.key.cluster == *cluster)
-        .flat_map(releases_of)
+        .map(ReleaseId::of)
         .collect();
+    // An instance sees to the releases in its slots itself, or says why it cannot.
+    let is_wanted = |head: &RecordHead| {
+        let base = live::blue_green::base_of(head);
+        wanted.contains(&head.id) || base.is_some_and(|base| wanted.contains(&base))
+    };
     let newest: BTreeMap<&ReleaseId, (&AddonName, &RecordHead)> = heads
         .iter()
+        .filter(|head| !is_wanted(head))
         .filter_map(|head| Some((&head.id, (head.origin.addon.as_ref()?, head))))
-        .filter(|(id, (addon, _))| !wanted.contains(id) && scope.has(addon))
+        .filter(|(_, (addon, _))| scope.has(addon))
         .collect();
     let mut subjects = Vec::new();
     for (id, (addon, head)) in newest {
@@ -286,17 +291,6 @@ async fn left_over(
         });
     }
     Ok(subjects)
-}
-
-/// The releases that an instance may have: its own, or the two beside one another and the one from
-/// before them, which they replace themselves.
-fn releases_of(instance: &Instance) -> Vec<ReleaseId> {
-    let id = ReleaseId::of(instance);
-    let mut all = vec![id.clone()];
-    if instance.strategy.blue_green().is_some() {
-        all.extend(Slot::ALL.map(|slot| live::blue_green::of(&id, slot)));
-    }
-    all
 }
 
 /// Charts are rendered for the version that the Cluster document says.

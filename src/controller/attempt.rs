@@ -6,14 +6,14 @@ use std::sync::Arc;
 use super::head::{Head, Revisions};
 use crate::apply::blue_green::{Course, Progress, advance, uninstall_all};
 use crate::apply::{
-    self, Allowance, ApplyError, ApplyOptions, Rules, mark_failed, neighbours, rollback, uninstall,
+    self, Allowance, ApplyError, ApplyOptions, Rules, mark_failed, neighbours, rollback,
 };
 use crate::base::clock::Clock;
 use crate::base::ids::{Digest, InstanceKey, Rev};
 use crate::base::planted::{Planted, is_planted};
 use crate::fleet::model::Limits;
 use crate::k8s::ClusterClient;
-use crate::live::blue_green::{self, Standing};
+use crate::live::blue_green::{self, Side, Standing};
 use crate::live::{ReleaseId, ReleaseStatus};
 use crate::render::Release;
 use crate::report::errors::chain;
@@ -162,8 +162,15 @@ impl Workshop {
         at_once: bool,
     ) -> Result<AttemptResult, AttemptResult> {
         let release = self.release(rev, digest).await?;
-        let course = Course { at_once, ..Course::default() };
-        let come = advance(&self.client, &release, course, &self.options, &*self.clock).await;
+        self.along(&release, Course { at_once, to: None }).await
+    }
+
+    async fn along(
+        &self,
+        release: &Release,
+        course: Course,
+    ) -> Result<AttemptResult, AttemptResult> {
+        let come = advance(&self.client, release, course, &self.options, &*self.clock).await;
         come.map(|progress| match progress {
             Progress::Done(outcome) => done(outcome.release_revision),
             Progress::Waiting { told, .. } => AttemptResult::UnderWay(told),
@@ -214,10 +221,10 @@ impl Workshop {
         let Some(from) = from else { return self.first_install_off(id).await };
         let standing = blue_green::standing(&self.client, id).await;
         let standing = standing.map_err(|error| AttemptResult::Passing(chain(&error)))?;
-        if !standing.slots.is_empty() {
-            return self.traffic_back(id, &standing, from).await;
+        if standing.has_slots() {
+            return self.traffic_back(&standing, from).await;
         }
-        let heads = standing.plain;
+        let heads = standing.heads_of(Side::Plain);
         if let Some(newest) = heads.last()
             && newest.status == ReleaseStatus::Deployed
             && (newest.revision == from.release_revision
@@ -238,29 +245,29 @@ impl Workshop {
         }
     }
 
-    /// Back to where it was of two releases beside one another.
+    /// Back to where it was of two releases beside one another: at once where that release is still
+    /// there.
     async fn traffic_back(
         &self,
-        id: &ReleaseId,
         standing: &Standing,
         from: &Place,
     ) -> Result<AttemptResult, AttemptResult> {
-        let is_plain = standing.active().is_none()
-            && standing.plain.iter().any(|head| head.revision == from.release_revision);
-        if is_plain {
-            // The release from before the strategy is as it was: only the new one goes.
-            for slot in standing.slots.keys() {
-                let options = &self.options;
-                let slot = blue_green::of(id, *slot);
-                let gone =
-                    uninstall(&self.client, &slot, Allowance::Templates, options, &*self.clock);
-                gone.await.map_err(|error| failure(&error))?;
+        let is_from = |side: &Side| {
+            standing.newest(*side).is_some_and(|head| match &from.digest {
+                Some(digest) => head.origin.digest.as_ref() == Some(digest),
+                None => *side == Side::Plain && head.revision == from.release_revision,
+            })
+        };
+        let to = standing.sides().find(is_from);
+        let head = self.head.releases.get(&self.key);
+        // Its settings may have come with the change that is taken back.
+        let by = head.filter(|release| release.instance.strategy.blue_green().is_some());
+        match (to, by, &from.rev, &from.digest) {
+            (Some(_), Some(release), _, _) => {
+                self.along(release, Course { at_once: true, to }).await
             }
-            return Ok(done(from.release_revision));
-        }
-        match (&from.rev, &from.digest) {
-            (Some(rev), Some(digest)) => self.to(rev, digest, true).await,
-            _ => Err(AttemptResult::Final(format!("release {id} has no revision of Helm's"))),
+            (_, _, Some(rev), Some(digest)) => self.to(rev, digest, true).await,
+            _ => Err(AttemptResult::Final("what was there before is gone".to_owned())),
         }
     }
 

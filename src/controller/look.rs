@@ -68,7 +68,7 @@ fn sightings(heads: &[RecordHead]) -> BTreeMap<ReleaseId, Sighting> {
         let Some(newest) = standing.present().last() else { continue };
         let mut of_two = sighting(newest, standing.present());
         of_two.is_settled &= standing.coming().is_none();
-        if standing.active().is_none() && standing.plain.is_empty() {
+        if standing.active().is_none() {
             // What has never had all of the traffic is nothing to go back to.
             of_two.place = None;
         }

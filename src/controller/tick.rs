@@ -510,7 +510,7 @@ impl Reconciler {
         tracing::debug!(instance = %key, task = task.word(), "attempt begins");
         self.busy.insert(key.clone());
         self.running.spawn(async move {
-            let done = workshop.run(&task).await;
+            let done = Box::pin(workshop.run(&task)).await;
             (key, task, done)
         });
     }

@@ -1,7 +1,7 @@
 //! Charts that cannot run twice beside one another, where the strategy is `blueGreen`: what both
 //! releases would have, or would fight over.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
@@ -16,18 +16,16 @@ use crate::render::{Release, in_slot};
 /// What stands in the way of two releases of an instance.
 pub(super) fn check(desired: &Desired, release: &Release) -> Vec<Finding> {
     let Some(spec) = release.instance.strategy.blue_green() else { return Vec::new() };
-    let (Ok(blue), Ok(green)) = (in_slot(release, Slot::Blue), in_slot(release, Slot::Green))
+    let (Some(blue), Some(green)) = (in_slot(release, Slot::Blue), in_slot(release, Slot::Green))
     else {
-        // Why it does not render is told of the release itself, whose values are the same.
         return Vec::new();
     };
     let others = objects(&green, Part::Rest);
+    let names: BTreeSet<String> = others.iter().map(|other| other.key.to_string()).collect();
+    let shared: BTreeSet<String> =
+        others.iter().flat_map(|other| shareable(&other.manifest.object)).collect();
     let hooks: BTreeSet<String> =
         blue.rendered.hooks.iter().map(|hook| hook.manifest.key.to_string()).collect();
-    let same: BTreeMap<String, &Json> =
-        others.iter().map(|other| (other.key.to_string(), &*other.manifest.object)).collect();
-    let other_hosts: BTreeSet<String> =
-        others.iter().flat_map(|other| hosts(&other.key.kind, &other.manifest.object)).collect();
     let mut found = Vec::new();
     for object in objects(&blue, Part::Rest) {
         let name = object.key.to_string();
@@ -37,14 +35,13 @@ pub(super) fn check(desired: &Desired, release: &Release) -> Vec<Finding> {
         }
         let json = &*object.manifest.object;
         let mut reasons: Vec<String> = Vec::new();
-        if same.contains_key(&name) {
+        if names.contains(&name) {
             reasons.push("has the same name in both releases".to_owned());
         }
-        reasons.extend(alone(&object.key.kind, json));
-        let shared =
-            hosts(&object.key.kind, json).into_iter().find(|host| other_hosts.contains(host));
-        reasons.extend(shared.map(|host| format!("answers for {host} in both releases")));
-        if let TrafficKind::Service(label) = traffic_kind(spec) {
+        reasons.extend(alone(json));
+        let both = shareable(json).into_iter().filter(|one| shared.contains(one));
+        reasons.extend(both.map(|one| format!("{one}, as that of the other release does")));
+        if let Some(TrafficKind::Service(label)) = spec.traffic.object().map(|object| object.kind) {
             reasons.extend(unlabelled(json, label, &blue.instance.release_name));
         }
         for reason in reasons {
@@ -61,13 +58,9 @@ pub(super) fn check(desired: &Desired, release: &Release) -> Vec<Finding> {
     found
 }
 
-fn traffic_kind(spec: &crate::fleet::blue_green::BlueGreen) -> TrafficKind<'_> {
-    spec.traffic.object().map_or(TrafficKind::HttpRoute, |object| object.kind)
-}
-
 /// Why there can be but one of an object, whatever its name.
-fn alone(kind: &str, object: &Json) -> Vec<String> {
-    match kind {
+fn alone(object: &Json) -> Vec<String> {
+    match access::kind(object) {
         "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration" => {
             vec!["would be asked of every object twice, once by each release".to_owned()]
         }
@@ -103,31 +96,52 @@ fn of_pod(pod: &Json) -> Vec<String> {
         .filter_map(|port| access::number(port, &["hostPort"]));
     reasons
         .extend(ports.filter(|port| *port > 0).map(|port| format!("takes the host port {port}")));
-    for volume in access::list(pod, &["volumes"]) {
-        let Some(claim) = volume.get("persistentVolumeClaim") else { continue };
-        let is_read_only = claim.get("readOnly").and_then(Json::as_bool) == Some(true);
-        let name = access::text(claim, &["claimName"]).unwrap_or_default();
-        // One that is called after the release is another one in the other release.
-        if !is_read_only && !name.contains("-blue") {
-            reasons.push(format!("writes to the volume of the claim `{name}`, which both have"));
-        }
-    }
     reasons
 }
 
-/// The hosts and paths that an Ingress answers for.
-fn hosts(kind: &str, object: &Json) -> Vec<String> {
-    if kind != "Ingress" {
-        return Vec::new();
-    }
-    let mut all = Vec::new();
-    for rule in access::list(object, &["spec", "rules"]) {
-        let host = access::text(rule, &["host"]).unwrap_or("every host");
-        for path in access::list(rule, &["http", "paths"]) {
-            all.push(format!("{host}{}", access::text(path, &["path"]).unwrap_or("/")));
+/// What an object does that only one may, each as text: where two say the same, they are in each
+/// other's way.
+fn shareable(object: &Json) -> Vec<String> {
+    match access::kind(object) {
+        "Ingress" => {
+            let rules = access::list(object, &["spec", "rules"]).iter().flat_map(|rule| {
+                let host = access::text(rule, &["host"]).unwrap_or("every host");
+                let paths = access::list(rule, &["http", "paths"]).iter();
+                paths.map(move |path| answers(host, access::text(path, &["path"])))
+            });
+            rules.collect()
+        }
+        "HTTPRoute" => {
+            let hosts = access::list(object, &["spec", "hostnames"]).iter();
+            let mut hosts: Vec<_> = hosts.filter_map(Json::as_str).collect();
+            if hosts.is_empty() {
+                hosts.push("every host");
+            }
+            let rules = access::list(object, &["spec", "rules"]).iter();
+            let matches = rules.flat_map(|rule| access::list(rule, &["matches"]));
+            let mut paths: Vec<_> =
+                matches.map(|one| access::text(one, &["path", "value"])).collect();
+            if paths.is_empty() {
+                paths.push(None);
+            }
+            let each = |host| paths.iter().map(move |path| answers(host, *path));
+            hosts.into_iter().flat_map(each).collect()
+        }
+        _ => {
+            let volumes = pod_of(object).map(|pod| access::list(pod, &["volumes"]));
+            let claims = volumes.into_iter().flatten().filter_map(|volume| {
+                let claim = volume.get("persistentVolumeClaim")?;
+                let is_read_only = claim.get("readOnly").and_then(Json::as_bool) == Some(true);
+                let name = access::text(claim, &["claimName"])?;
+                (!is_read_only).then(|| format!("writes to the volume of the claim `{name}`"))
+            });
+            claims.collect()
         }
     }
-    all
+}
+
+fn answers(host: &str, path: Option<&str>) -> String {
+    format!("answers for {host}{}", path.unwrap_or("/"))
 }
 
 /// Whether the pods of a workload lack the label that tells the releases apart.

@@ -53,90 +53,154 @@ pub enum Mark {
     },
 }
 
-/// The releases that an instance has on a cluster, by their records.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Records of the release that is called as git says, without a slot: from before the strategy
-    /// was `blueGreen`. Oldest first, as those of the slots.
-    pub plain: Vec<RecordHead>,
-    /// Records of the slots that are there.
-    pub slots: BTreeMap<Slot, Vec<RecordHead>>,
+/// One of the releases that an instance may have on a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The one that is called as git says, without a slot: from before the strategy was `blueGreen`.
+    Plain,
+    /// One of the two.
+    Of(Slot),
 }
+
+impl Side {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Plain, Self::Of(Slot::Blue), Self::Of(Slot::Green)];
+
+    /// What its release is called.
+    pub fn release_name(self, base: &str) -> String {
+        match self {
+            Self::Plain => base.to_owned(),
+            Self::Of(slot) => slot.release_name(base),
+        }
+    }
+
+    /// The slot in which the next release comes beside it.
+    pub fn next(self) -> Slot {
+        match self {
+            Self::Plain => Slot::Blue,
+            Self::Of(slot) => slot.other(),
+        }
+    }
+}
+
+/// The releases that an instance has on a cluster: the records of each that is there, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing(BTreeMap<Side, Vec<RecordHead>>);
 
 impl Standing {
     /// Of heads of any releases.
     pub fn of(base: &ReleaseId, heads: impl IntoIterator<Item = RecordHead>) -> Self {
-        let mut standing = Self::default();
-        let mut by_slot: BTreeMap<Slot, Vec<RecordHead>> = BTreeMap::new();
+        let mut sides: BTreeMap<Side, Vec<RecordHead>> = BTreeMap::new();
         for head in heads {
-            if head.id == *base {
-                standing.plain.push(head);
-            } else if let Some(slot) = Slot::ALL.into_iter().find(|slot| head.id == of(base, *slot))
-            {
-                by_slot.entry(slot).or_default().push(head);
+            if let Some(side) = Side::ALL.into_iter().find(|side| head.id == of(base, *side)) {
+                sides.entry(side).or_default().push(head);
             }
         }
         // Another release may happen to have such a name.
-        by_slot.retain(|slot, heads| heads.iter().any(|head| head.origin.slot == Some(*slot)));
-        standing.slots = by_slot;
-        standing
+        sides.retain(|side, heads| match side {
+            Side::Plain => true,
+            Side::Of(slot) => heads.iter().any(|head| head.origin.slot == Some(*slot)),
+        });
+        Self(sides)
     }
 
-    /// What a slot's release is to the instance.
-    pub fn mark(&self, slot: Slot) -> Option<&Mark> {
-        self.slots.get(&slot)?.iter().rev().find_map(|head| head.mark.as_ref())
+    /// Which releases are there: of one that was uninstalled, nothing but its history is.
+    pub fn sides(&self) -> impl Iterator<Item = Side> {
+        let is_there = |heads: &[RecordHead]| {
+            heads.last().is_some_and(|newest| newest.status != ReleaseStatus::Uninstalled)
+        };
+        self.0.iter().filter(move |(_, heads)| is_there(heads)).map(|(side, _)| *side)
     }
 
-    /// The newest record of a slot.
-    pub fn newest(&self, slot: Slot) -> Option<&RecordHead> {
-        self.slots.get(&slot)?.last()
+    /// The records of all of them.
+    pub fn heads(&self) -> impl Iterator<Item = &RecordHead> {
+        self.0.values().flatten()
     }
 
-    /// The slot that the instance is at, and since when. Of two that say so, the later one: the
-    /// other one's mark could not be changed any more.
-    pub fn active(&self) -> Option<(Slot, Timestamp)> {
-        let active = self.slots.keys().filter_map(|slot| match self.mark(*slot)? {
-            Mark::Active { since } => Some((*slot, *since)),
+    /// The records of one.
+    pub fn heads_of(&self, side: Side) -> &[RecordHead] {
+        self.0.get(&side).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a slot is taken.
+    pub fn has_slots(&self) -> bool {
+        self.sides().any(|side| side != Side::Plain)
+    }
+
+    /// What a release is to the instance.
+    pub fn mark(&self, side: Side) -> Option<&Mark> {
+        self.heads_of(side).iter().rev().find_map(|head| head.mark.as_ref())
+    }
+
+    /// The newest record of a release.
+    pub fn newest(&self, side: Side) -> Option<&RecordHead> {
+        self.heads_of(side).last()
+    }
+
+    /// The release that the instance is at, and since when. Of two that say so, the later one: the
+    /// other one's mark could not be changed any more. Where none does, the one from before is.
+    pub fn active(&self) -> Option<(Side, Timestamp)> {
+        let active = self.sides().filter_map(|side| match self.mark(side)? {
+            Mark::Active { since } => Some((side, *since)),
             _ => None,
         });
-        active.max_by_key(|(_, since)| *since)
+        active.max_by_key(|(_, since)| *since).or_else(|| self.active_from_before())
     }
 
-    /// The slot with a release that is on its way to the traffic, or back from it.
-    pub fn coming(&self) -> Option<Slot> {
-        let is_coming = |slot: &Slot| {
-            matches!(self.mark(*slot), None | Some(Mark::Trial { .. } | Mark::GivenUp { .. }))
+    fn active_from_before(&self) -> Option<(Side, Timestamp)> {
+        let plain = self.sides().find(|side| *side == Side::Plain)?;
+        let since = self.newest(plain)?.modified_at.unwrap_or(Timestamp::UNIX_EPOCH);
+        let is_at_it = matches!(self.mark(plain), None | Some(Mark::Kept { .. }));
+        is_at_it.then_some((plain, since))
+    }
+
+    /// The release that is on its way to the traffic, or back from it.
+    pub fn coming(&self) -> Option<Side> {
+        let active = self.active().map(|(side, _)| side);
+        let is_coming = |side: &Side| {
+            Some(*side) != active
+                && matches!(
+                    self.mark(*side),
+                    None | Some(Mark::Trial { .. } | Mark::GivenUp { .. })
+                )
         };
-        self.slots.keys().copied().find(is_coming)
+        self.sides().find(is_coming)
     }
 
-    /// The records that tell what the instance is at: of the active slot; without one, of the
-    /// release from before; else of what is being installed for the first time.
+    /// The releases whose time beside the active one is counted, and until when they stay.
+    pub fn kept(&self) -> impl Iterator<Item = (Side, Timestamp)> {
+        let active = self.active().map(|(side, _)| side);
+        self.sides().filter_map(move |side| match self.mark(side)? {
+            Mark::Kept { until, .. } if Some(side) != active => Some((side, *until)),
+            _ => None,
+        })
+    }
+
+    /// The records that tell what the instance is at: of the active release; without one, of what is
+    /// being installed for the first time.
     pub fn present(&self) -> &[RecordHead] {
-        match self.active() {
-            Some((slot, _)) => &self.slots[&slot],
-            None if !self.plain.is_empty() => &self.plain,
-            None => self.slots.values().next().map_or(&[], Vec::as_slice),
-        }
+        let side = self.active().map(|(side, _)| side).or_else(|| self.sides().next());
+        side.map_or(&[], |side| self.heads_of(side))
     }
 
     /// Whether a release is left that can go by now, or a mark that was not written any more.
     pub fn is_unfinished(&self, now: Timestamp) -> bool {
         let Some((active, _)) = self.active() else { return false };
-        match self.mark(active.other()) {
+        let mut others = self.sides().filter(|side| *side != active);
+        others.any(|side| match self.mark(side) {
             Some(Mark::Kept { until, .. }) => *until <= now,
             Some(Mark::Active { .. }) => true,
             _ => false,
-        }
+        })
     }
 
     /// The other release, where two are there, in words.
     pub fn beside(&self) -> Option<String> {
-        if let Some(slot) = self.coming() {
-            let head = self.newest(slot)?;
+        if let Some(side) = self.coming() {
+            let head = self.newest(side)?;
             let version = &head.origin.chart_version;
             let name = &head.id.name;
-            let told = match self.mark(slot) {
+            let told = match self.mark(side) {
                 Some(Mark::Trial { returns: true, .. }) => "gets the traffic back".to_owned(),
                 Some(Mark::Trial { step: 0, .. }) => {
                     "is to be healthy before it gets traffic".into()
@@ -153,18 +217,16 @@ impl Standing {
             };
             return Some(format!("{name} ({version}) {told}"));
         }
-        let (active, _) = self.active()?;
-        let other = active.other();
-        let Some(Mark::Kept { until, .. }) = self.mark(other) else { return None };
-        let head = self.newest(other)?;
+        let (side, until) = self.kept().next()?;
+        let head = self.newest(side)?;
         let (name, version) = (&head.id.name, &head.origin.chart_version);
-        Some(format!("{name} ({version}) is kept until {}", moment(*until)))
+        Some(format!("{name} ({version}) is kept until {}", moment(until)))
     }
 }
 
-/// The release of a slot.
-pub fn of(base: &ReleaseId, slot: Slot) -> ReleaseId {
-    ReleaseId { namespace: base.namespace.clone(), name: slot.release_name(&base.name) }
+/// One of the releases of an instance.
+pub fn of(base: &ReleaseId, side: Side) -> ReleaseId {
+    ReleaseId { namespace: base.namespace.clone(), name: side.release_name(&base.name) }
 }
 
 /// The release that both slots of a record's release are called after; none where it has no slot.
@@ -175,8 +237,7 @@ pub fn base_of(head: &RecordHead) -> Option<ReleaseId> {
 
 /// What an instance has on a cluster, by one list.
 pub async fn standing(client: &ClusterClient, base: &ReleaseId) -> Result<Standing, RequestError> {
-    let names = [base.clone(), of(base, Slot::Blue), of(base, Slot::Green)];
-    let heads = releases::heads_of(client, &names).await?;
+    let heads = releases::heads_of(client, &Side::ALL.map(|side| of(base, side))).await?;
     Ok(Standing::of(base, heads))
 }
 
@@ -207,7 +268,7 @@ mod tests {
         let active = |second| Some(Mark::Active { since: at(second) });
         let heads = [slot(Slot::Blue, active(9)), slot(Slot::Green, active(5))];
         let standing = Standing::of(&base(), heads);
-        assert_eq!(standing.active(), Some((Slot::Blue, at(9))));
+        assert_eq!(standing.active(), Some((Side::Of(Slot::Blue), at(9))));
         assert!(standing.is_unfinished(at(9)));
         assert_eq!(standing.coming(), None);
     }

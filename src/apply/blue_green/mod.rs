@@ -8,11 +8,12 @@ mod machine;
 mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use self::machine::{Beside, Next, Shares, View};
+use self::machine::{Beside, Goal, Next, Shares, Split, View};
 use self::traffic::{Backends, Reading};
 use super::bring::{Brought, Failure, Recovery, health_timeout};
 use super::error::{ApplyError, Refused};
@@ -20,13 +21,12 @@ use super::history::{self, failed};
 use super::wait::{told_why, wait};
 use super::{Action, Allowance, ApplyOptions, Comparison, Outcome, compare, realize, uninstall};
 use crate::base::clock::{Clock, Timestamp, moment};
-use crate::base::ids::Digest;
 use crate::chart::model::Manifest;
-use crate::fleet::blue_green::{BlueGreen, Slot, TrafficObject, TrafficStep, renamed};
+use crate::fleet::blue_green::{BlueGreen, TrafficObject, TrafficStep, renamed};
 use crate::fleet::model::HealthCheck;
-use crate::health::Health;
+use crate::health::{self, Health};
 use crate::k8s::{ClusterClient, RequestError, Resource};
-use crate::live::blue_green::{Mark, Standing, of, standing};
+use crate::live::blue_green::{Mark, Side, Standing, of, standing};
 use crate::live::record::{RecordHead, ReleaseStatus, TRAFFIC_ANNOTATION};
 use crate::live::{Live, Observation, ReleaseId, Subject, look, releases};
 use crate::object::key::ObjectKey;
@@ -63,9 +63,9 @@ pub enum Progress {
 
 /// Where an attempt goes, and how.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Course<'a> {
-    /// The digest to go to; that of the release when not given. Another one must still be there.
-    pub to: Option<&'a Digest>,
+pub struct Course {
+    /// The release to go to, which must be there; what git says when not given.
+    pub to: Option<Side>,
     /// Without steps: back to what was there.
     pub at_once: bool,
 }
@@ -81,7 +81,7 @@ pub struct Course<'a> {
 pub async fn advance(
     client: &ClusterClient,
     release: &Release,
-    course: Course<'_>,
+    course: Course,
     options: &ApplyOptions,
     clock: &dyn Clock,
 ) -> Result<Progress, ApplyError> {
@@ -97,7 +97,7 @@ pub async fn advance(
 pub(super) async fn bring(
     client: &ClusterClient,
     release: &Release,
-    course: Course<'_>,
+    course: Course,
     options: &ApplyOptions,
     clock: &dyn Clock,
 ) -> Brought {
@@ -157,19 +157,21 @@ pub async fn traffic_back(
         Ok(standing) => standing,
         Err(error) => return nothing(error),
     };
-    let goal = standing.active().and_then(|(active, _)| {
-        let back = match standing.mark(active.other()) {
-            Some(Mark::Kept { .. } | Mark::Active { .. }) => active.other(),
-            Some(Mark::Trial { .. } | Mark::GivenUp { .. }) => active,
-            None if standing.slots.contains_key(&active.other()) => active,
-            None => return None,
-        };
-        standing.newest(back)?.origin.digest.clone()
-    });
-    let Some(goal) = goal else {
+    let Some(to) = way_back(&standing) else {
         return nothing(ApplyError::NoRevision { release: id, revision: None });
     };
-    bring(client, release, Course { to: Some(&goal), at_once: true }, options, clock).await
+    bring(client, release, Course { to: Some(to), at_once: true }, options, clock).await
+}
+
+/// The release that an instance goes back to: the active one from another one that is on its way, or
+/// the one that is kept. One that is on its way back goes on.
+fn way_back(standing: &Standing) -> Option<Side> {
+    let (active, _) = standing.active()?;
+    let Some(coming) = standing.coming() else {
+        return standing.kept().map(|(side, _)| side).last();
+    };
+    let is_back = matches!(standing.mark(coming), Some(Mark::Trial { returns: true, .. }));
+    Some(if is_back { coming } else { active })
 }
 
 /// What [`bring`] would do, against the release that the instance is at. Sends nothing that can
@@ -182,18 +184,24 @@ pub(super) async fn compare_beside(
 ) -> Result<Comparison, ApplyError> {
     let id = ReleaseId::of(&release.instance);
     let standing = read_standing(client, &id).await?;
-    let against = standing.active().map(|(slot, _)| slot);
-    let slot = against.or_else(|| standing.slots.keys().next().copied()).unwrap_or(Slot::Blue);
-    let rendered = rendered(release, slot).await?;
-    let mut comparison = Box::pin(compare(client, &rendered, options, clock)).await?;
+    let active = standing.active().map(|(side, _)| side);
+    let slot = match active.or_else(|| standing.sides().next()) {
+        Some(Side::Of(slot)) => slot,
+        // The first to come beside it.
+        None | Some(Side::Plain) => Side::Plain.next(),
+    };
+    let Some(in_slot) = in_slot(release, slot) else {
+        return Err(ApplyError::NotInstalled { release: id });
+    };
+    let mut comparison = Box::pin(compare(client, &in_slot, options, clock)).await?;
     if let Some(coming) = standing.coming().and_then(|slot| standing.newest(slot)) {
         comparison.pending = Some(coming.into());
     } else if standing.is_unfinished(clock.now()) {
         comparison.pending.clone_from(&comparison.adopted);
     }
-    comparison.beside = beside(release, &standing, against, &comparison);
+    comparison.beside = beside(release, &standing, &comparison);
     if let Some(mut walk) = Walk::new(client, release, Course::default(), options, clock)
-        && let Err(ApplyError::Refused(refused)) = walk.traffic(&standing).await
+        && let Err(ApplyError::Refused(refused)) = walk.look().await
     {
         comparison.refused.get_or_insert(refused);
     }
@@ -201,29 +209,27 @@ pub(super) async fn compare_beside(
 }
 
 /// What is said of two releases beside one another.
-fn beside(
-    release: &Release,
-    standing: &Standing,
-    against: Option<Slot>,
-    comparison: &Comparison,
-) -> Option<String> {
+fn beside(release: &Release, standing: &Standing, comparison: &Comparison) -> Option<String> {
     if comparison.is_current || standing.coming().is_some() {
         return standing.beside();
     }
     let spec = release.instance.strategy.blue_green()?;
+    let (active, _) = standing.active()?;
     let base = &release.instance.release_name;
-    let active = against?;
+    let next = active.next().release_name(base);
     let steps: Vec<String> =
         spec.way().iter().skip(1).map(|step| format!("{} %", step.weight)).collect();
-    let next = active.other().release_name(base);
-    Some(format!(
-        "compared with {}; {next} is installed beside it and gets {} of the traffic",
-        active.release_name(base),
-        steps.join(", ")
-    ))
+    let gets =
+        format!("{next} is installed beside it and gets {} of the traffic", steps.join(", "));
+    Some(match active {
+        // What is compared is new.
+        Side::Plain => format!("{base} stands as before; {gets}"),
+        Side::Of(slot) => format!("compared with {}; {gets}", slot.release_name(base)),
+    })
 }
 
-/// Removes every release that an instance has: both beside one another, and one from before.
+/// Removes every release that an instance has: those beside one another, and one from before. What
+/// has the traffic stays for as long as can be.
 ///
 /// # Errors
 /// As [`uninstall`]; those that went before stay gone.
@@ -235,36 +241,20 @@ pub async fn uninstall_all(
     clock: &dyn Clock,
 ) -> Result<Outcome, ApplyError> {
     let standing = read_standing(client, id).await?;
-    let mut outcome: Option<Outcome> = None;
-    // What is on its way first: whatever has the traffic stays for as long as can be.
-    let active = standing.active().map(|(slot, _)| slot);
-    let mut slots: Vec<Slot> = standing.slots.keys().copied().collect();
-    slots.sort_by_key(|slot| Some(*slot) == active);
-    for id in slots.into_iter().map(|slot| of(id, slot)).chain([id.clone()]) {
-        if id.name != standing_name(&standing, &id) {
-            continue;
-        }
-        let gone = uninstall(client, &id, allowance, options, clock).await?;
-        outcome = Some(match outcome {
-            None => gone,
-            Some(mut before) => {
-                before.pruned.extend(gone.pruned);
-                before.kept.extend(gone.kept);
-                before.logs.extend(gone.logs);
-                before
-            }
-        });
+    let active = standing.active().map(|(side, _)| side);
+    let others = standing.sides().filter(|side| Some(*side) != active);
+    let mut logs = Vec::new();
+    let mut pruned = Vec::new();
+    for other in others {
+        let gone = uninstall(client, &of(id, other), allowance, options, clock).await?;
+        logs.extend(gone.logs);
+        pruned.extend(gone.pruned);
     }
-    match outcome {
-        Some(outcome) => Ok(outcome),
-        None => uninstall(client, id, allowance, options, clock).await,
-    }
-}
-
-/// The name of a release, if there are records of it.
-fn standing_name<'a>(standing: &'a Standing, id: &'a ReleaseId) -> &'a str {
-    let all = standing.slots.values().chain([&standing.plain]);
-    all.flatten().find(|head| head.id == *id).map_or("", |head| head.id.name.as_str())
+    let last = active.map_or_else(|| id.clone(), |side| of(id, side));
+    let mut outcome = uninstall(client, &last, allowance, options, clock).await?;
+    outcome.logs.splice(0..0, logs);
+    outcome.pruned.splice(0..0, pruned);
+    Ok(outcome)
 }
 
 /// The release that an instance is at, as `helm` calls it.
@@ -280,27 +270,17 @@ async fn read_standing(client: &ClusterClient, id: &ReleaseId) -> Result<Standin
     standing(client, id).await.map_err(failed(client, "reading the release records"))
 }
 
-async fn rendered(release: &Release, slot: Slot) -> Result<Release, ApplyError> {
-    let release = release.clone();
-    let work = tokio::task::spawn_blocking(move || in_slot(&release, slot));
-    let failed = |message: String| ApplyError::Render { message };
-    work.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.text))
-}
-
 /// An attempt.
 struct Walk<'a> {
     client: &'a ClusterClient,
     release: &'a Release,
     spec: &'a BlueGreen,
     object: TrafficObject<'a>,
-    goal: &'a Digest,
-    at_once: bool,
+    course: Course,
     options: &'a ApplyOptions,
     clock: &'a dyn Clock,
-    /// The name that both releases are called after.
+    /// The name that the releases are called after.
     id: ReleaseId,
-    /// What the goal renders to.
-    renders: BTreeMap<Slot, Release>,
     /// The Services of records, by the name of the record's Secret.
     services: BTreeMap<String, BTreeSet<(String, String)>>,
     /// What was done with the release that the instance comes to be at.
@@ -312,9 +292,12 @@ struct Walk<'a> {
 struct Seen {
     standing: Standing,
     way: Vec<TrafficStep>,
+    /// What traffic goes through, as it was read.
+    object: Json,
+    backends: Backends,
+    between: BTreeSet<Side>,
     shares: Shares,
-    blue: Option<Beside>,
-    green: Option<Beside>,
+    there: Vec<(Side, Beside)>,
     /// The look at the new release.
     looked: Option<(Observation, Live)>,
 }
@@ -324,7 +307,7 @@ impl<'a> Walk<'a> {
     fn new(
         client: &'a ClusterClient,
         release: &'a Release,
-        course: Course<'a>,
+        course: Course,
         options: &'a ApplyOptions,
         clock: &'a dyn Clock,
     ) -> Option<Self> {
@@ -334,20 +317,18 @@ impl<'a> Walk<'a> {
             release,
             spec,
             object: spec.traffic.object()?,
-            goal: course.to.unwrap_or(&release.digest),
-            at_once: course.at_once,
+            course,
             options,
             clock,
             id: ReleaseId::of(&release.instance),
-            renders: BTreeMap::new(),
             services: BTreeMap::new(),
             outcome: None,
             had_active: false,
         })
     }
 
-    fn name(&self, slot: Slot) -> String {
-        slot.release_name(&self.id.name)
+    fn name(&self, side: Side) -> String {
+        side.release_name(&self.id.name)
     }
 
     fn tell(&self, what: &str) {
@@ -371,16 +352,14 @@ impl<'a> Walk<'a> {
 
     fn view<'s>(&'s self, seen: &'s Seen) -> View<'s> {
         View {
-            goal: self.goal,
+            goal: self.course.to.map_or(Goal::Digest(&self.release.digest), Goal::Side),
             way: &seen.way,
-            at_once: self.at_once,
+            at_once: self.course.at_once,
             timeout: health_timeout(self.release),
             keep_for: self.spec.keep_for(),
             now: self.clock.now(),
-            blue: seen.blue.clone(),
-            green: seen.green.clone(),
+            there: seen.there.clone(),
             active: seen.standing.active(),
-            has_plain: !seen.standing.plain.is_empty(),
             shares: seen.shares,
         }
     }
@@ -388,23 +367,20 @@ impl<'a> Walk<'a> {
     /// Does one step. Gives how far the attempt has come, where it ends with that.
     async fn carry_out(&mut self, next: Next, seen: &Seen) -> Result<Option<Progress>, ApplyError> {
         match next {
-            Next::Install(slot) => return self.install(slot, seen).await,
-            Next::Shift { to, weight } => self.shift(to, weight, &seen.standing).await?,
-            Next::Mark { slot, mark } => self.mark(slot, mark, seen).await?,
-            Next::Remove { slot, given_up } => {
-                self.tell(&format!("{} is removed", self.name(slot)));
-                self.remove(&of(&self.id, slot)).await?;
+            Next::Install(side) => self.install(side, seen).await?,
+            Next::Shift(split) => self.shift(split, seen).await?,
+            Next::Mark { side, mark } => self.mark(side, mark, seen).await?,
+            Next::Remove { side, given_up } => {
+                self.tell(&format!("{} is removed", self.name(side)));
+                let id = of(&self.id, side);
+                uninstall(self.client, &id, Allowance::Templates, self.options, self.clock).await?;
                 if let Some(reason) = given_up {
-                    let back_at = seen.standing.active().map(|(slot, _)| self.name(slot));
+                    let back_at = seen.standing.active().map(|(side, _)| self.name(side));
                     return Ok(Some(Progress::GaveUp { reason, back_at }));
                 }
             }
-            Next::RemovePlain => {
-                self.tell(&format!("{}, from before, is removed", self.id.name));
-                self.remove(&self.id.clone()).await?;
-            }
-            Next::Wait { slot, on, until } => {
-                let told = machine::told(&self.name(slot), &on, until);
+            Next::Wait { side, on, until } => {
+                let told = machine::told(&self.name(side), &on, until);
                 return Ok(Some(Progress::Waiting { told, until }));
             }
             Next::Done { active, kept } => return self.done(active, kept, seen).await.map(Some),
@@ -414,103 +390,106 @@ impl<'a> Walk<'a> {
 
     async fn look(&mut self) -> Result<Seen, ApplyError> {
         let standing = read_standing(self.client, &self.id).await?;
-        for slot in standing.slots.keys() {
-            if standing.newest(*slot).is_some_and(|head| head.is_handed_over) {
-                let release = of(&self.id, *slot);
-                return Err(Refused::HandedOver { release }.into());
+        for side in standing.sides() {
+            if standing.newest(side).is_some_and(|head| head.is_handed_over) {
+                return Err(Refused::HandedOver { release: of(&self.id, side) }.into());
             }
         }
-        self.had_active |= standing.active().is_some() || !standing.plain.is_empty();
-        let (_, shares) = self.traffic(&standing).await?;
-        let mut seen =
-            Seen { way: self.spec.way(), shares, blue: None, green: None, looked: None, standing };
-        seen.blue = self.beside(Slot::Blue, &mut seen).await?;
-        seen.green = self.beside(Slot::Green, &mut seen).await?;
+        self.had_active |= standing.active().is_some();
+        let there = standing.sides().filter_map(|side| {
+            let head = standing.newest(side)?;
+            let beside = Beside {
+                digest: head.origin.digest.clone(),
+                is_deployed: head.status == ReleaseStatus::Deployed,
+                mark: standing.mark(side).cloned(),
+                health: Health::unknown("was not looked at"),
+                can_serve: false,
+            };
+            Some((side, beside))
+        });
+        let mut seen = Seen {
+            way: self.spec.way(),
+            object: self.traffic().await?,
+            backends: self.backends(&standing).await?,
+            between: BTreeSet::new(),
+            shares: Shares::default(),
+            there: there.collect(),
+            looked: None,
+            standing,
+        };
+        let view = self.view(&seen);
+        seen.between = view.between();
+        seen.shares =
+            self.reading(&seen).shares(&seen.object).map_err(|unfit| self.unfit(&unfit))?;
+        self.look_at_trial(&mut seen).await?;
         Ok(seen)
     }
 
-    /// One of the two releases. Its health is looked at where something follows from it.
-    async fn beside(&mut self, slot: Slot, seen: &mut Seen) -> Result<Option<Beside>, ApplyError> {
-        let Some(head) = seen.standing.newest(slot) else { return Ok(None) };
-        let digest = head.origin.digest.clone();
-        let is_deployed = head.status == ReleaseStatus::Deployed;
-        let mark = seen.standing.mark(slot).cloned();
-        let is_at_goal = digest.as_ref() == Some(self.goal);
-        let health = match mark {
-            Some(Mark::Trial { step, returns, .. }) if is_at_goal && is_deployed => {
-                let way = self.view(seen).way_of(returns);
-                let checks = way.get(step.min(way.len().saturating_sub(1)));
-                let checks = checks.map(|step| step.checks.clone()).unwrap_or_default();
-                let (observation, live) = self.look_at(slot, &checks).await?;
-                let health = observation.health.clone();
-                seen.looked = Some((observation, live));
-                health
-            }
-            _ => Health::unknown("was not looked at"),
-        };
-        Ok(Some(Beside { digest, is_deployed, mark, health }))
-    }
-
-    /// Looks at a release with the addon's checks and those of a step.
+    /// Looks at the release on its way, of which the health decides what comes next.
     ///
     /// # Errors
     /// Where something of it could not be read: that it is not healthy would be no more than a guess.
-    async fn look_at(
-        &mut self,
-        slot: Slot,
-        step: &[HealthCheck],
-    ) -> Result<(Observation, Live), ApplyError> {
-        let name = self.name(slot);
-        let checks = self.release.instance.health.checks.iter().chain(step).cloned();
-        let checks: Vec<HealthCheck> = checks
-            .map(|mut check| {
-                check.object.name = renamed(&check.object.name, &self.id.name, &name);
-                check
-            })
-            .collect();
-        let release = self.rendered(slot).await?;
+    async fn look_at_trial(&self, seen: &mut Seen) -> Result<(), ApplyError> {
+        let view = self.view(seen);
+        let Some((side, checks)) = view.on_trial() else { return Ok(()) };
+        let checks = self.checks_at(side, &checks);
+        let (name, release) = (self.name(side), self.rendered(side));
         let subject = match &release {
-            Some(release) => Subject::from(release),
-            None => Subject { name: &name, ..Subject::from(&self.id) },
+            Some(release) => Subject { checks: &checks, ..Subject::from(release) },
+            None => Subject { name: &name, checks: &checks, ..Subject::from(&self.id) },
         };
-        let subject = Subject { checks: &checks, ..subject };
         let (observation, live) = look(self.client, subject, self.clock).await;
-        match observation.gaps.first() {
-            Some(gap) => Err(ApplyError::Cluster {
+        if let Some(gap) = observation.gaps.first() {
+            return Err(ApplyError::Cluster {
                 cluster: self.client.name.clone(),
                 doing: "looking at the new release",
                 source: RequestError::Unreachable { source: gap.to_string().into() },
-            }),
-            None => Ok((observation, live)),
+            });
+        }
+        if let Some((_, one)) = seen.there.iter_mut().find(|(one, _)| *one == side) {
+            one.health = observation.health.clone();
+            one.can_serve = live.objects.values().all(health::has_ready_pod);
+        }
+        seen.looked = Some((observation, live));
+        Ok(())
+    }
+
+    /// The addon's checks and more, meant for a release.
+    fn checks_at(&self, side: Side, more: &[HealthCheck]) -> Vec<HealthCheck> {
+        let name = self.name(side);
+        let checks = self.release.instance.health.checks.iter().chain(more).cloned();
+        let checks = checks.map(|mut check| {
+            check.object.name = renamed(&check.object.name, &self.id.name, &name);
+            check
+        });
+        checks.collect()
+    }
+
+    /// What git says, in a slot.
+    fn rendered(&self, side: Side) -> Option<Release> {
+        match (side, self.course.to) {
+            (Side::Of(slot), None) => in_slot(self.release, slot),
+            _ => None,
         }
     }
 
-    /// What the goal renders to in a slot; nothing where the goal is not what git says.
-    async fn rendered(&mut self, slot: Slot) -> Result<Option<Release>, ApplyError> {
-        if *self.goal != self.release.digest {
-            return Ok(None);
+    fn reading<'s>(&'s self, seen: &'s Seen) -> Reading<'s> {
+        Reading {
+            kind: self.object.kind,
+            base: &self.id.name,
+            backends: &seen.backends,
+            between: &seen.between,
         }
-        if let Some(release) = self.renders.get(&slot) {
-            return Ok(Some(release.clone()));
-        }
-        let release = rendered(self.release, slot).await?;
-        self.renders.insert(slot, release.clone());
-        Ok(Some(release))
     }
 
-    /// The object that traffic goes through, and how much of it each release has.
-    async fn traffic(&mut self, standing: &Standing) -> Result<(Json, Shares), ApplyError> {
+    /// The object that traffic goes through.
+    async fn traffic(&self) -> Result<Json, ApplyError> {
         let object = self.object;
-        let namespace = object.namespace.unwrap_or(&self.id.namespace).to_owned();
+        let namespace = object.namespace.unwrap_or(&self.id.namespace);
         let resource = self.traffic_resource().await?;
-        let found = self.client.get(&resource, &namespace, object.name).await;
+        let found = self.client.get(&resource, namespace, object.name).await;
         let found = found.map_err(failed(self.client, "reading what traffic goes through"))?;
-        let Some(found) = found else { return Err(self.unfit("it is not there")) };
-        let (backends, slots) = self.backends(standing).await?;
-        let reading =
-            Reading { kind: object.kind, base: &self.id.name, backends: &backends, slots: &slots };
-        let shares = reading.shares(&found).map_err(|unfit| self.unfit(&unfit.to_string()))?;
-        Ok((found, shares))
+        found.ok_or_else(|| self.unfit(&"it is not there"))
     }
 
     async fn traffic_resource(&self) -> Result<Resource, ApplyError> {
@@ -518,13 +497,13 @@ impl<'a> Walk<'a> {
         match self.client.resource_at_any_version(api_version, kind).await {
             Ok(resource) => Ok(resource),
             Err(RequestError::NoSuchKind { .. }) => {
-                Err(self.unfit("the cluster does not serve its kind"))
+                Err(self.unfit(&"the cluster does not serve its kind"))
             }
             Err(error) => Err(failed(self.client, "reading what traffic goes through")(error)),
         }
     }
 
-    fn unfit(&self, problem: &str) -> ApplyError {
+    fn unfit(&self, problem: &dyn fmt::Display) -> ApplyError {
         let (api_version, kind) = self.object.kind.api();
         let object = ObjectKey {
             group: access::group_of(api_version).to_owned(),
@@ -532,39 +511,23 @@ impl<'a> Walk<'a> {
             namespace: self.object.namespace.unwrap_or(&self.id.namespace).to_owned(),
             name: self.object.name.to_owned(),
         };
-        Refused::Traffic { object, problem: problem.to_owned() }.into()
+        Refused::Traffic { object, problem: problem.to_string() }.into()
     }
 
-    /// The Services of each release, and which releases are there or about to be.
-    async fn backends(
-        &mut self,
-        standing: &Standing,
-    ) -> Result<(Backends, BTreeSet<Slot>), ApplyError> {
+    /// The Services of each release: those that it has, and those that it would get.
+    async fn backends(&mut self, standing: &Standing) -> Result<Backends, ApplyError> {
         let mut backends = Backends::new();
-        let mut slots: BTreeSet<Slot> = standing.slots.keys().copied().collect();
-        let target = standing.active().map_or_else(
-            || standing.slots.keys().next().copied().unwrap_or(Slot::Blue),
-            |(active, _)| active.other(),
-        );
-        let is_there = standing.active().is_some_and(|(active, _)| {
-            standing
-                .newest(active)
-                .is_some_and(|head| head.origin.digest.as_ref() == Some(self.goal))
-        });
-        if !is_there {
-            slots.insert(target);
-        }
-        for slot in Slot::ALL {
+        for side in Side::ALL {
             let mut services = BTreeSet::new();
-            if let Some(release) = self.rendered(slot).await? {
+            if let Some(release) = self.rendered(side) {
                 services.extend(services_of(&release.rendered.manifests, &self.id.namespace));
             }
-            if let Some(head) = standing.newest(slot) {
+            if let Some(head) = standing.newest(side) {
                 services.extend(self.recorded_services(head).await?);
             }
-            backends.insert(slot, services);
+            backends.insert(side, services);
         }
-        Ok((backends, slots))
+        Ok(backends)
     }
 
     /// The Services that a record has. Of what git says the render tells.
@@ -572,9 +535,8 @@ impl<'a> Walk<'a> {
         &mut self,
         head: &RecordHead,
     ) -> Result<BTreeSet<(String, String)>, ApplyError> {
-        if head.origin.digest.as_ref() == Some(&self.release.digest)
-            && *self.goal == self.release.digest
-        {
+        let is_rendered = head.origin.digest.as_ref() == Some(&self.release.digest);
+        if is_rendered && self.course.to.is_none() {
             return Ok(BTreeSet::new());
         }
         if let Some(known) = self.services.get(&head.secret_name) {
@@ -589,51 +551,39 @@ impl<'a> Walk<'a> {
         Ok(services)
     }
 
-    /// Brings the goal up in a slot. One that was never healthy and cannot be brought up is given
-    /// up.
-    async fn install(&mut self, slot: Slot, seen: &Seen) -> Result<Option<Progress>, ApplyError> {
-        let Some(release) = self.rendered(slot).await? else {
-            let release = of(&self.id, slot);
-            return Err(ApplyError::NoRevision { release, revision: None });
+    /// Brings the goal up. A new release that cannot be brought up is given up.
+    async fn install(&mut self, side: Side, seen: &Seen) -> Result<(), ApplyError> {
+        let Some(release) = self.rendered(side) else {
+            return Err(ApplyError::NoRevision { release: of(&self.id, side), revision: None });
         };
-        self.tell(&format!("{} is installed", self.name(slot)));
-        match realize(self.client, &release, self.options, self.clock).await {
+        self.tell(&format!("{} is installed", self.name(side)));
+        let error = match realize(self.client, &release, self.options, self.clock).await {
             Ok(outcome) => {
                 self.outcome = Some(outcome);
-                Ok(None)
+                return Ok(());
             }
-            Err(error) => {
-                let is_active = seen.standing.active().is_some_and(|(active, _)| active == slot);
-                let may_pass = error.is_refused() || error.is_passing() || error.is_unreachable();
-                if is_active || may_pass {
-                    return Err(error);
-                }
-                let standing = read_standing(self.client, &self.id).await?;
-                let Some(head) = standing.newest(slot) else { return Err(error) };
-                let reason = crate::report::errors::chain(&error);
-                let mark = Mark::GivenUp { since: self.clock.now(), reason };
-                self.write_mark(head, &mark).await?;
-                Ok(None)
-            }
+            Err(error) => error,
+        };
+        let is_active = seen.standing.active().is_some_and(|(active, _)| active == side);
+        let may_pass = error.is_refused() || error.is_passing() || error.is_unreachable();
+        if is_active || may_pass {
+            return Err(error);
         }
+        let standing = read_standing(self.client, &self.id).await?;
+        let Some(head) = standing.newest(side) else { return Err(error) };
+        let reason = crate::report::errors::chain(&error);
+        self.tell(&format!("{} is given up: {reason}", self.name(side)));
+        self.write_mark(head, &Mark::GivenUp { since: self.clock.now(), reason }).await
     }
 
-    async fn shift(
-        &mut self,
-        to: Slot,
-        weight: u32,
-        standing: &Standing,
-    ) -> Result<(), ApplyError> {
-        let object = self.object;
+    /// Moves traffic, unless somebody has written its object since it was looked at.
+    async fn shift(&self, split: Split, seen: &Seen) -> Result<(), ApplyError> {
+        let Split { to, weight, .. } = split;
         self.tell(&format!("{} gets {weight} % of the traffic", self.name(to)));
-        let (found, _) = self.traffic(standing).await?;
-        let (backends, mut slots) = self.backends(standing).await?;
-        slots.insert(to);
-        let reading =
-            Reading { kind: object.kind, base: &self.id.name, backends: &backends, slots: &slots };
-        let patch = reading.shift(&found, to, weight);
-        let patch = patch.map_err(|unfit| self.unfit(&unfit.to_string()))?;
+        let patch = self.reading(seen).shift(&seen.object, split);
+        let patch = patch.map_err(|unfit| self.unfit(&unfit))?;
         let resource = self.traffic_resource().await?;
+        let object = self.object;
         let namespace = object.namespace.unwrap_or(&self.id.namespace);
         let sent = self
             .client
@@ -646,19 +596,19 @@ impl<'a> Walk<'a> {
         }
     }
 
-    async fn mark(&self, slot: Slot, mut mark: Mark, seen: &Seen) -> Result<(), ApplyError> {
-        let Some(head) = seen.standing.newest(slot) else { return Ok(()) };
+    async fn mark(&self, side: Side, mut mark: Mark, seen: &Seen) -> Result<(), ApplyError> {
+        let Some(head) = seen.standing.newest(side) else { return Ok(()) };
         if let (Mark::GivenUp { reason, .. }, Some((observation, live))) = (&mut mark, &seen.looked)
         {
             reason.push_str(&told_why(self.client, live, observation).await);
         }
         match &mark {
             Mark::GivenUp { reason, .. } => {
-                self.tell(&format!("{} is given up: {reason}", self.name(slot)));
+                self.tell(&format!("{} is given up: {reason}", self.name(side)));
             }
-            Mark::Active { .. } => self.tell(&format!("{} has taken over", self.name(slot))),
+            Mark::Active { .. } => self.tell(&format!("{} has taken over", self.name(side))),
             Mark::Kept { until, .. } => {
-                self.tell(&format!("{} is kept until {}", self.name(slot), moment(*until)));
+                self.tell(&format!("{} is kept until {}", self.name(side), moment(*until)));
             }
             Mark::Trial { .. } => {}
         }
@@ -680,19 +630,14 @@ impl<'a> Walk<'a> {
         }
     }
 
-    async fn remove(&self, id: &ReleaseId) -> Result<(), ApplyError> {
-        uninstall(self.client, id, Allowance::Templates, self.options, self.clock).await?;
-        Ok(())
-    }
-
     /// The instance is there. What somebody has changed of it is put back.
     async fn done(
         &mut self,
-        active: Slot,
-        kept: Option<Timestamp>,
+        active: Side,
+        kept: Option<(Side, Timestamp)>,
         seen: &Seen,
     ) -> Result<Progress, ApplyError> {
-        let mut outcome = match (self.outcome.take(), self.rendered(active).await?) {
+        let mut outcome = match (self.outcome.take(), self.rendered(active)) {
             (Some(outcome), _) => outcome,
             (None, Some(release)) => {
                 realize(self.client, &release, self.options, self.clock).await?
@@ -712,14 +657,9 @@ impl<'a> Walk<'a> {
         if outcome.action == Action::Installed && self.had_active {
             outcome.action = Action::Upgraded;
         }
-        let name = self.name(active);
-        let mut told = format!("{name} has all of the traffic");
-        if let Some(until) = kept {
-            let other = match seen.standing.newest(active.other()) {
-                Some(head) => &head.id.name,
-                None => &self.id.name,
-            };
-            told = format!("{told}, {other} is kept until {}", moment(until));
+        let mut told = format!("{} has all of the traffic", self.name(active));
+        if let Some((side, until)) = kept {
+            told = format!("{told}, {} is kept until {}", self.name(side), moment(until));
         }
         outcome.beside = Some(told);
         Ok(Progress::Done(outcome))
@@ -727,27 +667,18 @@ impl<'a> Walk<'a> {
 
     /// Waits until what the instance is at is healthy.
     async fn healthy(&mut self, outcome: Outcome) -> Brought {
-        let timeout = health_timeout(self.release);
-        let present = present(self.client, &self.id).await;
-        let id = present.unwrap_or_else(|_| self.id.clone());
-        let checks: Vec<HealthCheck> = self
-            .release
-            .instance
-            .health
-            .checks
-            .iter()
-            .cloned()
-            .map(|mut check| {
-                check.object.name = renamed(&check.object.name, &self.id.name, &id.name);
-                check
-            })
-            .collect();
+        let nothing = |failure| Brought::Failed { failure, recovery: Recovery::None };
+        let standing = match read_standing(self.client, &self.id).await {
+            Ok(standing) => standing,
+            Err(error) => return nothing(Failure::Apply(error)),
+        };
+        let side = standing.active().map_or(Side::Plain, |(side, _)| side);
+        let (id, checks) = (of(&self.id, side), self.checks_at(side, &[]));
         let subject = Subject { checks: &checks, ..Subject::from(&id) };
+        let timeout = health_timeout(self.release);
         match wait(self.client, subject, timeout, self.clock).await {
             Ok(_) => Brought::Healthy { outcome },
-            Err(error) => {
-                Brought::Failed { failure: Failure::Health(error), recovery: Recovery::None }
-            }
+            Err(error) => nothing(Failure::Health(error)),
         }
     }
 }

@@ -8,43 +8,47 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
-use super::machine::Shares;
-use crate::fleet::blue_green::{Slot, TrafficKind};
+use super::machine::{Shares, Split};
+use crate::fleet::blue_green::TrafficKind;
+use crate::live::blue_green::Side;
 use crate::object::access;
 
 /// The Services of each release, by namespace and name.
-pub(super) type Backends = BTreeMap<Slot, BTreeSet<(String, String)>>;
+pub(super) type Backends = BTreeMap<Side, BTreeSet<(String, String)>>;
 
 /// What the object is read with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading<'a> {
     pub(super) kind: TrafficKind<'a>,
-    /// The name that both releases are called after.
+    /// The name that the releases are called after.
     pub(super) base: &'a str,
     pub(super) backends: &'a Backends,
-    /// The releases that are there, or about to be.
-    pub(super) slots: &'a BTreeSet<Slot>,
+    /// The releases that traffic moves between.
+    pub(super) between: &'a BTreeSet<Side>,
 }
 
 /// Why traffic cannot be moved with an object as it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unfit {
-    #[error("it has no selector")]
-    NoSelector,
+    #[error("its selector has no label `{label}`, by which it would tell the releases apart")]
+    NoLabel { label: String },
     #[error("it belongs to the release {0} itself, and would go with it")]
     OfRelease(String),
     #[error("it has no backend of release {0}")]
     NoBackend(String),
-    #[error("{rule} has a backend of release {has} and none of {lacks}")]
-    OneSided { rule: String, has: String, lacks: String },
+    #[error("{rule} has a backend of one release and none of {lacks}")]
+    OneSided { rule: String, lacks: String },
     #[error("{rule} has several backends of release {of}")]
     Several { rule: String, of: String },
+    #[error("{rule} has a backend of neither release, whose part of the traffic would change")]
+    Stranger { rule: String },
 }
 
-/// A backend of one of the releases.
+/// A backend of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Backend {
-    slot: Slot,
+    /// The release that it is of.
+    side: Option<Side>,
     /// The JSON pointer to its weight.
     pointer: String,
     weight: u64,
@@ -58,14 +62,17 @@ struct Rule {
 }
 
 impl Rule {
-    fn of(&self, slot: Slot) -> impl Iterator<Item = &Backend> {
-        self.backends.iter().filter(move |backend| backend.slot == slot)
+    fn of(&self, side: Side) -> impl Iterator<Item = &Backend> {
+        self.backends.iter().filter(move |backend| backend.side == Some(side))
     }
 }
 
+/// A Service by namespace and name, and its weight. None for another kind of backend.
+type Weighted = (Option<(String, String)>, u64);
+
 impl Reading<'_> {
-    fn release(&self, slot: Slot) -> String {
-        slot.release_name(self.base)
+    fn release(&self, side: Side) -> String {
+        side.release_name(self.base)
     }
 
     /// How much of the traffic each release has.
@@ -75,11 +82,9 @@ impl Reading<'_> {
     pub(super) fn shares(&self, object: &Json) -> Result<Shares, Unfit> {
         self.ensure_apart(object)?;
         if let TrafficKind::Service(label) = self.kind {
-            let selector = selector(object)?;
-            let value = selector.get(label).and_then(Json::as_str).unwrap_or_default();
-            let share = |slot| if value == self.release(slot) { 100 } else { 0 };
-            let (blue, green) = (share(Slot::Blue), share(Slot::Green));
-            return Ok(Shares { blue, green, is_mixed: false });
+            let value = selected(object, label)?;
+            let of = Side::ALL.map(|side| if value == self.release(side) { 100 } else { 0 });
+            return Ok(Shares { of, is_mixed: false });
         }
         let mut shares: Option<Shares> = None;
         for rule in self.rules(object)? {
@@ -87,8 +92,7 @@ impl Reading<'_> {
             shares = Some(match shares {
                 None => one,
                 Some(before) => Shares {
-                    blue: before.blue.max(one.blue),
-                    green: before.green.max(one.green),
+                    of: [0, 1, 2].map(|at| before.of[at].max(one.of[at])),
                     is_mixed: before.is_mixed || before != one,
                 },
             });
@@ -96,24 +100,25 @@ impl Reading<'_> {
         Ok(shares.unwrap_or_default())
     }
 
-    /// The JSON patch that gives a release so much of the traffic, and the other one the rest. It
-    /// holds only for this version of the object.
+    /// The JSON patch that shares traffic like this. It holds only for this version of the object.
     ///
     /// # Errors
     /// As [`Self::shares`].
-    pub(super) fn shift(&self, object: &Json, to: Slot, weight: u32) -> Result<Json, Unfit> {
+    pub(super) fn shift(&self, object: &Json, split: Split) -> Result<Json, Unfit> {
         let version = access::resource_version(object);
         let mut patch =
             vec![json!({"op": "replace", "path": "/metadata/resourceVersion", "value": version})];
         if let TrafficKind::Service(label) = self.kind {
-            selector(object)?;
+            selected(object, label)?;
             let path = format!("/spec/selector/{}", escaped(label));
+            let has_all = |side: &Side| split.weight_of(*side) == 100;
+            let to = Side::ALL.into_iter().find(has_all).unwrap_or(split.to);
             patch.push(json!({"op": "add", "path": path, "value": self.release(to)}));
             return Ok(Json::Array(patch));
         }
         for rule in self.rules(object)? {
-            for backend in &rule.backends {
-                let weight = if backend.slot == to { weight } else { 100 - weight };
+            for (side, backend) in rule.backends.iter().filter_map(|one| Some((one.side?, one))) {
+                let weight = split.weight_of(side);
                 patch.push(json!({"op": "add", "path": backend.pointer, "value": weight}));
             }
         }
@@ -123,32 +128,35 @@ impl Reading<'_> {
     /// An object of one of the releases goes with it.
     fn ensure_apart(&self, object: &Json) -> Result<(), Unfit> {
         let owner = access::annotation(object, "meta.helm.sh/release-name");
-        let own = Slot::ALL.map(|slot| self.release(slot));
+        let own = Side::ALL.map(|side| self.release(side));
         match owner.filter(|owner| own.iter().any(|release| release == owner)) {
             Some(owner) => Err(Unfit::OfRelease(owner.to_owned())),
             None => Ok(()),
         }
     }
 
-    /// The rules that the releases are in, each with one backend of every release that is there.
+    /// The rules that the releases are in, each with one backend of every release that traffic moves
+    /// between, and none of anybody else.
     fn rules(&self, object: &Json) -> Result<Vec<Rule>, Unfit> {
         let mut rules = self.all_rules(object);
-        rules.retain(|rule| !rule.backends.is_empty());
-        for slot in self.slots {
-            if !rules.iter().any(|rule| rule.of(*slot).next().is_some()) {
-                return Err(Unfit::NoBackend(self.release(*slot)));
+        rules.retain(|rule| rule.backends.iter().any(|backend| backend.side.is_some()));
+        for side in self.between {
+            if !rules.iter().any(|rule| rule.of(*side).next().is_some()) {
+                return Err(Unfit::NoBackend(self.release(*side)));
             }
         }
         for rule in &rules {
-            for slot in Slot::ALL {
-                let count = rule.of(slot).count();
+            let name = || rule.name.clone();
+            if rule.backends.iter().any(|backend| backend.side.is_none() && backend.weight > 0) {
+                return Err(Unfit::Stranger { rule: name() });
+            }
+            for side in Side::ALL {
+                let count = rule.of(side).count();
                 if count > 1 {
-                    let of = self.release(slot);
-                    return Err(Unfit::Several { rule: rule.name.clone(), of });
+                    return Err(Unfit::Several { rule: name(), of: self.release(side) });
                 }
-                if count == 0 && self.slots.contains(&slot) {
-                    let (has, lacks) = (self.release(slot.other()), self.release(slot));
-                    return Err(Unfit::OneSided { rule: rule.name.clone(), has, lacks });
+                if count == 0 && self.between.contains(&side) {
+                    return Err(Unfit::OneSided { rule: name(), lacks: self.release(side) });
                 }
             }
         }
@@ -160,14 +168,8 @@ impl Reading<'_> {
         match self.kind {
             TrafficKind::Service(_) => Vec::new(),
             TrafficKind::HttpRoute => self.rules_at(object, &["spec", "rules"], |rule| {
-                let backends = items(rule, "backendRefs").map(|one| {
-                    let name = access::text(one, &["name"]).unwrap_or_default();
-                    let of = access::text(one, &["namespace"]).unwrap_or(own);
-                    let is_service =
-                        access::text(one, &["kind"]).is_none_or(|kind| kind == "Service");
-                    let service = is_service.then(|| (of.to_owned(), name.to_owned()));
-                    (service, weight(one, 1))
-                });
+                let backends =
+                    items(rule, "backendRefs").map(|one| (service(one, own), weight(one, 1)));
                 ("backendRefs", backends.collect())
             }),
             TrafficKind::VirtualService => ["http", "tls", "tcp"]
@@ -186,11 +188,8 @@ impl Reading<'_> {
                 .collect(),
             TrafficKind::TraefikService => {
                 let weighted = object.pointer("/spec/weighted").unwrap_or(&Json::Null);
-                let backends = items(weighted, "services").map(|one| {
-                    let name = access::text(one, &["name"]).unwrap_or_default();
-                    let of = access::text(one, &["namespace"]).unwrap_or(own);
-                    (Some((of.to_owned(), name.to_owned())), weight(one, 1))
-                });
+                let backends =
+                    items(weighted, "services").map(|one| (service(one, own), weight(one, 1)));
                 let backends = self.backends("/spec/weighted/services", backends.collect());
                 vec![Rule { name: "`spec.weighted`".to_owned(), backends }]
             }
@@ -201,7 +200,7 @@ impl Reading<'_> {
         &self,
         object: &'o Json,
         path: &[&str; 2],
-        of_rule: impl Fn(&'o Json) -> (&'static str, Vec<(Option<(String, String)>, u64)>),
+        of_rule: impl Fn(&'o Json) -> (&'static str, Vec<Weighted>),
     ) -> Vec<Rule> {
         let section = object.get(path[0]).unwrap_or(&Json::Null);
         let rules = items(section, path[1]).enumerate().map(|(at, rule)| {
@@ -213,32 +212,34 @@ impl Reading<'_> {
         rules.collect()
     }
 
-    /// Those of a list that are of one of the releases.
-    fn backends(&self, pointer: &str, all: Vec<(Option<(String, String)>, u64)>) -> Vec<Backend> {
-        let known = all.into_iter().enumerate().filter_map(|(at, (service, weight))| {
-            let service = service?;
-            let slot = Slot::ALL
-                .into_iter()
-                .find(|slot| self.backends.get(slot).is_some_and(|own| own.contains(&service)))?;
-            Some(Backend { slot, pointer: format!("{pointer}/{at}/weight"), weight })
+    fn backends(&self, pointer: &str, all: Vec<Weighted>) -> Vec<Backend> {
+        let backends = all.into_iter().enumerate().map(|(at, (service, weight))| {
+            let is_of = |side: &Side| {
+                let own = self.backends.get(side);
+                service.as_ref().is_some_and(|one| own.is_some_and(|own| own.contains(one)))
+            };
+            let side = Side::ALL.into_iter().find(is_of);
+            Backend { side, pointer: format!("{pointer}/{at}/weight"), weight }
         });
-        known.collect()
+        backends.collect()
     }
 }
 
-fn selector(object: &Json) -> Result<&serde_json::Map<String, Json>, Unfit> {
-    object.pointer("/spec/selector").and_then(Json::as_object).ok_or(Unfit::NoSelector)
+/// The release that a Service's selector has: the value of the label that tells releases apart.
+fn selected<'o>(object: &'o Json, label: &str) -> Result<&'o str, Unfit> {
+    let selector = object.pointer("/spec/selector").and_then(Json::as_object);
+    let value = selector.and_then(|selector| selector.get(label)).and_then(Json::as_str);
+    value.ok_or_else(|| Unfit::NoLabel { label: label.to_owned() })
 }
 
 fn share_of(rule: &Rule) -> Shares {
-    let weight = |slot| rule.of(slot).map(|backend| backend.weight).sum::<u64>();
-    let (blue, green) = (weight(Slot::Blue), weight(Slot::Green));
-    let total = blue.saturating_add(green);
+    let weights = Side::ALL.map(|side| rule.of(side).map(|one| one.weight).sum::<u64>());
+    let total = weights.iter().fold(0, |sum: u64, weight| sum.saturating_add(*weight));
     // What has any has at least one percent, so that it never counts as nothing.
     let share = |part: u64| part.saturating_mul(100).checked_div(total).unwrap_or(0);
     let percent = |part: u64| u32::try_from(share(part).max(u64::from(part > 0))).unwrap_or(100);
-    let is_mixed = total > 0 && blue.saturating_mul(100) % total != 0;
-    Shares { blue: percent(blue), green: percent(green), is_mixed }
+    let is_whole = |part: &u64| total == 0 || part.saturating_mul(100) % total == 0;
+    Shares { of: weights.map(percent), is_mixed: !weights.iter().all(is_whole) }
 }
 
 fn items<'a>(of: &'a Json, field: &str) -> impl Iterator<Item = &'a Json> + use<'a> {
@@ -247,6 +248,14 @@ fn items<'a>(of: &'a Json, field: &str) -> impl Iterator<Item = &'a Json> + use<
 
 fn weight(backend: &Json, absent: u64) -> u64 {
     backend.get("weight").and_then(Json::as_u64).unwrap_or(absent)
+}
+
+/// The Service that a backend means, where it is one.
+fn service(backend: &Json, own: &str) -> Option<(String, String)> {
+    let name = access::text(backend, &["name"])?;
+    let namespace = access::text(backend, &["namespace"]).unwrap_or(own);
+    let is_service = access::text(backend, &["kind"]).is_none_or(|kind| kind == "Service");
+    is_service.then(|| (namespace.to_owned(), name.to_owned()))
 }
 
 /// The Service that a host of Istio means: `web`, `web.apps`, `web.apps.svc.cluster.local`.
@@ -265,24 +274,29 @@ fn escaped(step: &str) -> String {
 mod tests {
     use super::*;
 
-    fn backends() -> Backends {
-        Slot::ALL
-            .map(|slot| (slot, BTreeSet::from([("apps".to_owned(), format!("web-{slot}"))])))
-            .into()
-    }
+    use crate::fleet::blue_green::Slot;
+
+    const BLUE: Side = Side::Of(Slot::Blue);
+    const GREEN: Side = Side::Of(Slot::Green);
 
     fn read<T>(kind: TrafficKind<'_>, read: impl FnOnce(Reading<'_>) -> T) -> T {
-        let (backends, slots) = (backends(), Slot::ALL.into());
-        read(Reading { kind, base: "web", backends: &backends, slots: &slots })
+        let service = |side: Side| BTreeSet::from([("apps".to_owned(), side.release_name("web"))]);
+        let backends = Side::ALL.map(|side| (side, service(side))).into();
+        let between = [BLUE, GREEN].into();
+        read(Reading { kind, base: "web", backends: &backends, between: &between })
     }
 
     fn shares(kind: TrafficKind<'_>, object: &Json) -> Result<Shares, Unfit> {
         read(kind, |reading| reading.shares(object))
     }
 
+    fn to_green(weight: u32) -> Split {
+        Split { to: GREEN, weight, rest: Some(BLUE) }
+    }
+
     /// The object after a shift, and what was written of it.
     fn shifted(kind: TrafficKind<'_>, object: &Json, weight: u32) -> (Json, Vec<String>) {
-        let patch = read(kind, |reading| reading.shift(object, Slot::Green, weight)).unwrap();
+        let patch = read(kind, |reading| reading.shift(object, to_green(weight))).unwrap();
         let paths = patch.as_array().unwrap()[1..].iter();
         let paths = paths.map(|op| op["path"].as_str().unwrap().to_owned()).collect();
         let mut after = object.clone();
@@ -299,19 +313,21 @@ mod tests {
     }
 
     fn even(blue: u32, green: u32) -> Shares {
-        Shares { blue, green, is_mixed: false }
+        Shares { of: [0, blue, green], is_mixed: false }
     }
 
     #[test]
     fn a_services_selector_has_one_release_or_none() {
         let kind = TrafficKind::Service("app.kubernetes.io/instance");
-        let service = object(json!({"selector": {"app": "web"}}));
+        let label = "app.kubernetes.io/instance";
+        let service = object(json!({"selector": {"app": "web", label: "none"}}));
         assert_eq!(shares(kind, &service), Ok(even(0, 0)));
         let (after, paths) = shifted(kind, &service, 100);
         assert_eq!(shares(kind, &after), Ok(even(0, 100)));
         assert_eq!(after["spec"]["selector"]["app"], "web", "the rest of it stays");
         assert_eq!(paths, ["/spec/selector/app.kubernetes.io~1instance"]);
-        assert_eq!(shares(kind, &object(json!({}))), Err(Unfit::NoSelector));
+        let blind = object(json!({"selector": {"app": "web"}}));
+        assert_eq!(shares(kind, &blind), Err(Unfit::NoLabel { label: label.to_owned() }));
     }
 
     #[test]
@@ -321,7 +337,7 @@ mod tests {
             {"backendRefs": [{"name": "web-blue", "port": 80, "weight": 100},
                              {"name": "web-green", "port": 80, "weight": 0}]},
             {"backendRefs": [{"name": "other", "weight": 3}]},
-            {"backendRefs": [{"name": "other", "weight": 5}, {"name": "web-green", "weight": 0},
+            {"backendRefs": [{"name": "other", "weight": 0}, {"name": "web-green", "weight": 0},
                              {"name": "web-blue"}]},
         ]}));
         assert_eq!(shares(kind, &route), Ok(even(100, 0)));
@@ -364,12 +380,24 @@ mod tests {
     }
 
     #[test]
+    fn the_release_from_before_loses_its_weight_to_those_that_traffic_moves_between() {
+        let kind = TrafficKind::HttpRoute;
+        let route = object(json!({"rules": [{"backendRefs": [
+            {"name": "web", "weight": 100}, {"name": "web-blue", "weight": 0},
+            {"name": "web-green", "weight": 0},
+        ]}]}));
+        assert_eq!(shares(kind, &route), Ok(Shares { of: [100, 0, 0], is_mixed: false }));
+        let (after, _) = shifted(kind, &route, 10);
+        assert_eq!(shares(kind, &after), Ok(even(90, 10)));
+    }
+
+    #[test]
     fn rules_that_differ_are_no_share_of_anything() {
         let route = object(json!({"rules": [
             {"backendRefs": [{"name": "web-blue", "weight": 1}, {"name": "web-green", "weight": 0}]},
             {"backendRefs": [{"name": "web-blue", "weight": 1}, {"name": "web-green", "weight": 1}]},
         ]}));
-        let mixed = Shares { blue: 100, green: 50, is_mixed: true };
+        let mixed = Shares { of: [0, 100, 50], is_mixed: true };
         assert_eq!(shares(TrafficKind::HttpRoute, &route), Ok(mixed));
         let thirds = object(json!({"rules": [
             {"backendRefs": [{"name": "web-blue", "weight": 2}, {"name": "web-green", "weight": 1}]},
@@ -378,7 +406,7 @@ mod tests {
         let few = object(json!({"rules": [
             {"backendRefs": [{"name": "web-blue", "weight": 999}, {"name": "web-green", "weight": 1}]},
         ]}));
-        assert_eq!(shares(TrafficKind::HttpRoute, &few).unwrap().green, 1, "never nothing");
+        assert_eq!(shares(TrafficKind::HttpRoute, &few).unwrap().of(GREEN), 1, "never nothing");
     }
 
     #[test]
@@ -390,6 +418,10 @@ mod tests {
         assert_eq!(
             unfit(json!([{"name": "web-blue"}, {"name": "web-green"}, {"name": "web-blue"}])),
             "`spec.rules[0]` has several backends of release web-blue"
+        );
+        assert_eq!(
+            unfit(json!([{"name": "web-blue"}, {"name": "web-green"}, {"name": "other"}])),
+            "`spec.rules[0]` has a backend of neither release, whose part of the traffic would change"
         );
         let mut own = route(json!([{"name": "web-blue"}, {"name": "web-green"}]));
         own["metadata"]["annotations"] = json!({"meta.helm.sh/release-name": "web-green"});

@@ -102,10 +102,8 @@ pub fn instance<'a>(
 
 async fn of_release(client: &ClusterClient, instance: &Instance) -> anyhow::Result<Vec<Row>> {
     let standing = blue_green::standing(client, &ReleaseId::of(instance)).await?;
-    let heads: Vec<RecordHead> =
-        standing.plain.into_iter().chain(standing.slots.into_values().flatten()).collect();
     let mut rows = Vec::new();
-    for head in &heads {
+    for head in standing.heads() {
         let record = releases::record(client, head).await?;
         let mut row = row(head, &client.name);
         if let Some(record) = record {
