@@ -514,6 +514,8 @@ pub enum Refused {
         object: ObjectKey,
         /// What is wrong with it.
         problem: String,
+        /// Whether it is that it is not there.
+        is_absent: bool,
     },
     /// The instance stands as two releases beside one another.
     #[error(

@@ -38,6 +38,23 @@ impl Neighbour<'_> {
 pub fn settle(all: &mut [Neighbour<'_>]) {
     refuse_claims(all);
     order_by_kinds(all);
+    order_by_traffic(all);
+}
+
+/// What traffic goes through may come with another release, which goes first then.
+fn order_by_traffic(all: &mut [Neighbour<'_>]) {
+    for index in 0..all.len() {
+        let refused = &all[index].comparison.refused;
+        let Some(Refused::Traffic { object, is_absent: true, .. }) = refused else { continue };
+        let brings = |one: &&Neighbour<'_>| {
+            one.comparison.refused.is_none()
+                && claims_of(one.release).iter().any(|(key, _)| key == object)
+        };
+        let Some(from) = all.iter().find(brings).map(|one| one.addon().clone()) else { continue };
+        if comes_first(all, index, &from) {
+            all[index].comparison.refused = None;
+        }
+    }
 }
 
 fn refuse_claims(all: &mut [Neighbour<'_>]) {

@@ -7,6 +7,7 @@
 )]
 
 mod apply;
+mod blue_green;
 mod charts;
 mod ci;
 mod completions;

@@ -366,12 +366,13 @@ mod forms {
             blue_green("traffic: {}"),
             blue_green("traffic: {service: {name: web}, httpRoute: {name: web}}"),
             blue_green("traffic: {service: {name: web}}, steps: [{weight: 10}, {weight: 100}]"),
+            blue_green("traffic: {httpRoute: {nam: web}}, keepFor: long"),
             blue_green(
-                "traffic: {httpRoute: {name: web}}, keepFor: long, \
+                "traffic: {httpRoute: {name: web}}, \
                  steps: [{weight: 0}, {weight: 50}, {weight: 50}, {weight: 120}]",
             ),
             blue_green(
-                "traffic: {httpRoute: {nam: web}}, steps: [{weight: 10, checks: \
+                "traffic: {httpRoute: {name: web}}, steps: [{weight: 10, checks: \
                  [{object: {kind: Deployment, name: web}, cel: \"self.status.readyReplicas >\"}]}]",
             ),
         ];

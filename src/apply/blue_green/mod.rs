@@ -8,13 +8,12 @@ mod machine;
 mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
 use self::machine::{Beside, Goal, Next, Shares, Split, View};
-use self::traffic::{Backends, Reading};
+use self::traffic::{Backends, Reading, Unfit};
 use super::bring::{Brought, Failure, Recovery, health_timeout};
 use super::error::{ApplyError, Refused};
 use super::history::{self, failed};
@@ -489,7 +488,7 @@ impl<'a> Walk<'a> {
         let resource = self.traffic_resource().await?;
         let found = self.client.get(&resource, namespace, object.name).await;
         let found = found.map_err(failed(self.client, "reading what traffic goes through"))?;
-        found.ok_or_else(|| self.unfit(&"it is not there"))
+        found.ok_or_else(|| self.absent("it is not there"))
     }
 
     async fn traffic_resource(&self) -> Result<Resource, ApplyError> {
@@ -497,13 +496,21 @@ impl<'a> Walk<'a> {
         match self.client.resource_at_any_version(api_version, kind).await {
             Ok(resource) => Ok(resource),
             Err(RequestError::NoSuchKind { .. }) => {
-                Err(self.unfit(&"the cluster does not serve its kind"))
+                Err(self.absent("the cluster does not serve its kind"))
             }
             Err(error) => Err(failed(self.client, "reading what traffic goes through")(error)),
         }
     }
 
-    fn unfit(&self, problem: &dyn fmt::Display) -> ApplyError {
+    fn unfit(&self, unfit: &Unfit) -> ApplyError {
+        self.refused(unfit.to_string(), false)
+    }
+
+    fn absent(&self, problem: &str) -> ApplyError {
+        self.refused(problem.to_owned(), true)
+    }
+
+    fn refused(&self, problem: String, is_absent: bool) -> ApplyError {
         let (api_version, kind) = self.object.kind.api();
         let object = ObjectKey {
             group: access::group_of(api_version).to_owned(),
@@ -511,7 +518,7 @@ impl<'a> Walk<'a> {
             namespace: self.object.namespace.unwrap_or(&self.id.namespace).to_owned(),
             name: self.object.name.to_owned(),
         };
-        Refused::Traffic { object, problem: problem.to_string() }.into()
+        Refused::Traffic { object, problem, is_absent }.into()
     }
 
     /// The Services of each release: those that it has, and those that it would get.
