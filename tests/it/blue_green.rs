@@ -19,7 +19,7 @@ const CRDS: [(&str, &str, &str, &str); 3] = [
 ];
 
 /// The objects of each kind, with all of the traffic at nobody.
-const OBJECTS: &str = r#"apiVersion: v1
+const OBJECTS: &str = r"apiVersion: v1
 kind: Service
 metadata: {name: front}
 spec:
@@ -58,7 +58,7 @@ spec:
       {{- range .Values.names }}
       - {name: {{ . }}, port: 80, weight: 0}
       {{- end }}
-"#;
+";
 
 /// A chart that can stand twice.
 const WEB: &str = r#"apiVersion: v1
@@ -341,7 +341,7 @@ fn what_each_command_says_of_two_releases() {
         "why sim-01 web",
         "history sim-01 web",
         "rollback sim-01 web",
-        "rollback sim-01 web --revision 1",
+        "rollback sim-01 web 1",
         "history sim-01 web",
         "plan sim-01 --exit-code",
         "apply sim-01 --addon web --yes",

@@ -193,9 +193,9 @@ pub(super) async fn compare_beside(
         return Err(ApplyError::NotInstalled { release: id });
     };
     let mut comparison = Box::pin(compare(client, &in_slot, options, clock)).await?;
-    if let Some(coming) = standing.coming().and_then(|slot| standing.newest(slot)) {
+    if let Some(coming) = standing.coming().and_then(|side| standing.newest(side)) {
         comparison.pending = Some(coming.into());
-    } else if standing.is_unfinished(clock.now()) {
+    } else if standing.is_unfinished(clock.now()) || active == Some(Side::Plain) {
         comparison.pending.clone_from(&comparison.adopted);
     }
     comparison.beside = beside(release, &standing, &comparison);
@@ -218,8 +218,13 @@ fn beside(release: &Release, standing: &Standing, comparison: &Comparison) -> Op
     let next = active.next().release_name(base);
     let steps: Vec<String> =
         spec.way().iter().skip(1).map(|step| format!("{} %", step.weight)).collect();
-    let gets =
-        format!("{next} is installed beside it and gets {} of the traffic", steps.join(", "));
+    let kept = standing.newest(Side::Of(active.next()));
+    let gets = if kept.is_some_and(|head| head.origin.digest.as_ref() == Some(&release.digest)) {
+        format!("{next}, which is kept, gets all of the traffic back")
+    } else {
+        let steps = steps.join(", ");
+        format!("{next} is installed beside it and gets {steps} of the traffic")
+    };
     Some(match active {
         // What is compared is new.
         Side::Plain => format!("{base} stands as before; {gets}"),
@@ -284,7 +289,8 @@ struct Walk<'a> {
     services: BTreeMap<String, BTreeSet<(String, String)>>,
     /// What was done with the release that the instance comes to be at.
     outcome: Option<Outcome>,
-    had_active: bool,
+    /// Whether the instance was anywhere when the attempt began.
+    had_active: Option<bool>,
 }
 
 /// What an attempt goes by.
@@ -322,7 +328,7 @@ impl<'a> Walk<'a> {
             id: ReleaseId::of(&release.instance),
             services: BTreeMap::new(),
             outcome: None,
-            had_active: false,
+            had_active: None,
         })
     }
 
@@ -394,7 +400,7 @@ impl<'a> Walk<'a> {
                 return Err(Refused::HandedOver { release: of(&self.id, side) }.into());
             }
         }
-        self.had_active |= standing.active().is_some();
+        self.had_active.get_or_insert(standing.active().is_some());
         let there = standing.sides().filter_map(|side| {
             let head = standing.newest(side)?;
             let beside = Beside {
@@ -661,7 +667,7 @@ impl<'a> Walk<'a> {
                 beside: None,
             },
         };
-        if outcome.action == Action::Installed && self.had_active {
+        if outcome.action == Action::Installed && self.had_active == Some(true) {
             outcome.action = Action::Upgraded;
         }
         let mut told = format!("{} has all of the traffic", self.name(active));

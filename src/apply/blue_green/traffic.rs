@@ -238,7 +238,7 @@ fn share_of(rule: &Rule) -> Shares {
     // What has any has at least one percent, so that it never counts as nothing.
     let share = |part: u64| part.saturating_mul(100).checked_div(total).unwrap_or(0);
     let percent = |part: u64| u32::try_from(share(part).max(u64::from(part > 0))).unwrap_or(100);
-    let is_whole = |part: &u64| total == 0 || part.saturating_mul(100) % total == 0;
+    let is_whole = |part: &u64| part.saturating_mul(100).is_multiple_of(total);
     Shares { of: weights.map(percent), is_mixed: !weights.iter().all(is_whole) }
 }
 

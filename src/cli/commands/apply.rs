@@ -145,12 +145,17 @@ async fn run_steps(
         loop {
             tokio::select! {
                 biased;
-                Some(what) = told_since.recv() => writeln!(context.err, "{what}")?,
                 progress = receiver.recv() => match progress {
                     Some(Progress::Begun(what)) => writeln!(context.err, "{what}")?,
-                    Some(Progress::Ended(result)) => tell(&result, output, context)?,
+                    Some(Progress::Ended(result)) => {
+                        while let Ok(what) = told_since.try_recv() {
+                            writeln!(context.err, "{what}")?;
+                        }
+                        tell(&result, output, context)?;
+                    }
                     None => break,
                 },
+                Some(what) = told_since.recv() => writeln!(context.err, "{what}")?,
             }
         }
         anyhow::Ok(())

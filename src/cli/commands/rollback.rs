@@ -98,7 +98,7 @@ async fn traffic_back(
     let back = apply::blue_green::traffic_back(client, &release, options, &SystemClock).await;
     match back {
         Brought::Healthy { outcome } => {
-            writeln!(context.out, "{key}: {}, healthy", told(&outcome))?;
+            writeln!(context.out, "{key}: {}", told(&outcome))?;
             writeln!(context.err, "  note: git still says what it said; apply goes there")?;
             Ok(Exit::Done)
         }
