@@ -25,7 +25,8 @@ use crate::live::record::{
     self, HEALS_ANNOTATION, OWNERSHIP_ANNOTATION, RecordHead, ReleaseStatus,
 };
 use crate::live::{
-    Drift, Gap, GapSubject, Heal, Live, ObjectRef, PodLog, ReleaseId, drift, observe, releases,
+    Drift, Gap, GapSubject, Heal, Live, ObjectRef, PodLog, ReleaseId, blue_green, blue_green::Side,
+    drift, observe, releases,
 };
 use crate::object::key::ObjectKey;
 use crate::object::{access, noise};
@@ -51,9 +52,15 @@ pub async fn realize(
     options: &ApplyOptions,
     clock: &dyn Clock,
 ) -> Result<Outcome, ApplyError> {
-    let heads = releases::heads(client, &ReleaseId::of(&release.instance)).await;
-    let heads = heads.map_err(failed(client, "reading the release records"))?;
-    realize_from(client, release, &heads, options, clock).await
+    let id = ReleaseId::of(&release.instance);
+    let standing = blue_green::standing(client, &id).await;
+    let standing = standing.map_err(failed(client, "reading the release records"))?;
+    if standing.has_slots() {
+        let present =
+            standing.present().last().map_or_else(String::new, |head| head.id.name.clone());
+        return Err(Refused::StandsBeside { release: id, present }.into());
+    }
+    realize_from(client, release, standing.heads_of(Side::Plain), options, clock).await
 }
 
 /// As [`realize`], from records that were read already.
@@ -660,6 +667,7 @@ fn outcome(action: Action, release_revision: u32, done: Done, pruning: Pruning) 
         kept: pruning.kept,
         lingering: done.lingering,
         logs: done.logs,
+        beside: None,
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::error::ApplyError;
 use super::wait::{WaitError, wait};
 use super::{
-    Action, Allowance, ApplyOptions, Outcome, Rules, history, realize, rollback, uninstall,
+    Action, Allowance, ApplyOptions, Outcome, Rules, blue_green, history, realize, rollback,
+    uninstall,
 };
 use crate::base::clock::Clock;
 use crate::health;
@@ -44,6 +45,12 @@ pub enum Failure {
     /// It did, and the release did not become healthy.
     #[error(transparent)]
     Health(#[from] WaitError),
+    /// A release beside the one that the instance is at did not get there.
+    #[error("{reason}")]
+    GivenUp {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// What was done about a failure.
@@ -60,6 +67,11 @@ pub enum Recovery {
     },
     /// It was a first installation, and is gone.
     Uninstalled,
+    /// The release that had the traffic before has all of it again, and the new one is gone.
+    TrafficBack {
+        /// Which one.
+        release: String,
+    },
     /// It could not be done.
     Failed(ApplyError),
 }
@@ -75,6 +87,9 @@ impl fmt::Display for Recovery {
                 write!(f, "rolled back, as revision {revision}, which is not healthy yet")
             }
             Self::Uninstalled => f.write_str("the first installation was removed again"),
+            Self::TrafficBack { release } => {
+                write!(f, "{release} has all of the traffic again, and the new release was removed")
+            }
             Self::Failed(error) => write!(f, "going back failed as well: {error}"),
         }
     }
@@ -91,6 +106,10 @@ pub async fn bring(
     options: &ApplyOptions,
     clock: &dyn Clock,
 ) -> Brought {
+    if release.instance.strategy.blue_green().is_some() {
+        let course = blue_green::Course::default();
+        return blue_green::bring(client, release, course, options, clock).await;
+    }
     let timeout = health_timeout(release);
     let (failure, has_new_revision) = match realize(client, release, options, clock).await {
         Ok(outcome) => match wait_after(client, release, &outcome, timeout, clock).await {

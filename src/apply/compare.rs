@@ -13,7 +13,7 @@ use super::history::failed;
 use super::objects::{Wanted, at, body, may_recreate};
 use super::ownership;
 use super::prune::Pruning;
-use super::{ApplyOptions, Kept, crds, predict, random};
+use super::{ApplyOptions, Kept, blue_green, crds, predict, random};
 use crate::base::clock::Clock;
 use crate::base::ids::Digest;
 use crate::chart::model::Manifest;
@@ -58,6 +58,8 @@ pub struct Comparison {
     pub is_worked_out: bool,
     /// The state of every object that would be touched: see [`state_of`].
     pub states: BTreeMap<String, String>,
+    /// What is said of two releases beside one another.
+    pub beside: Option<String>,
 }
 
 /// Who worked out what an object would become.
@@ -148,6 +150,9 @@ pub async fn compare(
     options: &ApplyOptions,
     clock: &dyn Clock,
 ) -> Result<Comparison, ApplyError> {
+    if release.slot.is_none() && release.instance.strategy.blue_green().is_some() {
+        return blue_green::compare_beside(client, release, options, clock).await;
+    }
     let mut hidden = None;
     let heads = match releases::heads(client, &ReleaseId::of(&release.instance)).await {
         Err(error @ RequestError::Forbidden { .. }) if options.is_read_only => {

@@ -507,6 +507,26 @@ pub enum Refused {
         /// What makes it.
         helm_release: HelmRelease,
     },
+    /// What traffic goes through cannot move it between two releases.
+    #[error("traffic cannot be moved with {object}: {problem}")]
+    Traffic {
+        /// The object.
+        object: ObjectKey,
+        /// What is wrong with it.
+        problem: String,
+        /// Whether it is that it is not there.
+        is_absent: bool,
+    },
+    /// The instance stands as two releases beside one another.
+    #[error(
+        "release {release} stands as {present}: it was brought there by the strategy `blueGreen`"
+    )]
+    StandsBeside {
+        /// What git wants.
+        release: ReleaseId,
+        /// What is there.
+        present: String,
+    },
     /// Its release record would be larger than the API server takes.
     #[error("{0}")]
     TooLarge(String),
@@ -620,6 +640,15 @@ impl Refused {
                 }));
                 help
             }
+            Self::Traffic { object, .. } => vec![format!(
+                "the {} must exist, belong to neither release, and name the Services of both \
+                 (see `docs/blue-green.md`)",
+                object.kind
+            )],
+            Self::StandsBeside { .. } => vec![
+                "set the strategy `blueGreen` again, or uninstall the addon from the cluster first"
+                    .to_owned(),
+            ],
             Self::TooLarge(_) => vec![
                 "split the chart, or bring large files to the cluster by another way than its \
                  values and manifests"

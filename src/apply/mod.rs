@@ -23,6 +23,7 @@
 mod adopt;
 mod along;
 mod attempt;
+pub mod blue_green;
 mod bring;
 mod compare;
 mod crd_safety;
@@ -50,6 +51,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::health::Health;
 use crate::live::{Gap, ObservedObject, PodLog};
@@ -95,6 +97,8 @@ pub struct ApplyOptions {
     pub timeout: Duration,
     /// What the addon says about changes, for a way back; forward, what git says counts.
     pub rules: Rules,
+    /// Who is told of the steps of a change that takes its time.
+    pub news: Option<UnboundedSender<String>>,
 }
 
 impl ApplyOptions {
@@ -110,6 +114,7 @@ impl ApplyOptions {
             is_read_only: false,
             timeout: Duration::from_mins(5),
             rules: Rules::default(),
+            news: None,
         }
     }
 
@@ -144,6 +149,9 @@ pub struct Outcome {
     /// What hooks said, where their `helm.sh/hook-output-log-policy` asks for it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<PodLog>,
+    /// Which of two releases beside one another has the traffic, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
 }
 
 /// What an attempt came to.

@@ -38,6 +38,23 @@ impl Neighbour<'_> {
 pub fn settle(all: &mut [Neighbour<'_>]) {
     refuse_claims(all);
     order_by_kinds(all);
+    order_by_traffic(all);
+}
+
+/// What traffic goes through may come with another release, which goes first then.
+fn order_by_traffic(all: &mut [Neighbour<'_>]) {
+    for index in 0..all.len() {
+        let refused = &all[index].comparison.refused;
+        let Some(Refused::Traffic { object, is_absent: true, .. }) = refused else { continue };
+        let brings = |one: &&Neighbour<'_>| {
+            one.comparison.refused.is_none()
+                && claims_of(one.release).iter().any(|(key, _)| key == object)
+        };
+        let Some(from) = all.iter().find(brings).map(|one| one.addon().clone()) else { continue };
+        if comes_first(all, index, &from) {
+            all[index].comparison.refused = None;
+        }
+    }
 }
 
 fn refuse_claims(all: &mut [Neighbour<'_>]) {
@@ -79,11 +96,14 @@ fn refuse_claims(all: &mut [Neighbour<'_>]) {
     }
 }
 
-/// The objects that a release writes, each with its template.
-fn claims_of(release: &Release) -> impl Iterator<Item = (ObjectKey, String)> {
-    let scopes = Scopes::of(&release.rendered);
-    let manifests = release.rendered.manifests.iter();
-    manifests.map(move |one| (scopes.settle(&one.key), one.source.to_string()))
+/// The objects that a release writes, in whichever slot, each with its template.
+fn claims_of(release: &Release) -> Vec<(ObjectKey, String)> {
+    let claims = release.stands_as().into_iter().flat_map(|rendered| {
+        let scopes = Scopes::of(rendered);
+        let manifests = rendered.manifests.iter();
+        manifests.map(move |one| (scopes.settle(&one.key), one.source.to_string()))
+    });
+    claims.collect()
 }
 
 /// The first object that a release shares with others that git wants on its cluster.
@@ -95,8 +115,10 @@ pub fn alone<'a>(
     others: impl Iterator<Item = &'a Release>,
 ) -> Result<(), Refused> {
     let id = ReleaseId::of(&release.instance);
-    let mut mine: BTreeMap<ObjectKey, (String, BTreeSet<String>)> =
-        claims_of(release).map(|(key, template)| (key, (template, BTreeSet::new()))).collect();
+    let mut mine: BTreeMap<ObjectKey, (String, BTreeSet<String>)> = claims_of(release)
+        .into_iter()
+        .map(|(key, template)| (key, (template, BTreeSet::new())))
+        .collect();
     for other in others.filter(|other| ReleaseId::of(&other.instance) != id) {
         for (key, _) in claims_of(other) {
             if let Some((_, others)) = mine.get_mut(&key) {

@@ -86,6 +86,7 @@ impl Target {
             digest: Some(release.digest.clone()),
             chart_version: release.chart_version().to_owned(),
             depends_on: instance.depends_on.iter().map(|on| on.addon.clone()).collect(),
+            slot: release.slot,
         };
         let draft = ReleaseRecord {
             name: id.name.clone(),

@@ -419,5 +419,6 @@ fn outcome(
         kept: pruning.kept,
         lingering: Vec::new(),
         logs,
+        beside: None,
     }
 }

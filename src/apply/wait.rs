@@ -125,6 +125,15 @@ pub async fn wait<'a>(
     }
 }
 
+/// What causes say of a release that is not healthy, beyond what was observed.
+pub(super) async fn told_why(
+    client: &ClusterClient,
+    live: &Live,
+    observation: &Observation,
+) -> String {
+    News(observation, &why(client, live, observation).await).to_string()
+}
+
 /// Why the objects are not healthy that are not.
 async fn why(client: &ClusterClient, live: &Live, observation: &Observation) -> Vec<Cause> {
     let unhealthy = live.objects.keys().filter_map(|key| {

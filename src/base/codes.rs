@@ -157,6 +157,12 @@ pub const CODES: &[Code] = &[
         "Change the values or the chart, or add a Waiver with a reason and an end.",
     ),
     code(
+        "cannot-run-twice",
+        "A chart that is to stand twice, by the strategy `blueGreen`, has an object that both releases \
+         would have or fight over.",
+        "Switch the object off or name it after the release by values, or change the addon in place.",
+    ),
+    code(
         "chart-archive",
         "A packed chart cannot be read, or has names or links in it that lead out of it.",
         "Pack it anew with `helm package`. An archive with such names deserves mistrust.",

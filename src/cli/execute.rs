@@ -208,6 +208,15 @@ impl Work<'_> {
             Brought::Failed { failure: Failure::Apply(error), recovery } => {
                 failed_with(step, &error, &recovery)
             }
+            Brought::Failed { failure: Failure::GivenUp { reason }, recovery } => StepResult {
+                instance: step.key.clone(),
+                step: step.id.clone(),
+                status: StepStatus::Unhealthy,
+                message: format!("{reason}; {recovery}"),
+                release_revision: None,
+                logs: Vec::new(),
+                help: Vec::new(),
+            },
             Brought::Failed { failure: Failure::Health(error), recovery } => StepResult {
                 instance: step.key.clone(),
                 step: step.id.clone(),
@@ -303,14 +312,19 @@ fn done_with(step: &Step, outcome: &Outcome) -> StepResult {
 /// An outcome in words.
 pub fn told(outcome: &Outcome) -> String {
     let revision = outcome.release_revision;
-    let head = match outcome.action {
-        Action::Installed => format!("installed as revision {revision}, healthy"),
-        Action::Adopted => format!("adopted as revision {revision}, healthy"),
-        Action::Upgraded => format!("upgraded to revision {revision}, healthy"),
-        Action::Healed => format!("healed at revision {revision}, healthy"),
-        Action::Unchanged => format!("unchanged at revision {revision}, healthy"),
-        Action::RolledBack => format!("rolled back, as revision {revision}"),
-        Action::Uninstalled => "uninstalled".to_owned(),
+    let head = match (outcome.action, &outcome.beside) {
+        // Of two releases beside one another, which one it is says more than its revision.
+        (Action::Installed, Some(_)) => "installed, healthy".to_owned(),
+        (Action::Upgraded, Some(_)) => "upgraded, healthy".to_owned(),
+        (Action::Unchanged, Some(_)) => "unchanged, healthy".to_owned(),
+        (Action::RolledBack, Some(_)) => "rolled back, healthy".to_owned(),
+        (Action::Installed, None) => format!("installed as revision {revision}, healthy"),
+        (Action::Adopted, _) => format!("adopted as revision {revision}, healthy"),
+        (Action::Upgraded, None) => format!("upgraded to revision {revision}, healthy"),
+        (Action::Healed, _) => format!("healed at revision {revision}, healthy"),
+        (Action::Unchanged, None) => format!("unchanged at revision {revision}, healthy"),
+        (Action::RolledBack, None) => format!("rolled back, as revision {revision}"),
+        (Action::Uninstalled, _) => "uninstalled".to_owned(),
     };
     let kept = outcome.kept.iter().filter(|(_, why)| *why != Kept::NotAsked).count();
     let counts = [
@@ -326,7 +340,8 @@ pub fn told(outcome: &Outcome) -> String {
         .collect();
     let head = if counts.is_empty() { head } else { format!("{head} ({})", counts.join(", ")) };
     let lingers = |(key, words): &(ObjectKey, String)| format!("; {key} {words}");
-    head + &outcome.lingering.iter().map(lingers).collect::<String>()
+    let beside = outcome.beside.as_ref().map(|beside| format!("; {beside}")).unwrap_or_default();
+    head + &outcome.lingering.iter().map(lingers).collect::<String>() + &beside
 }
 
 fn failed_with(step: &Step, error: &ApplyError, recovery: &Recovery) -> StepResult {

@@ -21,7 +21,7 @@ use crate::fleet::instance::Instance;
 use crate::fleet::model::Limits;
 use crate::k8s::{ClusterClient, ConnectOptions, RequestError};
 use crate::live::record::RecordHead;
-use crate::live::{ReleaseId, releases};
+use crate::live::{self, ReleaseId, releases};
 use crate::plan::{Candidate, Evidence, Plan, RefusedBecause, Wish, make};
 use crate::render::{Release, RenderOptions, render_fleet};
 use crate::report::diagnostics;
@@ -257,10 +257,16 @@ async fn left_over(
         .filter(|instance| instance.key.cluster == *cluster)
         .map(ReleaseId::of)
         .collect();
+    // An instance sees to the releases in its slots itself, or says why it cannot.
+    let is_wanted = |head: &RecordHead| {
+        let base = live::blue_green::base_of(head);
+        wanted.contains(&head.id) || base.is_some_and(|base| wanted.contains(&base))
+    };
     let newest: BTreeMap<&ReleaseId, (&AddonName, &RecordHead)> = heads
         .iter()
+        .filter(|head| !is_wanted(head))
         .filter_map(|head| Some((&head.id, (head.origin.addon.as_ref()?, head))))
-        .filter(|(id, (addon, _))| !wanted.contains(id) && scope.has(addon))
+        .filter(|(_, (addon, _))| scope.has(addon))
         .collect();
     let mut subjects = Vec::new();
     for (id, (addon, head)) in newest {
@@ -317,6 +323,15 @@ impl Survey {
     pub fn help(&self) -> BTreeSet<String> {
         let seen = self.subjects.values().filter_map(|subject| subject.comparison.as_ref().ok());
         seen.flat_map(Comparison::help).collect()
+    }
+
+    /// What is said of instances that are two releases beside one another.
+    pub fn beside(&self) -> impl Iterator<Item = String> {
+        let told = self.subjects.values().filter_map(|subject| {
+            let beside = subject.comparison.as_ref().ok()?.beside.as_ref()?;
+            Some(format!("{}: {beside}", subject.key))
+        });
+        told.collect::<Vec<_>>().into_iter()
     }
 
     /// The plan that follows.

@@ -4,16 +4,17 @@
 use std::sync::Arc;
 
 use super::head::{Head, Revisions};
+use crate::apply::blue_green::{Course, Progress, advance, uninstall_all};
 use crate::apply::{
-    self, Allowance, ApplyError, ApplyOptions, Rules, mark_failed, neighbours, realize, rollback,
-    uninstall,
+    self, Allowance, ApplyError, ApplyOptions, Rules, mark_failed, neighbours, rollback,
 };
 use crate::base::clock::Clock;
 use crate::base::ids::{Digest, InstanceKey, Rev};
 use crate::base::planted::{Planted, is_planted};
 use crate::fleet::model::Limits;
 use crate::k8s::ClusterClient;
-use crate::live::{ReleaseId, ReleaseStatus, releases};
+use crate::live::blue_green::{self, Side, Standing};
+use crate::live::{ReleaseId, ReleaseStatus};
 use crate::render::Release;
 use crate::report::errors::chain;
 use crate::rollout::{Action, Attempt, AttemptResult, Goal, Place, RolloutId};
@@ -150,9 +151,32 @@ impl Workshop {
     }
 
     async fn to_release(&self, rev: &Rev, digest: &Digest) -> Result<AttemptResult, AttemptResult> {
+        self.to(rev, digest, false).await
+    }
+
+    /// To a release; `at_once` where that is back, without steps of traffic.
+    async fn to(
+        &self,
+        rev: &Rev,
+        digest: &Digest,
+        at_once: bool,
+    ) -> Result<AttemptResult, AttemptResult> {
         let release = self.release(rev, digest).await?;
-        let outcome = realize(&self.client, &release, &self.options, &*self.clock).await;
-        outcome.map(|outcome| done(outcome.release_revision)).map_err(|error| {
+        self.along(&release, Course { at_once, to: None }).await
+    }
+
+    async fn along(
+        &self,
+        release: &Release,
+        course: Course,
+    ) -> Result<AttemptResult, AttemptResult> {
+        let come = advance(&self.client, release, course, &self.options, &*self.clock).await;
+        come.map(|progress| match progress {
+            Progress::Done(outcome) => done(outcome.release_revision),
+            Progress::Waiting { told, .. } => AttemptResult::UnderWay(told),
+            Progress::GaveUp { reason, .. } => AttemptResult::Final(reason),
+        })
+        .map_err(|error| {
             if is_planted(Planted::SecretTold) {
                 return AttemptResult::Final(release.values.to_string());
             }
@@ -176,7 +200,7 @@ impl Workshop {
     async fn off(&self, limits: &Limits) -> Result<AttemptResult, AttemptResult> {
         let Some(id) = &self.id else { return Ok(done(0)) };
         let gone =
-            uninstall(&self.client, id, Allowance::Limits(limits), &self.options, &*self.clock)
+            uninstall_all(&self.client, id, Allowance::Limits(limits), &self.options, &*self.clock)
                 .await;
         gone.map(|_| done(0)).map_err(|error| failure(&error))
     }
@@ -195,8 +219,12 @@ impl Workshop {
     ) -> Result<AttemptResult, AttemptResult> {
         let Some(id) = &self.id else { return Ok(done(0)) };
         let Some(from) = from else { return self.first_install_off(id).await };
-        let heads = releases::heads(&self.client, id).await;
-        let heads = heads.map_err(|error| AttemptResult::Passing(chain(&error)))?;
+        let standing = blue_green::standing(&self.client, id).await;
+        let standing = standing.map_err(|error| AttemptResult::Passing(chain(&error)))?;
+        if standing.has_slots() {
+            return self.traffic_back(&standing, from).await;
+        }
+        let heads = standing.heads_of(Side::Plain);
         if let Some(newest) = heads.last()
             && newest.status == ReleaseStatus::Deployed
             && (newest.revision == from.release_revision
@@ -217,11 +245,38 @@ impl Workshop {
         }
     }
 
+    /// Back to where it was of two releases beside one another: at once where that release is still
+    /// there.
+    async fn traffic_back(
+        &self,
+        standing: &Standing,
+        from: &Place,
+    ) -> Result<AttemptResult, AttemptResult> {
+        let is_from = |side: &Side| {
+            standing.newest(*side).is_some_and(|head| match &from.digest {
+                Some(digest) => head.origin.digest.as_ref() == Some(digest),
+                None => *side == Side::Plain && head.revision == from.release_revision,
+            })
+        };
+        let to = standing.sides().find(is_from);
+        let head = self.head.releases.get(&self.key);
+        // Its settings may have come with the change that is taken back.
+        let by = head.filter(|release| release.instance.strategy.blue_green().is_some());
+        match (to, by, &from.rev, &from.digest) {
+            (Some(_), Some(release), _, _) => {
+                self.along(release, Course { at_once: true, to }).await
+            }
+            (_, _, Some(rev), Some(digest)) => self.to(rev, digest, true).await,
+            _ => Err(AttemptResult::Final("what was there before is gone".to_owned())),
+        }
+    }
+
     /// What was not there before goes again, whatever its policy's limits for deletions are: it was
     /// this rollout that made it.
     async fn first_install_off(&self, id: &ReleaseId) -> Result<AttemptResult, AttemptResult> {
         let gone =
-            uninstall(&self.client, id, Allowance::Templates, &self.options, &*self.clock).await;
+            uninstall_all(&self.client, id, Allowance::Templates, &self.options, &*self.clock)
+                .await;
         gone.map(|_| done(0)).map_err(|error| failure(&error))
     }
 

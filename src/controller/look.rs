@@ -1,12 +1,13 @@
 //! One look at one cluster: where each release is, from one list of its records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::ids::{AddonName, Rev};
 use crate::base::planted::{Planted, is_planted};
 use crate::health::Health;
 use crate::k8s::ClusterClient;
+use crate::live::blue_green::{self, Standing};
 use crate::live::record::{RecordHead, ReleaseStatus};
 use crate::live::{Observation, ReleaseId, releases};
 use crate::rollout::{Place, Readiness, Seen};
@@ -50,13 +51,28 @@ pub async fn look(client: &ClusterClient, clock: &dyn Clock) -> Look {
 
 /// Heads (sorted by release, oldest first) to one sighting for each release.
 fn sightings(heads: &[RecordHead]) -> BTreeMap<ReleaseId, Sighting> {
+    let bases: BTreeSet<ReleaseId> = heads.iter().filter_map(blue_green::base_of).collect();
     let mut seen = BTreeMap::new();
     for of_release in heads.chunk_by(|a, b| a.id == b.id) {
         let newest = of_release.last().expect("a chunk has at least one");
         if newest.status == ReleaseStatus::Uninstalled {
             continue;
         }
-        seen.insert(newest.id.clone(), sighting(newest, of_release));
+        let is_of_two = of_release.iter().any(|head| blue_green::base_of(head).is_some());
+        if !is_of_two {
+            seen.insert(newest.id.clone(), sighting(newest, of_release));
+        }
+    }
+    for base in bases {
+        let standing = Standing::of(&base, heads.iter().cloned());
+        let Some(newest) = standing.present().last() else { continue };
+        let mut of_two = sighting(newest, standing.present());
+        of_two.is_settled &= standing.coming().is_none();
+        if standing.active().is_none() {
+            // What has never had all of the traffic is nothing to go back to.
+            of_two.place = None;
+        }
+        seen.insert(base, of_two);
     }
     seen
 }

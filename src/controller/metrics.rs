@@ -81,6 +81,7 @@ impl Metrics {
     pub fn attempted(&self, task: &Task, done: &Done) {
         let result = match done.result {
             AttemptResult::Done { .. } => "done",
+            AttemptResult::UnderWay(_) => "underWay",
             AttemptResult::Passing(_) => "passing",
             AttemptResult::Final(_) => "final",
         };

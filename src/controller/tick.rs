@@ -545,7 +545,7 @@ impl Reconciler {
         tracing::debug!(instance = %key, task = task.word(), "attempt begins");
         self.busy.insert(key.clone());
         self.running.spawn(async move {
-            let done = workshop.run(&task).await;
+            let done = Box::pin(workshop.run(&task)).await;
             (key, task, done)
         });
     }
@@ -568,7 +568,7 @@ impl Reconciler {
             self.heal_ended(&key, &done);
         }
         match &done.result {
-            AttemptResult::Done { .. } => {
+            AttemptResult::Done { .. } | AttemptResult::UnderWay(_) => {
                 // One that is done again and again, and never counts, must not spin.
                 let not_before = Some(after(done.ended_at, RETRY_MIN));
                 self.tries.insert(key.clone(), Tries { count: 0, not_before });

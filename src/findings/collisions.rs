@@ -41,9 +41,11 @@ fn identity(release: &Release) -> (&AddonName, usize) {
 fn on_one(desired: &Desired, releases: &[&Release]) -> Vec<Finding> {
     let mut claims: BTreeMap<ObjectKey, Vec<(&Release, &Manifest)>> = BTreeMap::new();
     for release in releases {
-        let scopes = Scopes::of(&release.rendered);
-        for manifest in &release.rendered.manifests {
-            claims.entry(scopes.settle(&manifest.key)).or_default().push((release, manifest));
+        for rendered in release.stands_as() {
+            let scopes = Scopes::of(rendered);
+            for manifest in &rendered.manifests {
+                claims.entry(scopes.settle(&manifest.key)).or_default().push((release, manifest));
+            }
         }
     }
     claims.into_iter().filter_map(|(key, claims)| explain(desired, &key, &claims)).collect()

@@ -3,9 +3,10 @@
 //! A function of a revision and its releases, and of what they take the place of where that is
 //! known: guardrails ([`guarded`]), APIs that a target's Kubernetes no longer serves ([`removed`]),
 //! images that are not pinned ([`images`]), health checks that nobody asks ([`checks`]), objects
-//! that two addons claim ([`collisions`]), more deletions than a
-//! policy allows ([`blast_radius`]). The same finding on many clusters is one.
+//! that two addons claim ([`collisions`]), charts that
+//! cannot stand twice where they are to ([`beside`]), more deletions than a policy allows ([`blast_radius`]). The same finding on many clusters is one.
 
+mod beside;
 pub mod blast_radius;
 mod checks;
 pub mod collisions;
@@ -132,6 +133,7 @@ fn of_shared(
     found.extend(guarded::check(desired, shared, (&wanted, &before), guardrails));
     if let (Part::Rest, Extent::All, Some(release)) = (shared.part, extent, shared.head) {
         found.extend(checks::check(desired, release, &wanted));
+        found.extend(beside::check(desired, release));
     }
     if shared.part == Part::Rest {
         found.extend(blast_radius::check(desired, shared, (&wanted, &before)));

@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use crate::base::ids::{InstanceKey, PolicyName, RepositoryName};
 use crate::base::span::Span;
+use crate::fleet::blue_green::Strategy;
 use crate::fleet::model::{
     Credentials, Dependency, DriftPolicy, HealthSpec, IgnoreDifference, Limits, UpgradeSpec, Verify,
 };
@@ -36,6 +37,8 @@ pub struct Instance {
     pub ignore_differences: Vec<IgnoreDifference>,
     /// What the controller does about what others change of it.
     pub on_drift: DriftPolicy,
+    /// How its cluster changes.
+    pub strategy: Strategy,
     /// Which policy moves it over the fleet.
     pub policy: Option<PolicyName>,
     /// Blast radius, from that policy.

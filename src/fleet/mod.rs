@@ -2,6 +2,7 @@
 //!
 //! A function of a [`crate::git::Source`]: no IO, no clock.
 
+pub mod blue_green;
 pub mod calendar;
 mod check;
 pub mod findings;

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::blue_green::Strategy;
 use super::calendar::{Freeze, Window};
 pub use super::gate::{
     ApprovalGate, AskedGate, CompareTo, Gate, JobGate, PrometheusGate, RolloutGate, Secret,
@@ -457,15 +458,6 @@ pub struct RolloutSpec {
     /// How one cluster changes.
     #[serde(default)]
     pub strategy: Strategy,
-}
-
-/// How one cluster changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Strategy {
-    /// The release is upgraded where it is.
-    #[default]
-    InPlace,
 }
 
 /// What update automation may propose.

@@ -193,6 +193,7 @@ impl<'a> Resolution<'a> {
             upgrade: spec.upgrade.clone(),
             ignore_differences: spec.ignore_differences.clone(),
             on_drift: spec.on_drift,
+            strategy: spec.rollout.strategy.clone(),
             policy,
             limits,
             chart_span: chart_span.clone(),

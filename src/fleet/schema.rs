@@ -163,13 +163,14 @@ pub(super) static FORMS: LazyLock<[Form; 6]> = LazyLock::new(|| {
 });
 
 /// Types of which exactly one of the fields must be given.
-const EXACTLY_ONE: [(&str, &[&str]); 6] = [
+const EXACTLY_ONE: [(&str, &[&str]); 7] = [
     ("Connection", &["context", "kubeconfigFile", "kubeconfigSecret", "inCluster", "simulated"]),
     ("ChartSource", &["repository", "path", "git", "oci"]),
     ("ValuesLayer", &["file", "secrets", "inline"]),
     ("Gate", &["approval", "prometheus", "webhook", "rollout", "job"]),
     ("JobGate", &["file", "manifest", "helmTest"]),
     ("Hook", &["webhook", "job", "patch"]),
+    ("Traffic", &["service", "httpRoute", "virtualService", "traefikService"]),
 ];
 
 fn build<T: schemars::JsonSchema>(kind: Kind) -> Json {

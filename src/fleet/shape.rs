@@ -14,10 +14,8 @@ use crate::yaml::node::{Node, NodeKind, ScalarStyle};
 use crate::yaml::strict;
 
 /// What the design knows and this version does not do: kind, field, and what to say.
-const UNSUPPORTED: [(Kind, &str, &str); 2] = [
-    (Kind::Addon, "spec.rollout.strategy", "only the strategy `inPlace` is supported yet"),
-    (Kind::ChartRepository, "spec.verify.signature", "signatures are not supported yet"),
-];
+const UNSUPPORTED: [(Kind, &str, &str); 1] =
+    [(Kind::ChartRepository, "spec.verify.signature", "signatures are not supported yet")];
 
 /// A form of text that a type reads: its name in schemas, its code, its noun, how it is written,
 /// and whether a text is of it.
@@ -105,6 +103,9 @@ impl Walk {
         if let Some(choices) = schema["anyOf"].as_array() {
             return self.check_any(choices, node, at);
         }
+        if let Some(settings) = with_settings(schema) {
+            return self.check_with_settings(schema, settings, node, at);
+        }
         if let Some(values) = constants(schema) {
             return self.check_constant(&values, node);
         }
@@ -164,6 +165,34 @@ impl Walk {
         self.wrong_type(&types, type_of(node), node);
     }
 
+    /// A word, or a mapping from a word to its settings.
+    fn check_with_settings(
+        &mut self,
+        schema: &'static Json,
+        settings: &'static Json,
+        node: &Node,
+        at: &Span,
+    ) {
+        if matches!(node.kind, NodeKind::Mapping(_)) {
+            return self.check(settings, node, at);
+        }
+        let properties = settings["properties"].as_object().into_iter().flatten();
+        let words: Vec<&str> = properties.map(|(name, _)| name.as_str()).collect();
+        let text = node.text().unwrap_or_default();
+        if words.contains(&text) {
+            let message = format!("{} says `{text}` without its settings", self.place());
+            self.diagnostics.push(
+                Diagnostic::error("missing-field", message)
+                    .label(&node.span, "needs settings")
+                    .help(format!("write it as a mapping: `{{{text}: {{…}}}}`")),
+            );
+            return;
+        }
+        let plain = constants(schema).unwrap_or_default();
+        let all: Vec<&str> = plain.into_iter().chain(words).collect();
+        self.check_constant(&all, node);
+    }
+
     fn check_object(&mut self, schema: &'static Json, node: &Node, at: &Span) {
         let empty = serde_json::Map::new();
         let properties = schema["properties"].as_object().unwrap_or(&empty);
@@ -172,15 +201,12 @@ impl Walk {
             let Some(name) = key.text() else { continue };
             self.steps.push(name.to_owned());
             match schema["properties"].get(name) {
-                Some(property) if !self.is_unsupported(key, Some(value)) => {
-                    self.check(property, value, &key.span);
-                }
-                Some(_) => {}
+                Some(property) => self.check(property, value, &key.span),
                 None if schema["additionalProperties"].is_object() => {
                     self.check(&schema["additionalProperties"], value, &key.span);
                 }
                 None if schema["additionalProperties"] == Json::Bool(false)
-                    && !self.is_unsupported(key, None) =>
+                    && !self.is_unsupported(key) =>
                 {
                     self.unknown_field(name, key, properties.keys().map(String::as_str));
                 }
@@ -264,12 +290,8 @@ impl Walk {
         found
     }
 
-    fn is_unsupported(&mut self, key: &Node, value: Option<&Node>) -> bool {
+    fn is_unsupported(&mut self, key: &Node) -> bool {
         let Some(message) = self.unsupported() else { return false };
-        // A field that is known is refused only where its value is more than a word of ours.
-        if value.is_some_and(|value| value.text().is_some_and(|text| text != "blueGreen")) {
-            return false;
-        }
         self.diagnostics.push(
             Diagnostic::error("not-supported", message).label(&key.span, "not supported yet"),
         );
@@ -366,6 +388,12 @@ impl Walk {
             );
         }
     }
+}
+
+/// Of a schema that takes a word or a mapping: the mapping's.
+fn with_settings(schema: &'static Json) -> Option<&'static Json> {
+    let choices = schema["oneOf"].as_array().filter(|_| schema["type"].is_null())?;
+    choices.iter().find(|choice| choice["type"] == "object")
 }
 
 /// The texts that a schema lists, if it lists any.

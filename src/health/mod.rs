@@ -120,6 +120,21 @@ pub fn of(object: &Json) -> Health {
     }
 }
 
+/// Whether an object is no workload whose pods serve something, or has one that is ready.
+pub fn has_ready_pod(object: &Json) -> bool {
+    let group = access::group_of(access::api_version(object));
+    let (wanted, ready) = match (group, access::kind(object)) {
+        ("apps", "Deployment" | "StatefulSet" | "ReplicaSet") => {
+            (access::number(object, &["spec", "replicas"]), "readyReplicas")
+        }
+        ("apps", "DaemonSet") => {
+            (Some(status_number(object, "desiredNumberScheduled")), "numberReady")
+        }
+        _ => return true,
+    };
+    wanted == Some(0) || status_number(object, ready) > 0
+}
+
 /// The health of a workload in the light of its pods: where it is not ready and a pod cannot go
 /// on, it is [`Condition::Stalled`], and the message names the pod and its reason.
 pub fn of_workload(object: &Json, pods: &[Json]) -> Health {

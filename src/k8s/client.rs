@@ -353,7 +353,19 @@ impl ClusterClient {
         name: &str,
         patch: &Json,
     ) -> Result<Json, RequestError> {
-        let path = format!("{}?fieldManager={FIELD_MANAGER}", resource.path(namespace, name));
+        self.json_patch_as(FIELD_MANAGER, resource, namespace, name, patch).await
+    }
+
+    /// As [`Self::json_patch`], under a field manager of its own.
+    pub async fn json_patch_as(
+        &self,
+        manager: &str,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+        patch: &Json,
+    ) -> Result<Json, RequestError> {
+        let path = format!("{}?fieldManager={manager}", resource.path(namespace, name));
         let call = Call {
             method: Method::PATCH,
             body: Some(patch),

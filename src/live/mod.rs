@@ -3,6 +3,7 @@
 //! Reads only what is in an inventory, through a [`crate::k8s::ClusterClient`] that it is given,
 //! and never writes. What could not be read is a [`Gap`], never an absence.
 
+pub mod blue_green;
 pub mod cause;
 pub mod drift;
 pub mod hold;
@@ -176,6 +177,9 @@ pub struct Observation {
     /// Whether two revisions are on record as deployed: an attempt was killed at its very end.
     #[serde(default)]
     pub is_unfinished: bool,
+    /// Of two releases beside one another, what the other one is to the instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
     /// What could not be read.
     pub gaps: Vec<Gap>,
 }

@@ -8,10 +8,12 @@ use super::read::{pods_of, read};
 use super::record::RecordHead;
 use super::releases::{self, RecordsError};
 use super::{
-    Adopted, Gap, GapSubject, Live, ObjectRef, Observation, ObservedObject, ReleaseId, drift,
+    Adopted, Gap, GapSubject, Live, ObjectRef, Observation, ObservedObject, ReleaseId, blue_green,
+    drift,
 };
 use crate::base::clock::Clock;
 use crate::chart::model::Manifest;
+use crate::fleet::blue_green::renamed;
 use crate::fleet::model::HealthCheck;
 use crate::health::check::Check;
 use crate::health::{self, Health};
@@ -104,11 +106,12 @@ pub async fn look(
         drifts: Vec::new(),
         heals: Vec::new(),
         is_unfinished: false,
+        beside: None,
         observed_at,
         gaps: Vec::new(),
     };
-    let heads = match releases::heads(client, &id).await {
-        Ok(heads) => heads,
+    let standing = match blue_green::standing(client, &id).await {
+        Ok(standing) => standing,
         Err(error) => {
             let gap = Gap::of(GapSubject::Records, &error);
             observation.health = Health::unknown(gap.to_string());
@@ -116,10 +119,23 @@ pub async fn look(
             return (observation, nothing);
         }
     };
-    let (settled, pending) = releases::adopted(&heads);
+    let heads = standing.present();
+    let (settled, pending) = releases::adopted(heads);
     observation.adopted = settled.map(Adopted::from);
     observation.pending = pending.map(Adopted::from);
-    observation.is_unfinished = releases::deployed_over_another(&heads).is_some();
+    observation.is_unfinished =
+        releases::deployed_over_another(heads).is_some() || standing.is_unfinished(observed_at);
+    observation.beside = standing.beside();
+    if let Some(coming) = standing.coming().and_then(|slot| standing.newest(slot)) {
+        observation.pending = Some(Adopted::from(coming));
+    }
+    let own = heads.last().map_or(&id, |head| &head.id).clone();
+    let checks = checks_at(&subject, &own);
+    let subject = if own == id {
+        subject
+    } else {
+        Subject { name: &own.name, checks: &checks, release: None, ..subject }
+    };
     let Some(head) = pending.or(settled) else {
         observation.health = Health::unknown("is not installed");
         return (observation, nothing);
@@ -156,6 +172,16 @@ pub async fn look(
     observation.heals.clone_from(&head.heals);
     judge(client, &subject, &inventory, &live, &mut observation).await;
     (observation, live)
+}
+
+/// The checks of a release as those of the one that stands for it.
+fn checks_at(subject: &Subject<'_>, own: &ReleaseId) -> Vec<HealthCheck> {
+    let checks = subject.checks.iter().cloned();
+    let checks = checks.map(|mut check| {
+        check.object.name = renamed(&check.object.name, subject.name, &own.name);
+        check
+    });
+    checks.collect()
 }
 
 /// The objects that a release has by its record, and its chart's version.

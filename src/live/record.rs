@@ -14,9 +14,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::ReleaseId;
+use super::blue_green::Mark;
 use super::drift::Heal;
 use crate::base::clock::Timestamp;
 use crate::base::ids::{AddonName, Digest, Rev};
+use crate::fleet::blue_green::Slot;
 use crate::object::access;
 
 /// The type of a record's Secret.
@@ -49,8 +51,14 @@ pub const OWNERSHIP_ANNOTATION: &str = "fitout.dev/ownership";
 pub const ADOPTION_ANNOTATION: &str = "fitout.dev/adoption";
 /// The annotation with what was put back at this revision, and when.
 pub const HEALS_ANNOTATION: &str = "fitout.dev/heals";
-/// All annotations that fitout writes on a record.
-pub const OWN_ANNOTATIONS: [&str; 11] = [
+/// The annotation with which of two releases beside one another it is: `blue` or `green`.
+pub const SLOT_ANNOTATION: &str = "fitout.dev/slot";
+/// The annotation with how far traffic has moved to or from such a release.
+pub const TRAFFIC_ANNOTATION: &str = "fitout.dev/traffic";
+/// All annotations that fitout writes on a record, but for the slot: that one tells whose release it
+/// is also when it is Helm's again.
+pub const OWN_ANNOTATIONS: [&str; 12] = [
+    TRAFFIC_ANNOTATION,
     REVISION_ANNOTATION,
     DIGEST_ANNOTATION,
     ADDON_ANNOTATION,
@@ -301,6 +309,8 @@ pub struct Origin {
     pub chart_version: String,
     /// What the addon depended on.
     pub depends_on: Vec<AddonName>,
+    /// Which of two releases beside one another it is.
+    pub slot: Option<Slot>,
 }
 
 /// The labels and annotations of a record: all that is known of it without its content.
@@ -326,6 +336,9 @@ pub struct RecordHead {
     pub ownership: BTreeMap<String, String>,
     /// What was put back at this revision, oldest first.
     pub heals: Vec<Heal>,
+    /// How far traffic has moved to it or from it, where it is one of two releases beside one
+    /// another.
+    pub mark: Option<Mark>,
     /// Whether fitout took over with it what it had not made.
     pub is_adoption: bool,
     /// Whether the release was handed over to Helm.
@@ -447,7 +460,9 @@ pub fn head(secret: &Json) -> Option<RecordHead> {
             digest: annotation(DIGEST_ANNOTATION).map(Digest::from),
             chart_version: annotation(CHART_VERSION_ANNOTATION).unwrap_or_default().to_owned(),
             depends_on: names_of(annotation(DEPENDS_ON_ANNOTATION)),
+            slot: annotation(SLOT_ANNOTATION).and_then(Slot::parse),
         },
+        mark: annotation(TRAFFIC_ANNOTATION).and_then(|text| serde_json::from_str(text).ok()),
         holder: annotation(HOLDER_ANNOTATION).map(str::to_owned),
         renewed_at: annotation(RENEWED_ANNOTATION).and_then(time),
         rollback_to: annotation(ROLLBACK_ANNOTATION).and_then(|text| text.parse().ok()),
@@ -491,6 +506,9 @@ pub fn annotations(origin: &Origin) -> BTreeMap<&'static str, String> {
         annotations.insert(DIGEST_ANNOTATION, digest.to_string());
     }
     annotations.insert(CHART_VERSION_ANNOTATION, origin.chart_version.clone());
+    if let Some(slot) = origin.slot {
+        annotations.insert(SLOT_ANNOTATION, slot.to_string());
+    }
     if !origin.depends_on.is_empty() {
         let names: Vec<&str> = origin.depends_on.iter().map(AddonName::as_str).collect();
         annotations.insert(DEPENDS_ON_ANNOTATION, names.join(","));
@@ -562,6 +580,7 @@ pub(crate) fn heads(statuses: &[(ReleaseStatus, &str)]) -> Vec<RecordHead> {
         random: BTreeMap::new(),
         ownership: BTreeMap::new(),
         heals: Vec::new(),
+        mark: None,
         is_adoption: false,
         is_handed_over: false,
         secret_name: String::new(),
@@ -631,6 +650,7 @@ mod tests {
             digest: Some("def".into()),
             chart_version: "1.0.0".to_owned(),
             depends_on: vec!["dns".into(), "storage".into()],
+            slot: Some(Slot::Green),
         };
         let now = Timestamp::from_second(1_700_000_000).unwrap();
         let secret = secret(&record(), &annotations(&origin), now).unwrap();

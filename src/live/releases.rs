@@ -38,6 +38,23 @@ pub async fn heads(
     Ok(sorted(&secrets))
 }
 
+/// The heads of all revisions of some releases of one namespace, by release, oldest first.
+pub async fn heads_of(
+    client: &ClusterClient,
+    ids: &[ReleaseId],
+) -> Result<Vec<RecordHead>, RequestError> {
+    if client.is_of_one_pass()
+        && let Ok(all) = all_heads(client).await
+    {
+        return Ok(all.into_iter().filter(|head| ids.contains(&head.id)).collect());
+    }
+    let Some(first) = ids.first() else { return Ok(Vec::new()) };
+    let names: Vec<&str> = ids.iter().map(|id| id.name.as_str()).collect();
+    let labels = format!("owner=helm,name in ({})", names.join(","));
+    let secrets = client.list_metadata(&secrets(), &first.namespace, &labels).await?;
+    Ok(sorted(&secrets))
+}
+
 /// The heads of all revisions of all releases of a cluster, by release, oldest first.
 pub async fn all_heads(client: &ClusterClient) -> Result<Vec<RecordHead>, RequestError> {
     let secrets = client.listed_metadata(&secrets(), "owner=helm").await?;

@@ -185,6 +185,8 @@ pub enum Purpose {
     Tests,
     /// The Jobs of gates.
     Gates,
+    /// What traffic goes through between two releases beside one another.
+    Traffic,
     /// The annotation with which a cluster holds rollouts off.
     Hold,
 }
@@ -199,6 +201,7 @@ impl Purpose {
             | Self::Hooks
             | Self::Grants
             | Self::Binds
+            | Self::Traffic
             | Self::MakeNamespace => None,
             Self::Namespace => Some("the namespace is taken to be there"),
             Self::EveryRecord => Some(
@@ -238,6 +241,7 @@ impl fmt::Display for Purpose {
             Self::Reasons => "why something fails",
             Self::Tests => "tests of the chart",
             Self::Gates => "Jobs of gates",
+            Self::Traffic => "moving traffic from one release to the other",
             Self::Hold => "whether the cluster holds rollouts off",
         })
     }
@@ -293,21 +297,20 @@ pub struct Wanted<'a> {
     pub is_random: bool,
 }
 
-impl<'a> From<&'a Release> for Wanted<'a> {
-    fn from(release: &'a Release) -> Self {
-        Self {
+impl<'a> Wanted<'a> {
+    /// Of a release, in whichever slot it may stand.
+    pub fn of(release: &'a Release) -> impl Iterator<Item = Self> {
+        release.stands_as().into_iter().map(|rendered| Self {
             addon: &release.instance.key.addon,
             namespace: &release.instance.namespace,
-            crds: &release.rendered.crds.manifests,
-            manifests: &release.rendered.manifests,
-            hooks: &release.rendered.hooks,
+            crds: &rendered.crds.manifests,
+            manifests: &rendered.manifests,
+            hooks: &rendered.hooks,
             upgrade: &release.instance.upgrade,
-            is_random: release.rendered.impure,
-        }
+            is_random: rendered.impure,
+        })
     }
-}
 
-impl<'a> Wanted<'a> {
     /// Every object that gets to a cluster: CRDs, objects, and the hooks that are run.
     pub fn objects(&self) -> Vec<Manifest> {
         let parts = [self.crds, self.manifests].map(|part| each(part, self.namespace));
@@ -360,6 +363,16 @@ pub fn needs_with_gates(
     let mut gathered = gathered(releases, catalog);
     for release in releases {
         let addon = fleet.addons.get(release.addon).map(|addon| &addon.value.spec.rollout);
+        let strategy = addon.and_then(|rollout| rollout.strategy.blue_green());
+        if let Some(object) = strategy.and_then(|strategy| strategy.traffic.object()) {
+            let (api_version, kind) = object.kind.api();
+            let group = access::group_of(api_version);
+            let plural = gathered.catalog.kind(group, kind).plural;
+            let scope = gathered.scope(object.namespace.unwrap_or(release.namespace));
+            let target = Target::resource(group, &plural, object.name);
+            let verbs = ["get", "patch"];
+            gathered.add_all((&scope, &target), &verbs, Purpose::Traffic, release.addon);
+        }
         let policy = addon.and_then(|rollout| fleet.policies.get(rollout.policy.as_ref()?));
         let stages = policy.into_iter().flat_map(|policy| &policy.value.spec.stages);
         let jobs = stages.flat_map(|stage| &stage.gates).filter_map(|gate| gate.job.as_ref());

@@ -23,6 +23,7 @@ use crate::chart::lines::Lines;
 use crate::chart::model::{Chart, RenderInput, Rendered};
 use crate::chart::source::ChartStore;
 use crate::chart::world::SeededWorld;
+use crate::fleet::blue_green::{Slot, Strategy, renamed};
 use crate::fleet::instance::Instance;
 use crate::git::Source;
 
@@ -42,9 +43,21 @@ pub struct Release {
     /// Of the rendered objects, hooks and CRDs, namespace, release name and chart version. Two
     /// revisions with equal digests are no change. Random parts are rendered with a fixed seed.
     pub digest: Digest,
+    /// Which of two releases beside one another it is; none of what git says. See [`in_slot`].
+    pub slot: Option<Slot>,
+    /// What it renders to in each slot, where its strategy is `blueGreen`.
+    pub beside: Option<Arc<BTreeMap<Slot, Arc<Rendered>>>>,
 }
 
 impl Release {
+    /// What it may stand as on a cluster: what it renders to, or that of each slot.
+    pub fn stands_as(&self) -> Vec<&Rendered> {
+        match &self.beside {
+            None => vec![&self.rendered],
+            Some(slots) => slots.values().map(|rendered| &**rendered).collect(),
+        }
+    }
+
     /// The chart's version, as in `Chart.yaml`.
     pub fn chart_version(&self) -> &str {
         self.chart.metadata["version"].as_str().unwrap_or_default()
@@ -108,33 +121,50 @@ pub fn render_fleet(
             }
         };
         let values = merger.merge(&instance.values);
-        let key = JobKey {
-            chart: chart.digest().clone(),
-            values: values.digest.clone(),
-            release_name: instance.release_name.clone(),
-            namespace: instance.namespace.clone(),
-            kubernetes_version: instance.kubernetes_version.clone(),
+        let mut job = |release_name: &str| {
+            let key = JobKey {
+                chart: chart.digest().clone(),
+                values: values.digest.clone(),
+                release_name: release_name.to_owned(),
+                namespace: instance.namespace.clone(),
+                kubernetes_version: instance.kubernetes_version.clone(),
+            };
+            *jobs.entry(key).or_insert_with(|| {
+                let input = RenderInput {
+                    release_name: release_name.to_owned(),
+                    ..input(instance, &values.values, options)
+                };
+                inputs.push((Arc::clone(&chart), input));
+                inputs.len() - 1
+            })
         };
-        let job = *jobs.entry(key).or_insert_with(|| {
-            inputs.push((Arc::clone(&chart), input(instance, &values.values, options)));
-            inputs.len() - 1
-        });
-        assigned.push((instance, chart, values.values, job));
+        let base = &instance.release_name;
+        let own = job(base);
+        let has_slots = instance.strategy.blue_green().is_some();
+        let slots = has_slots.then(|| Slot::ALL.map(|slot| (slot, job(&slot.release_name(base)))));
+        assigned.push((instance, chart, values.values, (own, slots)));
     }
     let kept = Kept::default();
     let results = in_parallel(&inputs, |(chart, input)| {
         render(chart, input).map(|rendered| kept.once(chart, input, rendered))
     });
     let mut releases = Vec::new();
-    for (instance, chart, values, job) in assigned {
-        match &results[job] {
-            Ok((rendered, digest)) => releases.push(Release {
+    let of = |job: usize| results[job].as_ref();
+    for (instance, chart, values, (own, slots)) in assigned {
+        let beside = slots.map(|slots| {
+            let renders = slots.map(|(slot, job)| Ok((slot, Arc::clone(&of(job)?.0))));
+            renders.into_iter().collect::<Result<_, _>>()
+        });
+        match of(own).and_then(|own| Ok((own, beside.transpose()?))) {
+            Ok(((rendered, digest), beside)) => releases.push(Release {
                 instance: instance.clone(),
                 rev: source.rev.clone(),
                 chart,
                 values,
                 rendered: Arc::clone(rendered),
-                digest: digest.clone(),
+                digest: of_strategy(digest, &instance.strategy),
+                slot: None,
+                beside: beside.map(Arc::new),
             }),
             Err(error) => {
                 failures.add(explain::explain(error, instance, &chart, source), instance);
@@ -234,6 +264,32 @@ pub fn redrawn(release: &Release, key: [u8; 32]) -> Result<Rendered, RenderError
     let world = SeededWorld::keyed(key, RENDER_TIME_NANOSECONDS);
     let input = input(&release.instance, &release.values, &RenderOptions::install());
     chart::render(&release.chart, &input, &world)
+}
+
+/// A release as one of two beside one another: what it renders to under the name of its slot, with
+/// what git says of its objects meant for those. Its digest is that of what git says, so that it is
+/// the same in either slot. None for one of another strategy.
+pub fn in_slot(release: &Release, slot: Slot) -> Option<Release> {
+    let rendered = Arc::clone(release.beside.as_ref()?.get(&slot)?);
+    let base = &release.instance.release_name;
+    let mut instance = release.instance.clone();
+    instance.release_name = slot.release_name(base);
+    let name = &instance.release_name;
+    for check in &mut instance.health.checks {
+        check.object.name = renamed(&check.object.name, base, name);
+    }
+    for rule in &mut instance.ignore_differences {
+        rule.name = rule.name.as_deref().map(|object| renamed(object, base, name));
+    }
+    Some(Release { instance, rendered, slot: Some(slot), beside: None, ..release.clone() })
+}
+
+/// A digest of what is rendered as that of a release: to stand beside another one is a change.
+fn of_strategy(rendered: &Digest, strategy: &Strategy) -> Digest {
+    match strategy {
+        Strategy::InPlace => rendered.clone(),
+        Strategy::BlueGreen(_) => Digest::of(format!("blue/green {rendered}").as_bytes()),
+    }
 }
 
 /// The lines of templates behind those of their outputs: see [`chart::lines`]. Blocks.

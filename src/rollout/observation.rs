@@ -158,6 +158,8 @@ pub enum AttemptResult {
         /// Helm's revision number now.
         release_revision: u32,
     },
+    /// It goes on, and there is more to be done: what it waits for bounds itself.
+    UnderWay(String),
     /// It may get through later.
     Passing(String),
     /// It will not get through as it is.

@@ -8,6 +8,7 @@
 
 mod apply;
 mod approvals;
+mod blue_green;
 mod charts;
 mod ci;
 mod cluster_parity;

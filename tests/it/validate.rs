@@ -361,7 +361,31 @@ mod forms {
             env.replace("addons/web/addon.yaml", "    - file: values.yaml", layer);
             env.write("addons/web/secrets/prod.yaml", "sops: {}\n");
         }));
-        told.push(addon("rollout: {strategy: blueGreen}"));
+        assert_snapshot!(told.join("\n"));
+    }
+
+    #[test]
+    fn strategies_that_cannot_work() {
+        let blue_green = |settings: &str| {
+            addon(&format!("rollout: {{strategy: {{blueGreen: {{{settings}}}}}}}"))
+        };
+        let told = [
+            addon("rollout: {strategy: blueGreen}"),
+            addon("rollout: {strategy: greenBlue}"),
+            blue_green("steps: []"),
+            blue_green("traffic: {}"),
+            blue_green("traffic: {service: {name: web}, httpRoute: {name: web}}"),
+            blue_green("traffic: {service: {name: web}}, steps: [{weight: 10}, {weight: 100}]"),
+            blue_green("traffic: {httpRoute: {nam: web}}, keepFor: long"),
+            blue_green(
+                "traffic: {httpRoute: {name: web}}, \
+                 steps: [{weight: 0}, {weight: 50}, {weight: 50}, {weight: 120}]",
+            ),
+            blue_green(
+                "traffic: {httpRoute: {name: web}}, steps: [{weight: 10, checks: \
+                 [{object: {kind: Deployment, name: web}, cel: \"self.status.readyReplicas >\"}]}]",
+            ),
+        ];
         assert_snapshot!(told.join("\n"));
     }
 
@@ -388,6 +412,89 @@ mod charts {
             })
         });
         assert_snapshot!(told.join("\n"));
+    }
+
+    /// What is told of the small fleet with this template, where `web` is changed by `blueGreen`.
+    fn twice(text: &str) -> String {
+        after(|env| {
+            env.write("addons/web/chart/templates/config.yaml", text);
+            let traffic = "{service: {name: web}}";
+            let strategy =
+                format!("  rollout: {{strategy: {{blueGreen: {{traffic: {traffic}}}}}}}");
+            let spec = format!("  namespace: web\n{strategy}");
+            env.replace("addons/web/addon.yaml", "  namespace: web", &spec);
+        })
+    }
+
+    #[test]
+    fn charts_that_cannot_stand_twice_beside_one_another() {
+        let workload = |pod: &str, labels: &str| {
+            format!(
+                "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: \"{{{{ .Release.Name }}}}\"}}\n\
+                 spec:\n  selector: {{matchLabels: {{app: web}}}}\n  template:\n    \
+                 metadata: {{labels: {{app: web, {labels}}}}}\n    spec: {pod}\n"
+            )
+        };
+        let image = "image: \"registry.example.org/web@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"";
+        let of_release = "app.kubernetes.io/instance: \"{{ .Release.Name }}\"";
+        let container = format!("containers: [{{name: web, {image}}}]");
+        let claim = |name: &str| {
+            let volumes =
+                format!("volumes: [{{name: data, persistentVolumeClaim: {{claimName: {name}}}}}]");
+            workload(&format!("{{{container}, {volumes}}}"), of_release)
+        };
+        let ingress = |host: &str| {
+            format!(
+                "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{name: \"{{{{ .Release.Name }}}}\"}}\n\
+                 spec: {{rules: [{{host: \"{host}\", http: {{paths: [{{path: /, pathType: Prefix, \
+                 backend: {{service: {{name: web, port: {{number: 80}}}}}}}}]}}}}]}}\n"
+            )
+        };
+        let route = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n\
+                     metadata: {name: \"{{ .Release.Name }}\"}\nspec: {hostnames: [web.example.org]}\n";
+        let port = format!(
+            "{{containers: [{{name: web, {image}, ports: [{{containerPort: 80, hostPort: 8080}}]}}]}}"
+        );
+        let cases = [
+            workload(&format!("{{{container}}}"), of_release),
+            claim("\"{{ .Release.Name }}-data\""),
+            ingress("{{ .Release.Name }}.example.org"),
+            workload(&format!("{{{container}}}"), "tier: front"),
+            workload(&port, of_release),
+            workload(&format!("{{hostNetwork: true, {container}}}"), of_release),
+            claim("data"),
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: web}\n"
+                .to_owned(),
+            "apiVersion: v1\nkind: Service\nmetadata: {name: \"{{ .Release.Name }}\"}\n\
+             spec: {type: NodePort, ports: [{port: 80, nodePort: 30080}]}\n"
+                .to_owned(),
+            ingress("web.example.org"),
+            route.to_owned(),
+        ];
+        assert_snapshot!(cases.map(|text| twice(&text)).join("\n"));
+    }
+
+    #[test]
+    fn releases_in_slots_claim_the_objects_of_their_own_names() {
+        let service = |name: &str| {
+            format!(
+                "apiVersion: v1\nkind: Service\nmetadata: {{name: \"{name}\"}}\n\
+                 spec: {{selector: {{app: web}}, ports: [{{port: 80}}]}}\n"
+            )
+        };
+        let beside = |name: &str| {
+            after(|env| {
+                env.write("addons/base/chart/templates/config.yaml", &service(name));
+                let own = service("{{ .Release.Name }}");
+                env.write("addons/web/chart/templates/config.yaml", &own);
+                env.replace("addons/base/addon.yaml", "namespace: base", "namespace: web");
+                let strategy = "{strategy: {blueGreen: {traffic: {service: {name: web}}}}}";
+                let spec = format!("  namespace: web\n  rollout: {strategy}");
+                env.replace("addons/web/addon.yaml", "  namespace: web", &spec);
+            })
+        };
+        // The Service that traffic goes through may well be called as the addon.
+        assert_snapshot!([beside("web"), beside("web-green")].join("\n"));
     }
 
     #[test]

@@ -65,6 +65,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         }
     };
     write!(context.err, "{}", report::plan::text(&plan, context.is_coloured))?;
+    for beside in survey.beside() {
+        writeln!(context.err, "note: {beside}")?;
+    }
     for help in survey.help() {
         writeln!(context.err, "help: {help}")?;
     }
@@ -131,16 +134,28 @@ async fn run_steps(
     context: &mut Context,
 ) -> anyhow::Result<Vec<StepResult>> {
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
-    let work = async {
-        let results = execute(plan, survey, options, &sender).await;
-        drop(sender);
+    let (news, mut told_since) = tokio::sync::mpsc::unbounded_channel();
+    let options = ApplyOptions { news: Some(news), ..options.clone() };
+    let work = async move {
+        let results = execute(plan, survey, &options, &sender).await;
+        drop((sender, options));
         results
     };
     let tell = async {
-        while let Some(progress) = receiver.recv().await {
-            match progress {
-                Progress::Begun(what) => writeln!(context.err, "{what}")?,
-                Progress::Ended(result) => tell(&result, output, context)?,
+        loop {
+            tokio::select! {
+                biased;
+                progress = receiver.recv() => match progress {
+                    Some(Progress::Begun(what)) => writeln!(context.err, "{what}")?,
+                    Some(Progress::Ended(result)) => {
+                        while let Ok(what) = told_since.try_recv() {
+                            writeln!(context.err, "{what}")?;
+                        }
+                        tell(&result, output, context)?;
+                    }
+                    None => break,
+                },
+                Some(what) = told_since.recv() => writeln!(context.err, "{what}")?,
             }
         }
         anyhow::Ok(())

@@ -117,6 +117,8 @@ fn diffs<'a>(survey: &'a Survey, plan: &'a Plan, output: Output) -> Vec<Instance
             None => "not possible".to_owned(),
         };
         let seen = subject.comparison.as_ref().ok();
+        let beside = seen.and_then(|seen| seen.beside.as_ref());
+        let summary = beside.map_or(summary.clone(), |beside| format!("{summary}; {beside}"));
         let help = seen.map(Comparison::help).unwrap_or_default();
         let ignored = seen.map_or(&[][..], |seen| &seen.ignored);
         let instance = key.to_string();

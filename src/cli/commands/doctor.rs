@@ -142,7 +142,7 @@ async fn examine(
     expected: &Expected,
     fleet: &Fleet,
 ) -> Checkup {
-    let all: Vec<Wanted<'_>> = releases.iter().map(|release| Wanted::from(*release)).collect();
+    let all: Vec<Wanted<'_>> = releases.iter().flat_map(|release| Wanted::of(release)).collect();
     match look(client, &all, expected, fleet).await {
         Ok(seen) => judge(expected, &seen),
         Err(error) => Checkup::unreachable(expected, chain(&error)),

@@ -16,7 +16,7 @@ use crate::fleet::Desired;
 use crate::fleet::instance::Instance;
 use crate::k8s::ClusterClient;
 use crate::live::record::RecordHead;
-use crate::live::{ReleaseId, ReleaseStatus, releases};
+use crate::live::{ReleaseId, ReleaseStatus, blue_green, releases};
 use crate::report::errors::chain;
 
 /// Arguments of `fitout history`.
@@ -101,9 +101,9 @@ pub fn instance<'a>(
 }
 
 async fn of_release(client: &ClusterClient, instance: &Instance) -> anyhow::Result<Vec<Row>> {
-    let heads = releases::heads(client, &ReleaseId::of(instance)).await?;
+    let standing = blue_green::standing(client, &ReleaseId::of(instance)).await?;
     let mut rows = Vec::new();
-    for head in &heads {
+    for head in standing.heads() {
         let record = releases::record(client, head).await?;
         let mut row = row(head, &client.name);
         if let Some(record) = record {

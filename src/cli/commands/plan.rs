@@ -52,6 +52,9 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
         Output::Markdown => write!(context.out, "{}", plan::markdown(&made))?,
         Output::Json => writeln!(context.out, "{}", made.to_json())?,
     }
+    for beside in survey.beside() {
+        writeln!(context.err, "note: {beside}")?;
+    }
     for help in survey.help() {
         writeln!(context.err, "help: {help}")?;
     }

@@ -50,7 +50,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let mut namespaces = BTreeSet::new();
     for cluster in &clusters {
         let releases = rendered.value.iter().filter(|one| one.instance.key.cluster == *cluster);
-        let releases: Vec<Wanted<'_>> = releases.map(Wanted::from).collect();
+        let releases: Vec<Wanted<'_>> = releases.flat_map(Wanted::of).collect();
         let catalog = Catalog::of(&releases);
         let meant: Vec<Wanted<'_>> =
             releases.into_iter().filter(|one| addons.contains(one.addon)).collect();

@@ -102,6 +102,11 @@ fn matrix(
     for (pair, reason) in onlooker.held_pairs() {
         matrix.notes.push(format!("pair {pair} is held: {reason}"));
     }
+    for (key, seen) in
+        survey.observed.iter().filter(|(key, seen)| is_wanted(key) && seen.pending.is_none())
+    {
+        matrix.notes.extend(seen.beside.iter().map(|beside| format!("{key}: {beside}")));
+    }
     for (addon, reason) in &survey.held {
         matrix.notes.push(format!("{addon} is held: {reason}"));
     }
@@ -128,7 +133,8 @@ fn cell(survey: &Survey, key: &InstanceKey) -> Option<Cell> {
         return cell(Standing::Unknown, None, Some(gap.to_string()));
     }
     if let Some(pending) = &seen.pending {
-        let reason = format!("its newest record is {}", pending.status);
+        let of_record = || format!("its newest record is {}", pending.status);
+        let reason = seen.beside.clone().unwrap_or_else(of_record);
         return cell(Standing::Changing, Some(pending.chart_version.clone()), Some(reason));
     }
     let Some(adopted) = &seen.adopted else {

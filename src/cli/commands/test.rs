@@ -53,7 +53,7 @@ pub async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let instance = instance(&desired, &args.cluster, &args.addon)?;
     let connect = clusters::options(context, &repository);
     let client = clusters::connect_one(&desired.fleet, &instance.key.cluster, &connect).await?;
-    let id = ReleaseId::of(instance);
+    let id = apply::blue_green::present(&client, &ReleaseId::of(instance)).await?;
     let tests = Tests { names: args.only, timeout: args.timeout, wants_logs: args.logs };
     let exit = match apply::test(&client, &id, &tests, &SystemClock).await {
         Err(error) => tell_error(&instance.key, &error, &mut context.err)?,

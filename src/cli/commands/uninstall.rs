@@ -27,7 +27,7 @@ use crate::fleet::Desired;
 use crate::fleet::instance::Instance;
 use crate::k8s::{ClusterClient, RequestError};
 use crate::live::record::RecordHead;
-use crate::live::{ReleaseId, releases};
+use crate::live::{ReleaseId, blue_green, releases};
 use crate::report::errors::chain;
 
 /// Objects of one list that are named; the rest is counted.
@@ -210,7 +210,8 @@ async fn heads(
     let mut is_looked_for = false;
     for instance in instances.iter().filter(|one| chosen.contains(&one.key.addon)) {
         is_looked_for = true;
-        found.extend(releases::heads(client, &ReleaseId::of(instance)).await?);
+        let standing = blue_green::standing(client, &ReleaseId::of(instance)).await?;
+        found.extend(standing.heads().cloned());
     }
     if is_looked_for { Ok((found, Reach::Namespace)) } else { Err(error) }
 }

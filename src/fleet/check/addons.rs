@@ -1,10 +1,10 @@
 //! Addons: their charts, layers, selectors, ranges and references.
 
 use super::clusters::pin;
-use super::{selectors, unknown};
+use super::{blue_green, selectors, unknown};
 use crate::base::diagnostic::Diagnostic;
 use crate::base::ids::{AddonName, PolicyName, RepositoryName};
-use crate::base::span::SourceFile;
+use crate::base::span::{SourceFile, Span};
 use crate::fleet::model::{Addon, ChartSource, Cluster, Document, Fleet};
 use crate::fleet::path::{self, folder_of};
 use crate::fleet::range::{Range, is_exact};
@@ -12,7 +12,7 @@ use crate::fleet::resolve::{is_placed, missing_file, read_values};
 use crate::fleet::schema::Kind;
 use crate::fleet::text::is_template;
 use crate::git::Source;
-use crate::health::check::Check;
+use crate::health::check::{Check, CheckError};
 use crate::yaml::node::Node;
 
 pub(super) const ADDON: (&str, Kind) = ("unknown-addon", Kind::Addon);
@@ -20,7 +20,7 @@ const REPOSITORY: (&str, Kind) = ("unknown-repository", Kind::ChartRepository);
 const POLICY: (&str, Kind) = ("unknown-policy", Kind::RolloutPolicy);
 
 /// Helm's limit for the name of a release.
-const RELEASE_NAME_BYTES_MAX: usize = 53;
+pub(super) const RELEASE_NAME_BYTES_MAX: usize = 53;
 
 pub(super) fn check(fleet: &Fleet, source: &Source, found: &mut Vec<Diagnostic>) {
     for addon in fleet.addons.values() {
@@ -40,6 +40,7 @@ pub(super) fn check(fleet: &Fleet, source: &Source, found: &mut Vec<Diagnostic>)
         checking.ranges();
         checking.health();
         checking.policy();
+        blue_green::check(addon, checking.found);
     }
 }
 
@@ -279,11 +280,7 @@ impl<'a> Checking<'a> {
             if let Err(error) = Check::compile(&check.cel) {
                 let at = at.to_string();
                 let span = self.addon.node.span_at(&["spec", "health", "checks", &at, "cel"]);
-                self.push(
-                    Diagnostic::error("bad-check", format!("the health check {error}"))
-                        .label(span, "this expression")
-                        .help("a check is like `self.status.readyReplicas >= 1`"),
-                );
+                self.push(bad_check(&error, span));
             }
         }
     }
@@ -301,6 +298,13 @@ impl<'a> Checking<'a> {
         let missing = unknown(self.fleet, POLICY, policy.as_str(), at, known);
         self.found.extend(missing);
     }
+}
+
+/// A check that cannot be asked.
+pub(super) fn bad_check(error: &CheckError, span: &Span) -> Diagnostic {
+    Diagnostic::error("bad-check", format!("the health check {error}"))
+        .label(span, "this expression")
+        .help("a check is like `self.status.readyReplicas >= 1`")
 }
 
 /// A chart's version, which must be an exact one.

@@ -5,6 +5,7 @@
 //! shows when it is rendered.
 
 mod addons;
+mod blue_green;
 mod clusters;
 mod placement;
 mod policies;

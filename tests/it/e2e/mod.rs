@@ -2,6 +2,7 @@
 //! `make e2e`; without it each test says that it is skipped.
 
 mod adopt;
+mod blue_green;
 mod browser;
 mod changes;
 mod chart_flow;

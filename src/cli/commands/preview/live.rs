@@ -126,6 +126,8 @@ impl Asking<'_> {
             (None, Some(release)) => {
                 let instance = &release.instance;
                 let id = ReleaseId::of(instance);
+                // Of two beside one another, the one with the traffic stands for both.
+                let id = apply::blue_green::present(client, &id).await.unwrap_or(id);
                 apply::compare_uninstall(client, &id, &instance.limits, &options, &SystemClock)
                     .await
             }

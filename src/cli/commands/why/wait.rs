@@ -106,7 +106,12 @@ fn of_member(
             MemberState::Waiting => "has not begun".to_owned(),
             ref state => format!("is {}", state.word()),
         };
-        let line = format!("{key} {state} and waits for {waits}{cause} ({place})");
+        let is_changing =
+            matches!(member.state, MemberState::Moving { .. } | MemberState::GoingBack { .. });
+        let beside = survey.observed.get(key).and_then(|seen| seen.beside.as_ref());
+        let beside = beside.filter(|_| is_changing).map(|beside| format!("; {beside}"));
+        let beside = beside.unwrap_or_default();
+        let line = format!("{key} {state} and waits for {waits}{cause}{beside} ({place})");
         let ways_out = root.way_out(&rollout.id).into_iter().collect();
         return Some(Answer { waiting: Some(waits.clone()), ..answer(line, ways_out) });
     }
@@ -184,6 +189,9 @@ fn at_rest(key: &InstanceKey, survey: &Survey) -> String {
     }
     let standing = if is_at_goal(key, survey) { "as git says" } else { "not as git says" };
     let mut line = format!("{key} is {standing}: version {version} of commit {commit}; {health}");
+    if let Some(beside) = &seen.beside {
+        line.push_str(&format!("; beside it, {beside}"));
+    }
     let drift = report::drift::lines(seen, RESYNC, seen.observed_at);
     if !drift.is_empty() {
         line.push_str("; drifted: ");
