@@ -4,7 +4,7 @@
 //! something that [`advance`] decided by evidence that the event carries. The evidence is turned back
 //! into an [`Observation`], and [`advance`] must decide the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::advance::Action;
 use super::event::{Event, EventKind, fold};
@@ -14,6 +14,7 @@ use super::observation::{
 };
 use super::train::advance_each;
 use crate::base::clock::Timestamp;
+use crate::fleet::model::Gate;
 use crate::health::Health;
 
 /// What came of making the decisions again.
@@ -127,7 +128,11 @@ fn observation(rollout: &Rollout, step: &[Event]) -> Observation {
     let mut seen = Observation::default();
     let now = step.first().map_or(rollout.started_at, |event| event.at);
     let known = rollout.stages.get(rollout.stage).into_iter().flat_map(|stage| &stage.gates);
-    for gate in known {
+    let asked = rollout.present_stage().into_iter().flat_map(|stage| &stage.gates);
+    // One that holds for good is not asked again.
+    let once: BTreeSet<&str> =
+        asked.filter_map(Gate::asked).filter(|gate| gate.is_once).map(|gate| gate.name).collect();
+    for gate in known.filter(|gate| !once.contains(gate.as_str())) {
         let verdict = Verdict::Holds(String::new());
         seen.gates.insert(gate.clone(), GateSeen::new(now, verdict));
     }
