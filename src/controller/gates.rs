@@ -136,24 +136,27 @@ impl AsksGates for HttpGates {
     fn ask(&self, gate: &Gate, rollout: &Rollout, now: Timestamp) -> BoxFuture<'static, GateSeen> {
         let (asked, rollout) = (gate.clone(), rollout.clone());
         let said = move |verdict: Verdict| GateSeen::new(now, verdict);
-        let answer =
-            tokio::task::spawn_blocking(move || match (&asked.prometheus, &asked.webhook) {
-                (Some(gate), _) if gate.compare_to.is_some() => {
-                    let seen = prometheus::compare(gate, &rollout, now)?;
-                    Ok(GateSeen::by(now, &asked, Evidence::Comparison(seen)))
-                }
-                (Some(gate), _) => prometheus::ask(gate, &rollout).map(said),
-                (None, Some(gate)) => webhook::ask(gate, &rollout, now).map(said),
-                (None, None) => Err("the gate asks nobody".to_owned()),
-            });
-        async move {
-            let answer = match tokio::time::timeout(TIMEOUT, answer).await {
-                Ok(answer) => answer.map_err(|error| error.to_string()).flatten(),
-                Err(_) => Err(format!("there was no answer within {} s", TIMEOUT.as_secs())),
-            };
-            answer.unwrap_or_else(|reason| said(Verdict::Unknown(reason)))
-        }
-        .boxed()
+        let answer = within(TIMEOUT, move || match (&asked.prometheus, &asked.webhook) {
+            (Some(gate), _) if gate.compare_to.is_some() => {
+                let seen = prometheus::compare(gate, &rollout, now)?;
+                Ok(GateSeen::by(now, &asked, Evidence::Comparison(seen)))
+            }
+            (Some(gate), _) => prometheus::ask(gate, &rollout).map(said),
+            (None, Some(gate)) => webhook::ask(gate, &rollout, now).map(said),
+            (None, None) => Err("the gate asks nobody".to_owned()),
+        });
+        async move { answer.await.unwrap_or_else(|reason| said(Verdict::Unknown(reason))) }.boxed()
+    }
+}
+
+/// Does something that blocks on a thread of its own, for so long at most.
+pub(super) async fn within<T: Send + 'static>(
+    timeout: Duration,
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    match tokio::time::timeout(timeout, tokio::task::spawn_blocking(work)).await {
+        Ok(done) => done.map_err(|error| error.to_string()).flatten(),
+        Err(_) => Err(format!("there was no answer within {} s", timeout.as_secs())),
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::gates::{TIMEOUT, prometheus, webhook};
+use super::gates::{TIMEOUT, prometheus, webhook, within};
 use super::head::Head;
 use super::tick::Reconciler;
 use super::wishes::Looks;
@@ -351,17 +351,6 @@ impl Reconciler {
             (None, None) => Err("the gate asks nobody".to_owned()),
         });
         asked.await.unwrap_or_else(Verdict::Unknown)
-    }
-}
-
-/// Does something that blocks on a thread of its own, for so long at most.
-async fn within<T: Send + 'static>(
-    timeout: Duration,
-    work: impl FnOnce() -> Result<T, String> + Send + 'static,
-) -> Result<T, String> {
-    match tokio::time::timeout(timeout, tokio::task::spawn_blocking(work)).await {
-        Ok(done) => done.map_err(|error| error.to_string()).flatten(),
-        Err(_) => Err(format!("there was no answer within {} s", timeout.as_secs())),
     }
 }
 

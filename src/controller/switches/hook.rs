@@ -1,8 +1,8 @@
 //! Runs the hook of a decision: asks the webhook, makes the Job, or patches the object.
 
-use super::{cluster, within};
+use super::cluster;
 use crate::base::ids::ClusterName;
-use crate::controller::gates::{TIMEOUT, webhook};
+use crate::controller::gates::{TIMEOUT, webhook, within};
 use crate::controller::head::Head;
 use crate::controller::tick::Reconciler;
 use crate::fleet::switch::{Ends, Hook, JobHook, PatchHook};
